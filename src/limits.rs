@@ -1,0 +1,45 @@
+//! Every bound of the gate, named, with its reason.
+
+use std::time::Duration;
+
+/// The longest token that is looked at, in bytes. Envoy accepts 60 KiB of request headers by default; the largest access
+/// tokens seen in the field (group claims of Microsoft Entra ID) stay under 12 KiB.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The longest document that a key-set endpoint may answer, in bytes. Published sets of large providers have 2 to 20 KiB.
+pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
+
+/// The most keys of one set that are considered; later ones are skipped with a reason. Large providers publish under 20.
+pub const MAX_KEYS: usize = 100;
+
+/// The most keys that a token without `kid` is tried against: each try costs one signature check.
+pub const MAX_KEYS_TRIED: usize = 8;
+
+/// The longest revocation document, in bytes: 100,000 entries of a UUID and its frame.
+pub const MAX_REVOCATION_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most entries of a revocation document.
+pub const MAX_REVOCATIONS: usize = 100_000;
+
+/// The most tokens that one provider's locations may yield in one request: each may cost a signature check.
+pub const MAX_TOKENS_PER_REQUEST: usize = 4;
+
+/// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048; over 8192 a check takes so long that it becomes an attack.
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The most requests that wait for a document at once, in one VM. A waiting request costs its headers and a buffered body.
+pub const MAX_WAITING: usize = 1024;
+
+/// What a wait may take beyond the callout's own timeout: the answer has to travel from the worker that fetched it.
+pub const WAIT_MARGIN: Duration = Duration::from_secs(1);
+
+/// First and longest pause between attempts to fetch a document that fails.
+pub const BACKOFF: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// The shortest lifetime that a `Cache-Control: max-age` can ask for: below it, an issuer would be hammered by its own header.
+pub const MIN_MAX_AGE: Duration = Duration::from_secs(10);
+
+/// How often each VM looks at the clock and at what other VMs share. Bounds how long a rotation takes to reach a worker, and
+/// how long a request that met an unknown key waits before the fetch begins.
+pub const TICK: Duration = Duration::from_millis(100);
