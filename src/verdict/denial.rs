@@ -1,0 +1,124 @@
+//! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`.
+
+use std::time::Duration;
+
+use super::{Challenge, Reason};
+
+/// A denial with all that its answer needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why.
+    pub reason: Reason,
+    /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
+    pub scopes: Vec<String>,
+    /// When another attempt has a chance; for 503.
+    pub retry_after: Duration,
+}
+
+impl Denial {
+    /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
+    pub fn headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::with_capacity(2);
+        if !grpc {
+            headers.push(("content-type", "application/problem+json".to_owned()));
+        }
+        let challenge = match self.reason.challenge() {
+            Challenge::None => None,
+            Challenge::Bare => Some("Bearer".to_owned()),
+            Challenge::InvalidRequest => Some(r#"Bearer error="invalid_request""#.to_owned()),
+            Challenge::InvalidToken => Some(r#"Bearer error="invalid_token""#.to_owned()),
+            Challenge::InsufficientScope if self.scopes.is_empty() => {
+                Some(r#"Bearer error="insufficient_scope""#.to_owned())
+            }
+            Challenge::InsufficientScope => Some(format!(
+                r#"Bearer error="insufficient_scope", scope="{}""#,
+                self.scopes.join(" ")
+            )),
+        };
+        if let Some(challenge) = challenge {
+            headers.push(("www-authenticate", challenge));
+        }
+        if self.reason.status() == 503 {
+            // Whole seconds (RFC 9110 section 10.2.3), never "at once".
+            let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
+            headers.push(("retry-after", seconds.to_string()));
+        }
+        headers
+    }
+
+    /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
+    pub fn body(&self, grpc: bool) -> String {
+        let reason = self.reason;
+        if grpc {
+            return reason.detail().to_owned();
+        }
+        let title = match reason.status() {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            _ => "Service Unavailable",
+        };
+        // Every part is a literal without characters that JSON escapes; a test parses each body.
+        format!(
+            r#"{{"type":"about:blank","title":"{title}","status":{},"code":"{}","detail":"{}"}}"#,
+            reason.status(),
+            reason.code(),
+            reason.detail(),
+        )
+    }
+}
+
+impl From<Reason> for Denial {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            scopes: Vec::new(),
+            retry_after: Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_is_json_and_says_code_and_status() {
+        for &reason in Reason::ALL {
+            let body: serde_json::Value =
+                serde_json::from_str(&Denial::from(reason).body(false)).unwrap();
+            assert_eq!(body["code"], reason.code());
+            assert_eq!(body["status"], reason.status());
+            assert_eq!(body["detail"], reason.detail());
+        }
+    }
+
+    #[test]
+    fn a_503_says_when_to_come_back_and_never_at_once() {
+        for (wait, seconds) in [(0, "1"), (999, "1"), (1001, "2"), (60_000, "60")] {
+            let denial = Denial {
+                retry_after: Duration::from_millis(wait),
+                ..Reason::KeysUnavailable.into()
+            };
+            assert!(
+                denial
+                    .headers(false)
+                    .contains(&("retry-after", seconds.to_owned())),
+                "{wait} ms"
+            );
+        }
+    }
+
+    #[test]
+    fn a_grpc_answer_leaves_the_content_type_to_the_host() {
+        let denial = Denial::from(Reason::TokenExpired);
+        assert_eq!(
+            denial.headers(true),
+            [(
+                "www-authenticate",
+                r#"Bearer error="invalid_token""#.to_owned()
+            )]
+        );
+        assert_eq!(denial.body(true), "The token has expired.");
+    }
+}

@@ -1,0 +1,57 @@
+//! How an allowed request is changed before it goes on: first what is removed, then what is set.
+
+use std::fmt;
+
+/// The name of a header field, in lower case (RFC 9110 section 5.1).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeaderName(String);
+
+impl HeaderName {
+    /// Accepts a `token` (RFC 9110 section 5.6.2) and turns it to lower case; pseudo-headers are no header fields.
+    pub fn new(name: &str) -> Option<Self> {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        (!name.is_empty() && name.bytes().all(is_token)).then(|| Self(name.to_ascii_lowercase()))
+    }
+
+    /// The name, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// What to do with the headers of an allowed request: remove, then set. Only headers that are there are listed for removal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// Names to remove, all values of each.
+    pub remove: Vec<String>,
+    /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
+    pub set: Vec<(String, Vec<u8>)>,
+}
+
+impl Edits {
+    /// Removes `name`, once.
+    pub fn remove(&mut self, name: &str) {
+        if !self.remove.iter().any(|known| known == name) {
+            self.remove.push(name.to_owned());
+        }
+    }
+
+    /// Sets `name` to `value`; a later value replaces an earlier one.
+    pub fn set(&mut self, name: &str, value: Vec<u8>) {
+        self.set.retain(|(known, _)| known != name);
+        self.set.push((name.to_owned(), value));
+    }
+}
+
+/// Whether `value` can be the value of a header field (RFC 9110 section 5.5): no control characters but the tab.
+pub fn is_field_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
+}

@@ -1,0 +1,9 @@
+//! What the gate answers: why a request is denied and how that looks on the wire; how an allowed request is edited.
+
+mod denial;
+mod edits;
+mod reason;
+
+pub use denial::Denial;
+pub use edits::{is_field_value, Edits, HeaderName};
+pub use reason::{Challenge, Reason};

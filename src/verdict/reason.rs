@@ -1,0 +1,128 @@
+//! Why a request is denied: a closed list, each with its code, status, challenge and sentence, in one table.
+
+/// What `WWW-Authenticate` says (RFC 6750 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// No challenge: other credentials would not help.
+    None,
+    /// The scheme alone: the request held no token (RFC 6750 section 3.1, last paragraph).
+    Bare,
+    /// `error="invalid_request"`: the request carries credentials in a way that must not be.
+    InvalidRequest,
+    /// `error="invalid_token"`.
+    InvalidToken,
+    /// `error="insufficient_scope"`, with the scopes needed where scopes are what is missing.
+    InsufficientScope,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident, $code:literal, $status:literal, $challenge:ident, $detail:literal;)*) => {
+        /// Why a request is denied. Holds nothing of the request, so nothing of the request can reach an answer or a log.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)*];
+
+            /// The stable name: in bodies, logs and metrics.
+            pub const fn code(self) -> &'static str {
+                match self { $(Reason::$name => $code,)* }
+            }
+
+            /// The HTTP status.
+            pub const fn status(self) -> u16 {
+                match self { $(Reason::$name => $status,)* }
+            }
+
+            /// The challenge that goes with the status.
+            pub const fn challenge(self) -> Challenge {
+                match self { $(Reason::$name => Challenge::$challenge,)* }
+            }
+
+            /// The fixed sentence for people.
+            pub const fn detail(self) -> &'static str {
+                match self { $(Reason::$name => $detail,)* }
+            }
+        }
+    };
+}
+
+// Ordered by how far the check of a token came: where several providers refuse the same request, the reason furthest down
+// tells most.
+reasons! {
+    /// No token where one is required.
+    TokenMissing, "token_missing", 401, Bare, "The request carries no token.";
+    /// Two `Authorization` values, joined by commas or not, or more tokens than one request may carry.
+    MultipleTokens, "multiple_tokens", 400, InvalidRequest, "The request carries more than one credential.";
+    /// Another spelling of the path would match another rule.
+    PathAmbiguous, "path_ambiguous", 400, None, "The path can be read in more than one way.";
+    /// A token over [`MAX_TOKEN_BYTES`](crate::limits::MAX_TOKEN_BYTES).
+    TokenTooLarge, "token_too_large", 401, InvalidToken, "The token is too large.";
+    /// Not `Bearer` and one token, or not three parts of strict base64url (RFC 7515 section 7.1).
+    TokenMalformed, "token_malformed", 401, InvalidToken, "The token is not a signed JWT in compact form.";
+    /// The JOSE header is no strict JSON object, a member has a wrong type, or it uses an extension (`crit`, `b64`).
+    HeaderMalformed, "header_malformed", 401, InvalidToken, "The token's header is malformed or asks for an unknown extension.";
+    /// `alg` is unknown, `none`, or not in the provider's `algorithms`.
+    AlgorithmNotAllowed, "algorithm_not_allowed", 401, InvalidToken, "The token's algorithm is not allowed.";
+    /// No key of the set fits the token's `kid` and `alg`.
+    KeyUnknown, "key_unknown", 401, InvalidToken, "The token is signed with an unknown key.";
+    /// No key set has been fetched yet, or it is older than `max_stale`.
+    KeysUnavailable, "keys_unavailable", 503, None, "The issuer's keys are not available.";
+    /// The signature does not hold.
+    SignatureInvalid, "signature_invalid", 401, InvalidToken, "The token's signature is not valid.";
+    /// The payload is no strict JSON object, or a claim has a wrong type (RFC 7519 section 4.1).
+    ClaimsMalformed, "claims_malformed", 401, InvalidToken, "The token's claims are malformed.";
+    /// `iss` is not the provider's.
+    IssuerNotAllowed, "issuer_not_allowed", 401, InvalidToken, "The token comes from another issuer.";
+    /// `aud` holds none of the audiences.
+    AudienceNotAllowed, "audience_not_allowed", 401, InvalidToken, "The token is meant for another audience.";
+    /// No `exp` where one is required.
+    ExpirationMissing, "expiration_missing", 401, InvalidToken, "The token never expires.";
+    /// `exp` has passed.
+    TokenExpired, "token_expired", 401, InvalidToken, "The token has expired.";
+    /// `nbf` has yet to come.
+    TokenNotYetValid, "token_not_yet_valid", 401, InvalidToken, "The token is not valid yet.";
+    /// `iat` has yet to come.
+    IssuedInTheFuture, "issued_in_the_future", 401, InvalidToken, "The token was issued in the future.";
+    /// The token lives on for longer than `max_lifetime`.
+    LifetimeTooLong, "lifetime_too_long", 401, InvalidToken, "The token lives for too long.";
+    /// An entry of the revocation list matches.
+    TokenRevoked, "token_revoked", 401, InvalidToken, "The token has been revoked.";
+    /// No revocation list, and `on_unavailable` is `deny`.
+    RevocationUnavailable, "revocation_unavailable", 503, None, "The list of revoked tokens is not available.";
+    /// A claim that goes into a header holds characters that no header may hold.
+    ClaimNotForwardable, "claim_not_forwardable", 401, InvalidToken, "A claim of the token cannot be forwarded.";
+    /// The rule asks for scopes that the token lacks.
+    ScopeInsufficient, "scope_insufficient", 403, InsufficientScope, "The token lacks a scope that this route requires.";
+    /// The rule asks for claims that the token lacks.
+    ClaimInsufficient, "claim_insufficient", 403, InsufficientScope, "The token lacks a claim that this route requires.";
+    /// Too many requests wait for a document.
+    Overloaded, "overloaded", 503, None, "Too many requests are waiting.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_its_own() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn a_challenge_comes_with_the_status_that_rfc_6750_gives_it() {
+        for reason in Reason::ALL {
+            let expected = match reason.challenge() {
+                Challenge::None => continue,
+                Challenge::Bare | Challenge::InvalidToken => 401,
+                Challenge::InvalidRequest => 400,
+                Challenge::InsufficientScope => 403,
+            };
+            assert_eq!(reason.status(), expected, "{}", reason.code());
+        }
+    }
+}
