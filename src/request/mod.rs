@@ -1,0 +1,13 @@
+//! What arrives: the head of a request as bytes, which rule it falls under, and where its tokens are.
+
+mod extract;
+mod head;
+mod path;
+mod routes;
+mod string_match;
+
+pub use extract::{strip, tokens, Location};
+pub use head::RequestHead;
+pub use path::split_path;
+pub use routes::{HeaderMatch, HeaderTest, Match, PathMatch, Regex, Routes};
+pub use string_match::{StringMatch, StringTest};

@@ -1,0 +1,159 @@
+//! The path of a request, and the other ways in which something behind the proxy may read it.
+//!
+//! A rule sees the path that the upstream will get. What the upstream makes of it is its own business: one resolves dot
+//! segments, one decodes `%2f`, one cuts `;parameters` off, one compares without regard to case. So a path that could be
+//! spelt otherwise is matched in every spelling, and where two spellings fall under different rules the request is refused:
+//! the gate does not guess.
+
+use percent_encoding::percent_decode;
+
+/// Splits `:path` at the first `?`. `None` for a target that no rule can judge: it holds `#`, or is not UTF-8.
+pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    if target.contains(&b'#') || std::str::from_utf8(target).is_err() {
+        return None;
+    }
+    let mut parts = target.splitn(2, |&b| b == b'?');
+    Some((parts.next()?, parts.next()))
+}
+
+/// The other spellings of `path`, none for a plain one.
+pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
+    let suspicious =
+        |pair: &[u8]| matches!(pair, [b'%' | b'\\' | b';', _] | [b'/', b'/' | b'.' | b'\\']);
+    let last = path.last().copied().unwrap_or_default();
+    if !path.windows(2).any(suspicious) && !matches!(last, b'%' | b'\\' | b';') {
+        return Vec::new();
+    }
+
+    // As it is, decoded once, decoded twice: a proxy and a framework may each decode.
+    let mut readings = vec![path.to_vec()];
+    for _ in 0..2 {
+        let Some(latest) = readings.last() else { break };
+        let decoded: Vec<u8> = percent_decode(latest).collect();
+        if decoded == *latest {
+            break;
+        }
+        readings.push(decoded);
+    }
+
+    let mut spellings = Vec::new();
+    for reading in readings {
+        let slashed: Vec<u8> = reading
+            .iter()
+            .map(|&b| if b == b'\\' { b'/' } else { b })
+            .collect();
+        let bare = without_parameters(&slashed);
+        for candidate in [slashed, bare] {
+            for merge in [false, true] {
+                let spelling = normal_form(&candidate, merge);
+                if spelling != path && !spellings.contains(&spelling) {
+                    spellings.push(spelling);
+                }
+            }
+        }
+    }
+    spellings
+}
+
+/// Each segment without what follows its first `;` (path parameters, RFC 3986 section 3.3).
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let mut bare = Vec::with_capacity(path.len());
+    let mut in_parameter = false;
+    for &b in path {
+        match b {
+            b'/' => in_parameter = false,
+            b';' => in_parameter = true,
+            _ => {}
+        }
+        if !in_parameter {
+            bare.push(b);
+        }
+    }
+    bare
+}
+
+/// Resolves dot segments (RFC 3986 section 5.2.4), with empty segments dropped first (`merge`) or kept as segments.
+fn normal_form(path: &[u8], merge: bool) -> Vec<u8> {
+    let Some(rest) = path.strip_prefix(b"/") else {
+        return path.to_vec();
+    };
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut ends_open = false;
+    for segment in rest.split(|&b| b == b'/') {
+        ends_open = false;
+        match segment {
+            b"." => ends_open = true,
+            b".." => {
+                kept.pop();
+                ends_open = true;
+            }
+            b"" if merge => ends_open = true,
+            _ => kept.push(segment),
+        }
+    }
+    let mut normal = Vec::with_capacity(path.len());
+    for segment in &kept {
+        normal.push(b'/');
+        normal.extend_from_slice(segment);
+    }
+    if ends_open || kept.is_empty() {
+        normal.push(b'/');
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spellings(path: &str) -> Vec<String> {
+        other_spellings(path.as_bytes())
+            .iter()
+            .map(|s| String::from_utf8_lossy(s).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_plain_path_has_no_other_spelling() {
+        for path in ["/", "/a", "/a/b-c_d~e.f", "/a/b/", "/orders/1.2.3", "*", ""] {
+            assert_eq!(spellings(path), [""; 0], "{path}");
+        }
+    }
+
+    #[test]
+    fn every_trick_is_read_as_what_it_may_become() {
+        for (path, becomes) in [
+            ("/open/../closed", "/closed"),
+            ("/open/./../closed", "/closed"),
+            ("/open//../../closed", "/closed"),
+            ("/open/%2e%2e/closed", "/closed"),
+            ("/open/%252e%252e/closed", "/closed"),
+            ("/open%2f..%2fclosed", "/closed"),
+            ("/open/..%5cclosed", "/closed"),
+            ("/open\\..\\closed", "/closed"),
+            ("/open/..;/closed", "/closed"),
+            ("/open/..;x=y/closed", "/closed"),
+            ("/closed;x=y", "/closed"),
+            ("//closed", "/closed"),
+            ("/./closed", "/closed"),
+            ("/%63losed", "/closed"),
+            ("/closed/.", "/closed/"),
+            ("/closed/x/..", "/closed/"),
+            ("/../../closed", "/closed"),
+            ("/\\closed", "/closed"),
+        ] {
+            assert!(
+                spellings(path).contains(&becomes.to_owned()),
+                "{path}: {:?}",
+                spellings(path)
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_that_no_rule_can_judge_is_none() {
+        assert_eq!(split_path(b"/a#b"), None);
+        assert_eq!(split_path(b"/a\xff"), None);
+        assert_eq!(split_path(b"/a?b?c"), Some((&b"/a"[..], Some(&b"b?c"[..]))));
+    }
+}
