@@ -1,0 +1,22 @@
+//! Signatures: the algorithms, the keys that check them, and who does the arithmetic.
+//!
+//! The core asks a [`CryptoProvider`] to check one signature, synchronously. [`Portable`] is pure Rust and works in every
+//! host; a host that brings its own cryptography becomes another provider, and one that cannot answer leaves the question to
+//! the next.
+
+mod alg;
+mod key;
+mod portable;
+
+pub use alg::Alg;
+pub use key::{KeyProblem, PublicKey};
+pub use portable::Portable;
+
+/// Checks signatures.
+pub trait CryptoProvider {
+    /// Whether `signature` over `message` holds for `key` under `alg`; `None` if this provider cannot tell, which is not an
+    /// answer: the next provider is asked, and with none left the signature does not hold.
+    ///
+    /// A key whose type does not [fit](PublicKey::fits) `alg` yields `Some(false)`.
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool>;
+}
