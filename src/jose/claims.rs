@@ -1,0 +1,200 @@
+//! The claims of a token (RFC 7519 section 4), typed: a claim of a wrong type is an error, never an absence.
+
+use crate::json::{self, Map, Value};
+use crate::time::UnixTime;
+use crate::verdict::Reason;
+
+/// The claims of one token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims {
+    all: Map<String, Value>,
+    aud: Vec<String>,
+    exp: Option<UnixTime>,
+    nbf: Option<UnixTime>,
+    iat: Option<UnixTime>,
+}
+
+/// Where a claim is: the names from the outermost object inwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath(Vec<String>);
+
+impl Claims {
+    /// Reads the payload of a token whose signature holds.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimsMalformed`] if it is no strict JSON object, or a registered claim has a wrong type.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, Reason> {
+        let all = json::parse_object(payload).ok_or(Reason::ClaimsMalformed)?;
+        for name in ["iss", "sub", "jti"] {
+            if !matches!(all.get(name), None | Some(Value::String(_))) {
+                return Err(Reason::ClaimsMalformed);
+            }
+        }
+        let aud = match all.get("aud") {
+            None => Vec::new(),
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(several)) => several
+                .iter()
+                .map(|one| one.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .ok_or(Reason::ClaimsMalformed)?,
+            Some(_) => return Err(Reason::ClaimsMalformed),
+        };
+        let date = |name: &str| all.get(name).map(numeric_date).transpose();
+        let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
+        Ok(Self {
+            all,
+            aud,
+            exp,
+            nbf,
+            iat,
+        })
+    }
+
+    /// `iss`.
+    pub fn issuer(&self) -> Option<&str> {
+        self.text("iss")
+    }
+
+    /// `sub`.
+    pub fn subject(&self) -> Option<&str> {
+        self.text("sub")
+    }
+
+    /// `aud`; empty if absent.
+    pub fn audiences(&self) -> &[String] {
+        &self.aud
+    }
+
+    /// `exp`.
+    pub fn expires(&self) -> Option<UnixTime> {
+        self.exp
+    }
+
+    /// `nbf`.
+    pub fn not_before(&self) -> Option<UnixTime> {
+        self.nbf
+    }
+
+    /// `iat`.
+    pub fn issued_at(&self) -> Option<UnixTime> {
+        self.iat
+    }
+
+    /// The claim of that name, if it is a string.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.all.get(name).and_then(Value::as_str)
+    }
+
+    /// The claim at `path`; `None` if it is absent, or something on the way to it is no object.
+    pub fn at(&self, path: &ClaimPath) -> Option<&Value> {
+        let (last, objects) = path.0.split_last()?;
+        let mut object = &self.all;
+        for name in objects {
+            object = object.get(name)?.as_object()?;
+        }
+        object.get(last)
+    }
+}
+
+impl ClaimPath {
+    /// The names from the outermost object inwards, each taken as it is; `None` if there is none or one is empty.
+    pub fn new(names: Vec<String>) -> Option<Self> {
+        (!names.is_empty() && names.iter().all(|name| !name.is_empty())).then_some(Self(names))
+    }
+
+    /// `a.b.c`: each dot leads one object further in.
+    pub fn dotted(name: &str) -> Option<Self> {
+        Self::new(name.split('.').map(str::to_owned).collect())
+    }
+}
+
+/// A `NumericDate` (RFC 7519 section 2): seconds since the epoch, with or without a fraction. Negative ones and those beyond
+/// 2^53, where a double no longer counts in ones, are errors.
+fn numeric_date(value: &Value) -> Result<UnixTime, Reason> {
+    const LIMIT: u64 = 1 << 53;
+    let Value::Number(number) = value else {
+        return Err(Reason::ClaimsMalformed);
+    };
+    if let Some(secs) = number.as_u64() {
+        return if secs <= LIMIT {
+            Ok(UnixTime::from_secs(secs))
+        } else {
+            Err(Reason::ClaimsMalformed)
+        };
+    }
+    match number.as_f64() {
+        Some(secs) if (0.0..=LIMIT as f64).contains(&secs) => {
+            Ok(UnixTime::from_millis((secs * 1000.0) as u64))
+        }
+        _ => Err(Reason::ClaimsMalformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_of_a_wrong_type_is_an_error_and_not_an_absence() {
+        for payload in [
+            "",
+            "null",
+            "[]",
+            "\"x\"",
+            "{} {}",
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"iss":1}"#,
+            r#"{"iss":null}"#,
+            r#"{"sub":{}}"#,
+            r#"{"jti":[]}"#,
+            r#"{"aud":1}"#,
+            r#"{"aud":null}"#,
+            r#"{"aud":["a",1]}"#,
+            r#"{"exp":"1700000000"}"#,
+            r#"{"exp":null}"#,
+            r#"{"exp":true}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":1e300}"#,
+            r#"{"exp":18446744073709551615}"#,
+            r#"{"nbf":[1]}"#,
+            r#"{"iat":{}}"#,
+        ] {
+            assert_eq!(
+                Claims::parse(payload.as_bytes()),
+                Err(Reason::ClaimsMalformed),
+                "{payload}"
+            );
+        }
+    }
+
+    #[test]
+    fn dates_may_have_a_fraction() {
+        let claims =
+            Claims::parse(br#"{"exp":1700000000.5,"nbf":0,"iat":1.7e9,"aud":["a","b"]}"#).unwrap();
+        assert_eq!(
+            claims.expires(),
+            Some(UnixTime::from_millis(1_700_000_000_500))
+        );
+        assert_eq!(claims.not_before(), Some(UnixTime::from_secs(0)));
+        assert_eq!(claims.issued_at(), Some(UnixTime::from_secs(1_700_000_000)));
+        assert_eq!(claims.audiences(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_path_leads_through_objects_only() {
+        let claims = Claims::parse(br#"{"a":{"b":{"c":1}},"a.b":2,"l":[{"b":3}]}"#).unwrap();
+        let at = |path: &str| claims.at(&ClaimPath::dotted(path).unwrap()).cloned();
+        assert_eq!(at("a.b.c"), Some(1.into()));
+        assert_eq!(at("l.b"), None);
+        assert_eq!(at("l.0"), None);
+        assert_eq!(at("a.x"), None);
+        assert_eq!(
+            claims.at(&ClaimPath::new(vec!["a.b".into()]).unwrap()),
+            Some(&2.into())
+        );
+        for path in ["", ".", "a.", ".a", "a..b"] {
+            assert_eq!(ClaimPath::dotted(path), None, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A key set (RFC 7517 section 5), and which of its keys may check a token.
+
+use std::fmt;
+
+use super::{Key, Origin, Skipped};
+use crate::crypto::Alg;
+use crate::json::{self, Value};
+use crate::limits::{MAX_KEYS, MAX_KEYS_TRIED};
+
+/// The usable keys of one set, in their order, at least one.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    skipped: Vec<(usize, Skipped)>,
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySetProblem {
+    /// It is no strict JSON object with an array `keys`.
+    Malformed,
+    /// None of its keys can be used; the reason for the first.
+    NoUsableKey(Option<Skipped>),
+}
+
+/// Which keys may check a token.
+#[derive(Debug, PartialEq)]
+pub enum Selection<'a> {
+    /// These, tried in order: one where `kid` names it, at most [`MAX_KEYS_TRIED`] otherwise.
+    Keys(Vec<&'a Key>),
+    /// None, or two different ones of the same name: a newer set may help.
+    Unknown,
+}
+
+impl KeySet {
+    /// Reads a set. A key that cannot be used is skipped and never spoils the set.
+    ///
+    /// # Errors
+    /// It is no key set, or no key of it can be used.
+    pub fn parse(document: &[u8], origin: Origin) -> Result<Self, KeySetProblem> {
+        let document = json::parse_object(document).ok_or(KeySetProblem::Malformed)?;
+        let Some(Value::Array(members)) = document.get("keys") else {
+            return Err(KeySetProblem::Malformed);
+        };
+        let mut keys: Vec<Key> = Vec::new();
+        let mut skipped = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            if keys.len() >= MAX_KEYS {
+                skipped.push((index, Skipped::TooMany));
+                break;
+            }
+            match Key::parse(member, origin) {
+                Ok(key) if keys.contains(&key) => {}
+                Ok(key) => keys.push(key),
+                Err(reason) => skipped.push((index, reason)),
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetProblem::NoUsableKey(
+                skipped.first().map(|&(_, reason)| reason),
+            ));
+        }
+        skipped.truncate(MAX_KEYS);
+        Ok(Self { keys, skipped })
+    }
+
+    /// Which keys may check a token with this `kid` and `alg`. A named key is the only one; where no key has that name, those
+    /// without a name that fit are tried.
+    pub fn select(&self, kid: Option<&str>, alg: Alg) -> Selection<'_> {
+        let fitting = || self.keys.iter().filter(|key| key.allows(alg));
+        if let Some(kid) = kid {
+            let mut named = fitting().filter(|key| key.kid().is_some_and(|own| own == kid));
+            if let Some(key) = named.next() {
+                return if named.next().is_none() {
+                    Selection::Keys(vec![key])
+                } else {
+                    Selection::Unknown
+                };
+            }
+            if self
+                .keys
+                .iter()
+                .any(|key| key.kid().is_some_and(|own| own == kid))
+            {
+                return Selection::Unknown;
+            }
+        }
+        let tried: Vec<&Key> = fitting()
+            .filter(|key| kid.is_none() || key.kid().is_none())
+            .take(MAX_KEYS_TRIED)
+            .collect();
+        if tried.is_empty() {
+            Selection::Unknown
+        } else {
+            Selection::Keys(tried)
+        }
+    }
+
+    /// The usable keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The members that are not used: their place in the set, and why.
+    pub fn skipped(&self) -> &[(usize, Skipped)] {
+        &self.skipped
+    }
+}
+
+/// Two sets are the same if they hold the same usable keys in the same order.
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+}
+
+impl fmt::Display for KeySetProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("not a JSON object with an array \"keys\""),
+            Self::NoUsableKey(None) => f.write_str("it has no keys"),
+            Self::NoUsableKey(Some(reason)) => write!(
+                f,
+                "none of its keys can be used; the first, because {reason}"
+            ),
+        }
+    }
+}
