@@ -83,9 +83,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some(name) = map.next_key::<String>()? {
             let Strict(value) = map.next_value()?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom(
-                    "an object has two members of the same name",
-                ));
+                return Err(A::Error::custom("an object has two members of the same name"));
             }
         }
         Ok(Value::Object(object))
@@ -101,10 +99,7 @@ mod tests {
         for (text, why) in [
             (&br#"{"a":1,"a":2}"#[..], "a duplicate member"),
             (br#"{"a":{"b":1,"b":1}}"#, "a duplicate member inside"),
-            (
-                br#"{"a":1,"\u0061":2}"#,
-                "a duplicate member, spelt with an escape",
-            ),
+            (br#"{"a":1,"\u0061":2}"#, "a duplicate member, spelt with an escape"),
             (br#"{"a":1} x"#, "something after the value"),
             (b"{\"a\":\"\xff\"}", "invalid UTF-8"),
             (br#"{"a":1,}"#, "a trailing comma"),
@@ -117,19 +112,12 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{why} was accepted");
         }
-        assert!(
-            parse("[".repeat(100_000).as_bytes()).is_err(),
-            "depth is bounded"
-        );
+        assert!(parse("[".repeat(100_000).as_bytes()).is_err(), "depth is bounded");
     }
 
     #[test]
     fn integers_keep_their_precision() {
-        let value =
-            parse(b"[9007199254740993, 18446744073709551615, -9223372036854775808]").unwrap();
-        assert_eq!(
-            value.to_string(),
-            "[9007199254740993,18446744073709551615,-9223372036854775808]"
-        );
+        let value = parse(b"[9007199254740993, 18446744073709551615, -9223372036854775808]").unwrap();
+        assert_eq!(value.to_string(), "[9007199254740993,18446744073709551615,-9223372036854775808]");
     }
 }

@@ -34,8 +34,7 @@ pub const MAX_WAITING: usize = 1024;
 pub const WAIT_MARGIN: Duration = Duration::from_secs(1);
 
 /// First and longest pause between attempts to fetch a document that fails.
-pub const BACKOFF: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(60);
+pub const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
 /// The shortest lifetime that a `Cache-Control: max-age` can ask for: below it, an issuer would be hammered by its own header.
 pub const MIN_MAX_AGE: Duration = Duration::from_secs(10);

@@ -48,9 +48,6 @@ mod tests {
         let end = UnixTime::from_secs(u64::MAX);
         assert_eq!(end.plus(Duration::MAX), end);
         assert_eq!(UnixTime::from_secs(1).since(end), Duration::ZERO);
-        assert_eq!(
-            UnixTime::from_secs(3).since(UnixTime::from_secs(1)),
-            Duration::from_secs(2)
-        );
+        assert_eq!(UnixTime::from_secs(3).since(UnixTime::from_secs(1)), Duration::from_secs(2));
     }
 }

@@ -48,13 +48,8 @@ impl PublicKey {
     /// # Errors
     /// The size is out of range, the modulus is even, or the exponent is even, 1 or longer than 33 bits.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
-        let (modulus, exponent) = (
-            without_leading_zeros(modulus),
-            without_leading_zeros(exponent),
-        );
-        let bits = modulus.first().map_or(0, |first| {
-            modulus.len() * 8 - first.leading_zeros() as usize
-        });
+        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
+        let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
         if !RSA_BITS.contains(&bits) {
             return Err(KeyProblem::RsaSize);
         }
@@ -62,12 +57,8 @@ impl PublicKey {
         if !is_odd(modulus) || !is_odd(exponent) || exponent == [1] || exponent.len() > 8 {
             return Err(KeyProblem::RsaValue);
         }
-        let (n, e) = (
-            BoxedUint::from_be_slice_vartime(modulus),
-            BoxedUint::from_be_slice_vartime(exponent),
-        );
-        let key = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS)
-            .map_err(|_| KeyProblem::RsaValue)?;
+        let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
+        let key = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
         Ok(Self::Rsa(Box::new(key)))
     }
 
@@ -159,43 +150,21 @@ mod tests {
         let exponent: &[u8] = &[1, 0, 1];
         for (n, e, problem) in [
             (modulus(128), exponent, KeyProblem::RsaSize),
-            (
-                [&[0x7f][..], &vec![0xff; 255]].concat(),
-                exponent,
-                KeyProblem::RsaSize,
-            ),
+            ([&[0x7f][..], &vec![0xff; 255]].concat(), exponent, KeyProblem::RsaSize),
             (modulus(1025), exponent, KeyProblem::RsaSize),
             (vec![0; 256], exponent, KeyProblem::RsaSize),
             (vec![], exponent, KeyProblem::RsaSize),
-            (
-                [modulus(255), vec![2]].concat(),
-                exponent,
-                KeyProblem::RsaValue,
-            ),
+            ([modulus(255), vec![2]].concat(), exponent, KeyProblem::RsaValue),
             (modulus(256), &[1][..], KeyProblem::RsaValue),
             (modulus(256), &[0][..], KeyProblem::RsaValue),
             (modulus(256), &[][..], KeyProblem::RsaValue),
             (modulus(256), &[2][..], KeyProblem::RsaValue),
-            (
-                modulus(256),
-                &[0x7f, 0xff, 0xff, 0xff, 0xff][..],
-                KeyProblem::RsaValue,
-            ),
+            (modulus(256), &[0x7f, 0xff, 0xff, 0xff, 0xff][..], KeyProblem::RsaValue),
             (modulus(256), &[1; 9][..], KeyProblem::RsaValue),
         ] {
-            assert_eq!(
-                PublicKey::rsa(&n, e).unwrap_err(),
-                problem,
-                "{} bytes, e {e:?}",
-                n.len()
-            );
+            assert_eq!(PublicKey::rsa(&n, e).unwrap_err(), problem, "{} bytes, e {e:?}", n.len());
         }
-        for n in [
-            modulus(256),
-            modulus(1024),
-            [vec![0, 0], modulus(256)].concat(),
-            modulus(257),
-        ] {
+        for n in [modulus(256), modulus(1024), [vec![0, 0], modulus(256)].concat(), modulus(257)] {
             assert!(PublicKey::rsa(&n, exponent).is_ok(), "{} bytes", n.len());
         }
     }
@@ -203,12 +172,7 @@ mod tests {
     #[test]
     fn a_point_must_have_its_length_and_be_on_the_curve() {
         for (curve, length) in [("P-256", 32), ("P-384", 48), ("P-521", 66)] {
-            for (x, y) in [
-                (length, length),
-                (length - 1, length),
-                (length, length + 1),
-                (0, 0),
-            ] {
+            for (x, y) in [(length, length), (length - 1, length), (length, length + 1), (0, 0)] {
                 let key = PublicKey::ec(curve, &vec![0; x], &vec![0; y]).unwrap();
                 assert_eq!(key.unwrap_err(), KeyProblem::Point, "{curve} {x} {y}");
             }
@@ -220,23 +184,14 @@ mod tests {
     fn ed25519_points_of_small_order_are_refused() {
         let mut one = [0; 32];
         one[0] = 1;
-        assert_eq!(
-            PublicKey::ed25519(&one).unwrap_err(),
-            KeyProblem::SmallOrder
-        );
-        assert_eq!(
-            PublicKey::ed25519(&[0; 32]).unwrap_err(),
-            KeyProblem::SmallOrder
-        );
+        assert_eq!(PublicKey::ed25519(&one).unwrap_err(), KeyProblem::SmallOrder);
+        assert_eq!(PublicKey::ed25519(&[0; 32]).unwrap_err(), KeyProblem::SmallOrder);
         assert_eq!(PublicKey::ed25519(&[0; 31]).unwrap_err(), KeyProblem::Point);
     }
 
     #[test]
     fn a_secret_must_be_as_long_as_the_hash() {
-        assert_eq!(
-            PublicKey::hmac(vec![0; 31]).unwrap_err(),
-            KeyProblem::ShortSecret
-        );
+        assert_eq!(PublicKey::hmac(vec![0; 31]).unwrap_err(), KeyProblem::ShortSecret);
         let key = PublicKey::hmac(vec![0; 48]).unwrap();
         let fitting: Vec<_> = Alg::ALL.iter().filter(|&&alg| key.fits(alg)).collect();
         assert_eq!(fitting, [&Alg::Hs256, &Alg::Hs384]);

@@ -26,37 +26,19 @@ impl CryptoProvider for Portable {
             return Some(false);
         }
         Some(match (key, alg) {
-            (PublicKey::Rsa(key), Alg::Rs256) => {
-                holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature)
-            }
-            (PublicKey::Rsa(key), Alg::Rs384) => {
-                holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature)
-            }
-            (PublicKey::Rsa(key), Alg::Rs512) => {
-                holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature)
-            }
-            (PublicKey::Rsa(key), Alg::Ps256) => {
-                holds(&RsaPss::<Sha256>::of(alg), key, message, signature)
-            }
-            (PublicKey::Rsa(key), Alg::Ps384) => {
-                holds(&RsaPss::<Sha384>::of(alg), key, message, signature)
-            }
-            (PublicKey::Rsa(key), Alg::Ps512) => {
-                holds(&RsaPss::<Sha512>::of(alg), key, message, signature)
-            }
+            (PublicKey::Rsa(key), Alg::Rs256) => holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key), Alg::Rs384) => holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key), Alg::Rs512) => holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key), Alg::Ps256) => holds(&RsaPss::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key), Alg::Ps384) => holds(&RsaPss::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key), Alg::Ps512) => holds(&RsaPss::<Sha512>::of(alg), key, message, signature),
             (PublicKey::P256(key), _) => holds(&Es256, key, message, signature),
             (PublicKey::P384(key), _) => holds(&Es384, key, message, signature),
             (PublicKey::P521(key), _) => holds(&Es512, key, message, signature),
             (PublicKey::Ed25519(key), _) => holds(&Ed25519, key, message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs256) => {
-                holds(&Hs256, &Hs256Key::new(&secret.0), message, signature)
-            }
-            (PublicKey::Hmac(secret), Alg::Hs384) => {
-                holds(&Hs384, &Hs384Key::new(&secret.0), message, signature)
-            }
-            (PublicKey::Hmac(secret), Alg::Hs512) => {
-                holds(&Hs512, &Hs512Key::new(&secret.0), message, signature)
-            }
+            (PublicKey::Hmac(secret), Alg::Hs256) => holds(&Hs256, &Hs256Key::new(&secret.0), message, signature),
+            (PublicKey::Hmac(secret), Alg::Hs384) => holds(&Hs384, &Hs384Key::new(&secret.0), message, signature),
+            (PublicKey::Hmac(secret), Alg::Hs512) => holds(&Hs512, &Hs512Key::new(&secret.0), message, signature),
             (PublicKey::Rsa(_) | PublicKey::Hmac(_), _) => false,
         })
     }
@@ -117,16 +99,9 @@ impl<H: Digest + AssociatedOid> Algorithm for RsaPkcs1<H> {
         match *key {}
     }
 
-    fn verify_signature(
-        &self,
-        signature: &RsaSignature,
-        key: &rsa::PublicKey,
-        message: &[u8],
-    ) -> bool {
+    fn verify_signature(&self, signature: &RsaSignature, key: &rsa::PublicKey, message: &[u8]) -> bool {
         signature.0.len() == key.size()
-            && key
-                .verify(Pkcs1v15Sign::new::<H>(), &H::digest(message), &signature.0)
-                .is_ok()
+            && key.verify(Pkcs1v15Sign::new::<H>(), &H::digest(message), &signature.0).is_ok()
     }
 }
 
@@ -143,16 +118,8 @@ impl<H: Digest + FixedOutputReset> Algorithm for RsaPss<H> {
         match *key {}
     }
 
-    fn verify_signature(
-        &self,
-        signature: &RsaSignature,
-        key: &rsa::PublicKey,
-        message: &[u8],
-    ) -> bool {
-        signature.0.len() == key.size()
-            && key
-                .verify(Pss::<H>::new(), &H::digest(message), &signature.0)
-                .is_ok()
+    fn verify_signature(&self, signature: &RsaSignature, key: &rsa::PublicKey, message: &[u8]) -> bool {
+        signature.0.len() == key.size() && key.verify(Pss::<H>::new(), &H::digest(message), &signature.0).is_ok()
     }
 }
 
@@ -189,12 +156,7 @@ macro_rules! ecdsa {
                 match *key {}
             }
 
-            fn verify_signature(
-                &self,
-                signature: &$signature,
-                key: &Self::VerifyingKey,
-                message: &[u8],
-            ) -> bool {
+            fn verify_signature(&self, signature: &$signature, key: &Self::VerifyingKey, message: &[u8]) -> bool {
                 key.verify(message, &signature.0).is_ok()
             }
         }
@@ -235,12 +197,7 @@ impl Algorithm for Ed25519 {
         match *key {}
     }
 
-    fn verify_signature(
-        &self,
-        signature: &Ed25519Signature,
-        key: &Self::VerifyingKey,
-        message: &[u8],
-    ) -> bool {
+    fn verify_signature(&self, signature: &Ed25519Signature, key: &Self::VerifyingKey, message: &[u8]) -> bool {
         key.verify_strict(message, &signature.0).is_ok()
     }
 }

@@ -42,13 +42,7 @@ impl Claims {
         };
         let date = |name: &str| all.get(name).map(numeric_date).transpose();
         let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
-        Ok(Self {
-            all,
-            aud,
-            exp,
-            nbf,
-            iat,
-        })
+        Ok(Self { all, aud, exp, nbf, iat })
     }
 
     /// `iss`.
@@ -117,16 +111,10 @@ fn numeric_date(value: &Value) -> Result<UnixTime, Reason> {
         return Err(Reason::ClaimsMalformed);
     };
     if let Some(secs) = number.as_u64() {
-        return if secs <= LIMIT {
-            Ok(UnixTime::from_secs(secs))
-        } else {
-            Err(Reason::ClaimsMalformed)
-        };
+        return if secs <= LIMIT { Ok(UnixTime::from_secs(secs)) } else { Err(Reason::ClaimsMalformed) };
     }
     match number.as_f64() {
-        Some(secs) if (0.0..=LIMIT as f64).contains(&secs) => {
-            Ok(UnixTime::from_millis((secs * 1000.0) as u64))
-        }
+        Some(secs) if (0.0..=LIMIT as f64).contains(&secs) => Ok(UnixTime::from_millis((secs * 1000.0) as u64)),
         _ => Err(Reason::ClaimsMalformed),
     }
 }
@@ -160,22 +148,14 @@ mod tests {
             r#"{"nbf":[1]}"#,
             r#"{"iat":{}}"#,
         ] {
-            assert_eq!(
-                Claims::parse(payload.as_bytes()),
-                Err(Reason::ClaimsMalformed),
-                "{payload}"
-            );
+            assert_eq!(Claims::parse(payload.as_bytes()), Err(Reason::ClaimsMalformed), "{payload}");
         }
     }
 
     #[test]
     fn dates_may_have_a_fraction() {
-        let claims =
-            Claims::parse(br#"{"exp":1700000000.5,"nbf":0,"iat":1.7e9,"aud":["a","b"]}"#).unwrap();
-        assert_eq!(
-            claims.expires(),
-            Some(UnixTime::from_millis(1_700_000_000_500))
-        );
+        let claims = Claims::parse(br#"{"exp":1700000000.5,"nbf":0,"iat":1.7e9,"aud":["a","b"]}"#).unwrap();
+        assert_eq!(claims.expires(), Some(UnixTime::from_millis(1_700_000_000_500)));
         assert_eq!(claims.not_before(), Some(UnixTime::from_secs(0)));
         assert_eq!(claims.issued_at(), Some(UnixTime::from_secs(1_700_000_000)));
         assert_eq!(claims.audiences(), ["a", "b"]);
@@ -189,10 +169,7 @@ mod tests {
         assert_eq!(at("l.b"), None);
         assert_eq!(at("l.0"), None);
         assert_eq!(at("a.x"), None);
-        assert_eq!(
-            claims.at(&ClaimPath::new(vec!["a.b".into()]).unwrap()),
-            Some(&2.into())
-        );
+        assert_eq!(claims.at(&ClaimPath::new(vec!["a.b".into()]).unwrap()), Some(&2.into()));
         for path in ["", ".", "a.", ".a", "a..b"] {
             assert_eq!(ClaimPath::dotted(path), None, "{path:?}");
         }

@@ -30,13 +30,9 @@ impl<'a> CompactJws<'a> {
         }
         let text = std::str::from_utf8(token).map_err(|_| Reason::TokenMalformed)?;
         let (signing_input, signature) = text.rsplit_once('.').ok_or(Reason::TokenMalformed)?;
-        let (header, payload) = signing_input
-            .split_once('.')
-            .ok_or(Reason::TokenMalformed)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Reason::TokenMalformed)?;
         let decode = |part: &str| {
-            let bytes = BASE64_URL_SAFE_NO_PAD
-                .decode(part)
-                .map_err(|_| Reason::TokenMalformed)?;
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::TokenMalformed)?;
             if bytes.is_empty() {
                 Err(Reason::TokenMalformed)
             } else {
@@ -64,10 +60,7 @@ mod tests {
             ("e30.e30", "two parts"),
             ("e30.e30.e30.e30", "four parts"),
             ("e30.e30.", "no signature"),
-            (
-                "e30..e30",
-                "no payload: detached content is not for bearer tokens",
-            ),
+            ("e30..e30", "no payload: detached content is not for bearer tokens"),
             (".e30.e30", "no header"),
             ("e30=.e30.e30", "padding"),
             ("e31.e30.e30", "bits beyond the last byte"),
@@ -78,16 +71,9 @@ mod tests {
             ("e30.e30.e", "a length that base64 cannot have"),
             ("e30.e30.\u{e9}30", "a letter beyond ASCII"),
         ] {
-            assert_eq!(
-                CompactJws::parse(token.as_bytes()).unwrap_err(),
-                Reason::TokenMalformed,
-                "{why}"
-            );
+            assert_eq!(CompactJws::parse(token.as_bytes()).unwrap_err(), Reason::TokenMalformed, "{why}");
         }
-        assert_eq!(
-            CompactJws::parse(b"e30.e30.\xff").unwrap_err(),
-            Reason::TokenMalformed
-        );
+        assert_eq!(CompactJws::parse(b"e30.e30.\xff").unwrap_err(), Reason::TokenMalformed);
         assert!(CompactJws::parse(b"e30.e30.e30").is_ok());
     }
 
@@ -95,9 +81,6 @@ mod tests {
     fn a_token_may_be_as_long_as_the_limit_and_no_longer() {
         let token = |length: usize| format!("e30.e30.{}", "A".repeat(length - 8));
         assert!(CompactJws::parse(token(MAX_TOKEN_BYTES).as_bytes()).is_ok());
-        assert_eq!(
-            CompactJws::parse(token(MAX_TOKEN_BYTES + 1).as_bytes()).unwrap_err(),
-            Reason::TokenTooLarge
-        );
+        assert_eq!(CompactJws::parse(token(MAX_TOKEN_BYTES + 1).as_bytes()).unwrap_err(), Reason::TokenTooLarge);
     }
 }

@@ -48,24 +48,13 @@ pub fn verify(
         key.allows(header.alg)
             && providers
                 .iter()
-                .find_map(|provider| {
-                    provider.verify(key.public(), header.alg, jws.signing_input, &jws.signature)
-                })
+                .find_map(|provider| provider.verify(key.public(), header.alg, jws.signing_input, &jws.signature))
                 .unwrap_or(false)
     };
-    let key = keys
-        .iter()
-        .find(|key| holds(key))
-        .ok_or(Reason::SignatureInvalid)?;
+    let key = keys.iter().find(|key| holds(key)).ok_or(Reason::SignatureInvalid)?;
 
-    let payload = BASE64_URL_SAFE_NO_PAD
-        .decode(jws.payload)
-        .map_err(|_| Reason::TokenMalformed)?;
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(jws.payload).map_err(|_| Reason::TokenMalformed)?;
     let mut kids: Vec<String> = header.kid.iter().chain(key.kid()).cloned().collect();
     kids.dedup();
-    Ok(Verified {
-        claims: Claims::parse(&payload)?,
-        payload: jws.payload.to_owned(),
-        kids,
-    })
+    Ok(Verified { claims: Claims::parse(&payload)?, payload: jws.payload.to_owned(), kids })
 }

@@ -69,8 +69,7 @@ impl Key {
             "RSA" => PublicKey::rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?),
             "EC" => {
                 let curve = text(jwk, "crv")?.ok_or(Skipped::Malformed)?;
-                PublicKey::ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?)
-                    .ok_or(Skipped::UnknownType)?
+                PublicKey::ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?).ok_or(Skipped::UnknownType)?
             }
             "OKP" if text(jwk, "crv")? == Some("Ed25519") => PublicKey::ed25519(&bytes(jwk, "x")?),
             "oct" => PublicKey::hmac(bytes(jwk, "k")?),
@@ -84,11 +83,7 @@ impl Key {
                 Some(alg.ok_or(Skipped::OtherAlgorithm)?)
             }
         };
-        Ok(Self {
-            kid: kid.map(str::to_owned),
-            alg,
-            public,
-        })
+        Ok(Self { kid: kid.map(str::to_owned), alg, public })
     }
 
     /// `kid`.
@@ -112,13 +107,9 @@ impl fmt::Display for Skipped {
         match self {
             Self::Malformed => f.write_str("it is malformed"),
             Self::UnknownType => f.write_str("its type or curve is unknown"),
-            Self::OtherAlgorithm => {
-                f.write_str("its algorithm is unknown or does not go with its type")
-            }
+            Self::OtherAlgorithm => f.write_str("its algorithm is unknown or does not go with its type"),
             Self::OtherUse => f.write_str("it is not for checking signatures"),
-            Self::Secret => {
-                f.write_str("it holds a private or secret key, which must not be published")
-            }
+            Self::Secret => f.write_str("it holds a private or secret key, which must not be published"),
             Self::Unsound(problem) => problem.fmt(f),
             Self::TooMany => f.write_str("the set has too many keys"),
         }
@@ -136,7 +127,5 @@ fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, 
 /// A value in base64url (RFC 7518 section 2). Padding, which the RFC forbids, is what some issuers publish: here it harms no one.
 fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, Skipped> {
     let text = text(jwk, name)?.ok_or(Skipped::Malformed)?;
-    BASE64_URL_SAFE_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .map_err(|_| Skipped::Malformed)
+    BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| Skipped::Malformed)
 }

@@ -56,9 +56,7 @@ impl KeySet {
             }
         }
         if keys.is_empty() {
-            return Err(KeySetProblem::NoUsableKey(
-                skipped.first().map(|&(_, reason)| reason),
-            ));
+            return Err(KeySetProblem::NoUsableKey(skipped.first().map(|&(_, reason)| reason)));
         }
         skipped.truncate(MAX_KEYS);
         Ok(Self { keys, skipped })
@@ -71,24 +69,14 @@ impl KeySet {
         if let Some(kid) = kid {
             let mut named = fitting().filter(|key| key.kid().is_some_and(|own| own == kid));
             if let Some(key) = named.next() {
-                return if named.next().is_none() {
-                    Selection::Keys(vec![key])
-                } else {
-                    Selection::Unknown
-                };
+                return if named.next().is_none() { Selection::Keys(vec![key]) } else { Selection::Unknown };
             }
-            if self
-                .keys
-                .iter()
-                .any(|key| key.kid().is_some_and(|own| own == kid))
-            {
+            if self.keys.iter().any(|key| key.kid().is_some_and(|own| own == kid)) {
                 return Selection::Unknown;
             }
         }
-        let tried: Vec<&Key> = fitting()
-            .filter(|key| kid.is_none() || key.kid().is_none())
-            .take(MAX_KEYS_TRIED)
-            .collect();
+        let tried: Vec<&Key> =
+            fitting().filter(|key| kid.is_none() || key.kid().is_none()).take(MAX_KEYS_TRIED).collect();
         if tried.is_empty() {
             Selection::Unknown
         } else {
@@ -119,10 +107,7 @@ impl fmt::Display for KeySetProblem {
         match self {
             Self::Malformed => f.write_str("not a JSON object with an array \"keys\""),
             Self::NoUsableKey(None) => f.write_str("it has no keys"),
-            Self::NoUsableKey(Some(reason)) => write!(
-                f,
-                "none of its keys can be used; the first, because {reason}"
-            ),
+            Self::NoUsableKey(Some(reason)) => write!(f, "none of its keys can be used; the first, because {reason}"),
         }
     }
 }

@@ -33,33 +33,22 @@ pub enum Location {
 /// # Errors
 /// [`Reason::MultipleTokens`] for two `Authorization` values or too many tokens; [`Reason::TokenMalformed`] for a `Bearer`
 /// credential that is not exactly one token.
-pub fn tokens<'a>(
-    head: &'a RequestHead,
-    locations: &[Location],
-) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
+pub fn tokens<'a>(head: &'a RequestHead, locations: &[Location]) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
     let mut found = Vec::new();
     for location in locations {
         match location {
             Location::Bearer => found.extend(bearer(head)?.map(Cow::Borrowed)),
             Location::Header { name, prefix } => {
-                let values = head
-                    .values(name.as_str())
-                    .filter_map(|value| without_prefix(value, prefix));
+                let values = head.values(name.as_str()).filter_map(|value| without_prefix(value, prefix));
                 found.extend(values.map(Cow::Borrowed));
             }
             Location::Param(name) => {
-                let query = split_path(head.target())
-                    .and_then(|(_, query)| query)
-                    .unwrap_or_default();
-                let values = params(query)
-                    .filter(|param| param.is_named(name))
-                    .map(|param| param.decoded_value());
+                let query = split_path(head.target()).and_then(|(_, query)| query).unwrap_or_default();
+                let values = params(query).filter(|param| param.is_named(name)).map(|param| param.decoded_value());
                 found.extend(values);
             }
             Location::Cookie(name) => {
-                let values = cookies(head)
-                    .filter(|cookie| cookie.name == name.as_bytes())
-                    .map(|cookie| cookie.value());
+                let values = cookies(head).filter(|cookie| cookie.name == name.as_bytes()).map(|cookie| cookie.value());
                 found.extend(values.map(Cow::Borrowed));
             }
         }
@@ -71,11 +60,7 @@ pub fn tokens<'a>(
 }
 
 /// Takes whatever is at `locations` out of the request: header, query parameter and cookie alike.
-pub fn strip<'a>(
-    head: &RequestHead,
-    locations: impl IntoIterator<Item = &'a Location>,
-    edits: &mut Edits,
-) {
+pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Location>, edits: &mut Edits) {
     let mut names_of_params = Vec::new();
     let mut names_of_cookies = Vec::new();
     for location in locations {
@@ -86,10 +71,7 @@ pub fn strip<'a>(
                 }
             }
             Location::Header { name, prefix } => {
-                if head
-                    .values(name.as_str())
-                    .any(|value| without_prefix(value, prefix).is_some())
-                {
+                if head.values(name.as_str()).any(|value| without_prefix(value, prefix).is_some()) {
                     edits.remove(name.as_str());
                 }
             }
@@ -100,10 +82,7 @@ pub fn strip<'a>(
     if let Some((path, Some(query))) = split_path(head.target()) {
         let is_token = |param: &Param<'_>| names_of_params.iter().any(|name| param.is_named(name));
         if params(query).any(|param| is_token(&param)) {
-            let kept: Vec<&[u8]> = params(query)
-                .filter(|param| !is_token(param))
-                .map(|param| param.whole)
-                .collect();
+            let kept: Vec<&[u8]> = params(query).filter(|param| !is_token(param)).map(|param| param.whole).collect();
             let mut target = path.to_vec();
             if !kept.is_empty() {
                 target.push(b'?');
@@ -114,10 +93,7 @@ pub fn strip<'a>(
     }
     let is_token = |cookie: &Cookie<'_>| names_of_cookies.contains(&cookie.name);
     if cookies(head).any(|cookie| is_token(&cookie)) {
-        let kept: Vec<&[u8]> = cookies(head)
-            .filter(|cookie| !is_token(cookie))
-            .map(|cookie| cookie.whole)
-            .collect();
+        let kept: Vec<&[u8]> = cookies(head).filter(|cookie| !is_token(cookie)).map(|cookie| cookie.whole).collect();
         if kept.is_empty() {
             edits.remove("cookie");
         } else {
@@ -141,14 +117,9 @@ fn bearer(head: &RequestHead) -> Result<Option<&[u8]>, Reason> {
         // Some hosts join repeated headers: a second value hides behind a comma.
         let joined = value.split(|&b| b == b',').skip(1).any(|part| {
             let part = part.trim_ascii_start();
-            part.get(..6)
-                .is_some_and(|start| start.eq_ignore_ascii_case(b"bearer"))
+            part.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer"))
         });
-        return if joined {
-            Err(Reason::MultipleTokens)
-        } else {
-            Ok(None)
-        };
+        return if joined { Err(Reason::MultipleTokens) } else { Ok(None) };
     }
     let token = parts.next().unwrap_or_default();
     if token.contains(&b',') {
@@ -166,11 +137,8 @@ fn bearer(head: &RequestHead) -> Result<Option<&[u8]>, Reason> {
 
 fn without_prefix<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
-    let same = if prefix.ends_with(' ') {
-        start.eq_ignore_ascii_case(prefix.as_bytes())
-    } else {
-        start == prefix.as_bytes()
-    };
+    let same =
+        if prefix.ends_with(' ') { start.eq_ignore_ascii_case(prefix.as_bytes()) } else { start == prefix.as_bytes() };
     same.then_some(rest)
 }
 
@@ -193,11 +161,7 @@ impl<'a> Param<'a> {
 fn params(query: &[u8]) -> impl Iterator<Item = Param<'_>> {
     query.split(|&b| b == b'&').map(|whole| {
         let mut parts = whole.splitn(2, |&b| b == b'=');
-        Param {
-            whole,
-            name: parts.next().unwrap_or_default(),
-            value: parts.next().unwrap_or_default(),
-        }
+        Param { whole, name: parts.next().unwrap_or_default(), value: parts.next().unwrap_or_default() }
     })
 }
 
@@ -217,18 +181,12 @@ impl<'a> Cookie<'a> {
 }
 
 fn cookies(head: &RequestHead) -> impl Iterator<Item = Cookie<'_>> {
-    head.values("cookie")
-        .flat_map(|value| value.split(|&b| b == b';'))
-        .filter_map(|whole| {
-            let whole = whole.trim_ascii();
-            let mut parts = whole.splitn(2, |&b| b == b'=');
-            let (name, value) = (parts.next()?, parts.next()?);
-            Some(Cookie {
-                whole,
-                name: name.trim_ascii_end(),
-                value: value.trim_ascii_start(),
-            })
-        })
+    head.values("cookie").flat_map(|value| value.split(|&b| b == b';')).filter_map(|whole| {
+        let whole = whole.trim_ascii();
+        let mut parts = whole.splitn(2, |&b| b == b'=');
+        let (name, value) = (parts.next()?, parts.next()?);
+        Some(Cookie { whole, name: name.trim_ascii_end(), value: value.trim_ascii_start() })
+    })
 }
 
 #[cfg(test)]
@@ -236,21 +194,13 @@ mod tests {
     use super::*;
 
     fn head(fields: &[(&str, &str)]) -> RequestHead {
-        RequestHead::new(
-            fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-                .collect(),
-        )
+        RequestHead::new(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
     }
 
     fn found(fields: &[(&str, &str)], location: Location) -> Result<Vec<String>, Reason> {
         let head = head(fields);
         let tokens = tokens(&head, &[location])?;
-        Ok(tokens
-            .iter()
-            .map(|token| String::from_utf8_lossy(token).into_owned())
-            .collect())
+        Ok(tokens.iter().map(|token| String::from_utf8_lossy(token).into_owned()).collect())
     }
 
     #[test]
@@ -277,25 +227,16 @@ mod tests {
             ("", Ok(vec![])),
         ] {
             let expected = expected.map(|tokens| tokens.into_iter().map(str::to_owned).collect());
-            assert_eq!(
-                found(&[("authorization", value)], Location::Bearer),
-                expected,
-                "{value:?}"
-            );
+            assert_eq!(found(&[("authorization", value)], Location::Bearer), expected, "{value:?}");
         }
-        let twice = [
-            ("authorization", "Bearer a.b.c"),
-            ("Authorization", "Basic eDp5"),
-        ];
+        let twice = [("authorization", "Bearer a.b.c"), ("Authorization", "Basic eDp5")];
         assert_eq!(found(&twice, Location::Bearer), Err(Reason::MultipleTokens));
     }
 
     #[test]
     fn a_header_yields_every_value_that_begins_with_the_prefix() {
-        let header = |prefix: &str| Location::Header {
-            name: HeaderName::new("X-Token").unwrap(),
-            prefix: prefix.into(),
-        };
+        let header =
+            |prefix: &str| Location::Header { name: HeaderName::new("X-Token").unwrap(), prefix: prefix.into() };
         let fields = [("x-token", "JWT a"), ("X-Token", "jwt b"), ("x-token", "c")];
         assert_eq!(found(&fields, header("JWT ")).unwrap(), ["a", "b"]);
         assert_eq!(found(&fields, header("")).unwrap(), ["JWT a", "jwt b", "c"]);
@@ -313,11 +254,7 @@ mod tests {
             ("/access_token=a", vec![]),
             ("/?access_token", vec![""]),
         ] {
-            assert_eq!(
-                found(&[(":path", path)], param()).unwrap(),
-                expected,
-                "{path}"
-            );
+            assert_eq!(found(&[(":path", path)], param()).unwrap(), expected, "{path}");
         }
     }
 
@@ -331,74 +268,38 @@ mod tests {
             ("token=a;token=b", vec!["a", "b"]),
             ("token", vec![]),
         ] {
-            assert_eq!(
-                found(&[("cookie", value)], cookie()).unwrap(),
-                expected,
-                "{value}"
-            );
+            assert_eq!(found(&[("cookie", value)], cookie()).unwrap(), expected, "{value}");
         }
     }
 
     #[test]
     fn more_tokens_than_one_request_may_carry_are_refused() {
         let path = format!("/?{}", "t=a&".repeat(limits::MAX_TOKENS_PER_REQUEST + 1));
-        assert_eq!(
-            found(&[(":path", &path)], Location::Param("t".into())),
-            Err(Reason::MultipleTokens)
-        );
+        assert_eq!(found(&[(":path", &path)], Location::Param("t".into())), Err(Reason::MultipleTokens));
     }
 
     #[test]
     fn tokens_are_taken_out_and_the_rest_stays_as_it_is() {
         let locations = [
             Location::Bearer,
-            Location::Header {
-                name: HeaderName::new("x-token").unwrap(),
-                prefix: String::new(),
-            },
+            Location::Header { name: HeaderName::new("x-token").unwrap(), prefix: String::new() },
             Location::Param("t".into()),
             Location::Cookie("c".into()),
         ];
         for (fields, removed, set) in [
-            (
-                vec![("authorization", "Bearer a")],
-                vec!["authorization"],
-                vec![],
-            ),
+            (vec![("authorization", "Bearer a")], vec!["authorization"], vec![]),
             (vec![("authorization", "Basic a")], vec![], vec![]),
-            (
-                vec![("x-token", "a"), ("x-token", "b")],
-                vec!["x-token"],
-                vec![],
-            ),
-            (
-                vec![(":path", "/p?a=%20&t=x&b&%74=y")],
-                vec![],
-                vec![(":path", "/p?a=%20&b")],
-            ),
+            (vec![("x-token", "a"), ("x-token", "b")], vec!["x-token"], vec![]),
+            (vec![(":path", "/p?a=%20&t=x&b&%74=y")], vec![], vec![(":path", "/p?a=%20&b")]),
             (vec![(":path", "/p?t=x")], vec![], vec![(":path", "/p")]),
             (vec![(":path", "/p?u=t")], vec![], vec![]),
-            (
-                vec![("cookie", "a=1; c=x"), ("cookie", "b=2")],
-                vec![],
-                vec![("cookie", "a=1; b=2")],
-            ),
+            (vec![("cookie", "a=1; c=x"), ("cookie", "b=2")], vec![], vec![("cookie", "a=1; b=2")]),
             (vec![("cookie", "c=x")], vec!["cookie"], vec![]),
         ] {
             let mut edits = Edits::default();
             strip(&head(&fields), &locations, &mut edits);
-            let set: Vec<_> = set
-                .into_iter()
-                .map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec()))
-                .collect();
-            assert_eq!(
-                edits,
-                Edits {
-                    remove: removed.into_iter().map(str::to_owned).collect(),
-                    set
-                },
-                "{fields:?}"
-            );
+            let set: Vec<_> = set.into_iter().map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec())).collect();
+            assert_eq!(edits, Edits { remove: removed.into_iter().map(str::to_owned).collect(), set }, "{fields:?}");
         }
     }
 }

@@ -19,10 +19,7 @@ impl RequestHead {
 
     /// Every value of the field `name` (in lower case), in order.
     pub fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.fields
-            .iter()
-            .filter(move |(known, _)| known == name)
-            .map(|(_, value)| value.as_slice())
+        self.fields.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
 
     /// The first value of the field `name`.
@@ -59,14 +56,11 @@ impl RequestHead {
 
     /// Whether this is a gRPC request, whose denials the host maps to a gRPC status.
     pub fn is_grpc(&self) -> bool {
-        self.value("content-type")
-            .is_some_and(|value| value.starts_with(b"application/grpc"))
+        self.value("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
     /// Whether this is a CORS preflight (Fetch standard): `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
     pub fn is_preflight(&self) -> bool {
-        self.value(":method") == Some(b"OPTIONS")
-            && self.has("origin")
-            && self.has("access-control-request-method")
+        self.value(":method") == Some(b"OPTIONS") && self.has("origin") && self.has("access-control-request-method")
     }
 }

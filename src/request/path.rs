@@ -18,8 +18,7 @@ pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 
 /// The other spellings of `path`, none for a plain one.
 pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
-    let suspicious =
-        |pair: &[u8]| matches!(pair, [b'%' | b'\\' | b';', _] | [b'/', b'/' | b'.' | b'\\']);
+    let suspicious = |pair: &[u8]| matches!(pair, [b'%' | b'\\' | b';', _] | [b'/', b'/' | b'.' | b'\\']);
     let last = path.last().copied().unwrap_or_default();
     if !path.windows(2).any(suspicious) && !matches!(last, b'%' | b'\\' | b';') {
         return Vec::new();
@@ -38,10 +37,7 @@ pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
 
     let mut spellings = Vec::new();
     for reading in readings {
-        let slashed: Vec<u8> = reading
-            .iter()
-            .map(|&b| if b == b'\\' { b'/' } else { b })
-            .collect();
+        let slashed: Vec<u8> = reading.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect();
         let bare = without_parameters(&slashed);
         for candidate in [slashed, bare] {
             for merge in [false, true] {
@@ -107,10 +103,7 @@ mod tests {
     use super::*;
 
     fn spellings(path: &str) -> Vec<String> {
-        other_spellings(path.as_bytes())
-            .iter()
-            .map(|s| String::from_utf8_lossy(s).into_owned())
-            .collect()
+        other_spellings(path.as_bytes()).iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()
     }
 
     #[test]
@@ -142,11 +135,7 @@ mod tests {
             ("/../../closed", "/closed"),
             ("/\\closed", "/closed"),
         ] {
-            assert!(
-                spellings(path).contains(&becomes.to_owned()),
-                "{path}: {:?}",
-                spellings(path)
-            );
+            assert!(spellings(path).contains(&becomes.to_owned()), "{path}: {:?}", spellings(path));
         }
     }
 

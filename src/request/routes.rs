@@ -83,15 +83,9 @@ impl Routes {
 
     fn first(&self, path: &[u8], head: &RequestHead) -> Result<Option<usize>, Reason> {
         for (index, rule) in self.matches.iter().enumerate() {
-            if rule.path.matches(path, true)
-                && rule.headers.iter().all(|header| header.matches(head))
-            {
+            if rule.path.matches(path, true) && rule.headers.iter().all(|header| header.matches(head)) {
                 // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
-                return if rule.path.matches(path, false) {
-                    Ok(Some(index))
-                } else {
-                    Err(Reason::PathAmbiguous)
-                };
+                return if rule.path.matches(path, false) { Ok(Some(index)) } else { Err(Reason::PathAmbiguous) };
             }
         }
         Ok(None)
@@ -113,12 +107,9 @@ impl PathMatch {
                 let Some((start, rest)) = path.split_at_checked(prefix.len()) else {
                     return false;
                 };
-                same(start, prefix.as_bytes())
-                    && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with(b"/"))
+                same(start, prefix.as_bytes()) && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with(b"/"))
             }
-            Self::SafeRegex { regex, any_case } => {
-                if ignore_case { any_case } else { regex }.matches(path)
-            }
+            Self::SafeRegex { regex, any_case } => if ignore_case { any_case } else { regex }.matches(path),
         }
     }
 }
@@ -127,9 +118,9 @@ impl HeaderMatch {
     fn matches(&self, head: &RequestHead) -> bool {
         match &self.test {
             HeaderTest::Present(present) => (head.has(&self.name) == *present) != self.invert,
-            HeaderTest::Value(matcher) => head
-                .joined(&self.name)
-                .is_some_and(|value| matcher.matches(&value) != self.invert),
+            HeaderTest::Value(matcher) => {
+                head.joined(&self.name).is_some_and(|value| matcher.matches(&value) != self.invert)
+            }
         }
     }
 }
@@ -154,10 +145,7 @@ impl Regex {
     fn build(pattern: &str, ignore_case: bool) -> Result<Self, regex::Error> {
         // The pattern alone first: `a)|(b` must not become valid by the group around it.
         let build = |pattern: &str| {
-            regex::bytes::RegexBuilder::new(pattern)
-                .unicode(false)
-                .case_insensitive(ignore_case)
-                .build()
+            regex::bytes::RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build()
         };
         build(pattern)?;
         build(&format!(r"\A(?:{pattern})\z")).map(Self)
@@ -174,17 +162,11 @@ mod tests {
     use super::*;
 
     fn prefix(prefix: &str) -> Match {
-        Match {
-            path: PathMatch::Prefix(prefix.into()),
-            headers: Vec::new(),
-        }
+        Match { path: PathMatch::Prefix(prefix.into()), headers: Vec::new() }
     }
 
     fn get(path: &str) -> RequestHead {
-        RequestHead::new(vec![
-            (":method".into(), b"GET".into()),
-            (":path".into(), path.as_bytes().into()),
-        ])
+        RequestHead::new(vec![(":method".into(), b"GET".into()), (":path".into(), path.as_bytes().into())])
     }
 
     #[test]
@@ -227,20 +209,9 @@ mod tests {
             "/x\\..\\admin",
             "/x/%2e%2e/Admin",
         ] {
-            assert_eq!(
-                routes.find(&get(path)),
-                Err(Reason::PathAmbiguous),
-                "{path}"
-            );
+            assert_eq!(routes.find(&get(path)), Err(Reason::PathAmbiguous), "{path}");
         }
-        for path in [
-            "/x/../y",
-            "/x//y",
-            "/x%20y",
-            "/X",
-            "/admin/../admin/x",
-            "/x?next=/../admin",
-        ] {
+        for path in ["/x/../y", "/x//y", "/x%20y", "/X", "/admin/../admin/x", "/x?next=/../admin"] {
             assert!(routes.find(&get(path)).is_ok(), "{path}");
         }
     }
@@ -249,35 +220,16 @@ mod tests {
     fn headers_narrow_a_rule() {
         let method = |test: HeaderTest, invert| Match {
             path: PathMatch::Prefix("/".into()),
-            headers: vec![HeaderMatch {
-                name: ":method".into(),
-                test,
-                invert,
-            }],
+            headers: vec![HeaderMatch { name: ":method".into(), test, invert }],
         };
         let is = |value: &str| {
             let test = super::super::StringTest::Exact(value.into());
-            HeaderTest::Value(StringMatch {
-                test,
-                ignore_case: false,
-            })
+            HeaderTest::Value(StringMatch { test, ignore_case: false })
         };
-        assert_eq!(
-            Routes::new(vec![method(is("GET"), false)]).find(&get("/")),
-            Ok(Some(0))
-        );
-        assert_eq!(
-            Routes::new(vec![method(is("PUT"), false)]).find(&get("/")),
-            Ok(None)
-        );
-        assert_eq!(
-            Routes::new(vec![method(is("PUT"), true)]).find(&get("/")),
-            Ok(Some(0))
-        );
-        assert_eq!(
-            Routes::new(vec![method(HeaderTest::Present(false), false)]).find(&get("/")),
-            Ok(None)
-        );
+        assert_eq!(Routes::new(vec![method(is("GET"), false)]).find(&get("/")), Ok(Some(0)));
+        assert_eq!(Routes::new(vec![method(is("PUT"), false)]).find(&get("/")), Ok(None));
+        assert_eq!(Routes::new(vec![method(is("PUT"), true)]).find(&get("/")), Ok(Some(0)));
+        assert_eq!(Routes::new(vec![method(HeaderTest::Present(false), false)]).find(&get("/")), Ok(None));
     }
 
     #[test]
@@ -290,13 +242,7 @@ mod tests {
             headers: Vec::new(),
         };
         let routes = Routes::new(vec![rule]);
-        for (path, found) in [
-            ("/a", Some(0)),
-            ("/a/x", None),
-            ("/b/12", Some(0)),
-            ("/b/12x", None),
-            ("/x/a", None),
-        ] {
+        for (path, found) in [("/a", Some(0)), ("/a/x", None), ("/b/12", Some(0)), ("/b/12x", None), ("/x/a", None)] {
             assert_eq!(routes.find(&get(path)), Ok(found), "{path}");
         }
         assert!(Regex::new("a)|(b").is_err());

@@ -38,17 +38,13 @@ impl StringMatch {
         };
         match &self.test {
             StringTest::Exact(exact) => same(value, exact.as_bytes()),
-            StringTest::Prefix(prefix) => value
-                .get(..prefix.len())
-                .is_some_and(|start| same(start, prefix.as_bytes())),
+            StringTest::Prefix(prefix) => value.get(..prefix.len()).is_some_and(|start| same(start, prefix.as_bytes())),
             StringTest::Suffix(suffix) => value
                 .len()
                 .checked_sub(suffix.len())
                 .and_then(|start| value.get(start..))
                 .is_some_and(|end| same(end, suffix.as_bytes())),
-            StringTest::Contains(part) => value
-                .windows(part.len().max(1))
-                .any(|window| same(window, part.as_bytes())),
+            StringTest::Contains(part) => value.windows(part.len().max(1)).any(|window| same(window, part.as_bytes())),
             StringTest::SafeRegex(regex) => regex.matches(value),
         }
     }
@@ -76,11 +72,7 @@ mod tests {
             (SafeRegex(Regex::new("a|b+").unwrap()), false, "bbbc", false),
         ] {
             let matcher = StringMatch { test, ignore_case };
-            assert_eq!(
-                matcher.matches(value.as_bytes()),
-                expected,
-                "{matcher:?} on {value}"
-            );
+            assert_eq!(matcher.matches(value.as_bytes()), expected, "{matcher:?} on {value}");
         }
     }
 }

@@ -30,10 +30,9 @@ impl Denial {
             Challenge::InsufficientScope if self.scopes.is_empty() => {
                 Some(r#"Bearer error="insufficient_scope""#.to_owned())
             }
-            Challenge::InsufficientScope => Some(format!(
-                r#"Bearer error="insufficient_scope", scope="{}""#,
-                self.scopes.join(" ")
-            )),
+            Challenge::InsufficientScope => {
+                Some(format!(r#"Bearer error="insufficient_scope", scope="{}""#, self.scopes.join(" ")))
+            }
         };
         if let Some(challenge) = challenge {
             headers.push(("www-authenticate", challenge));
@@ -70,11 +69,7 @@ impl Denial {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self {
-            reason,
-            scopes: Vec::new(),
-            retry_after: Duration::ZERO,
-        }
+        Self { reason, scopes: Vec::new(), retry_after: Duration::ZERO }
     }
 }
 
@@ -85,8 +80,7 @@ mod tests {
     #[test]
     fn every_body_is_json_and_says_code_and_status() {
         for &reason in Reason::ALL {
-            let body: serde_json::Value =
-                serde_json::from_str(&Denial::from(reason).body(false)).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&Denial::from(reason).body(false)).unwrap();
             assert_eq!(body["code"], reason.code());
             assert_eq!(body["status"], reason.status());
             assert_eq!(body["detail"], reason.detail());
@@ -96,29 +90,15 @@ mod tests {
     #[test]
     fn a_503_says_when_to_come_back_and_never_at_once() {
         for (wait, seconds) in [(0, "1"), (999, "1"), (1001, "2"), (60_000, "60")] {
-            let denial = Denial {
-                retry_after: Duration::from_millis(wait),
-                ..Reason::KeysUnavailable.into()
-            };
-            assert!(
-                denial
-                    .headers(false)
-                    .contains(&("retry-after", seconds.to_owned())),
-                "{wait} ms"
-            );
+            let denial = Denial { retry_after: Duration::from_millis(wait), ..Reason::KeysUnavailable.into() };
+            assert!(denial.headers(false).contains(&("retry-after", seconds.to_owned())), "{wait} ms");
         }
     }
 
     #[test]
     fn a_grpc_answer_leaves_the_content_type_to_the_host() {
         let denial = Denial::from(Reason::TokenExpired);
-        assert_eq!(
-            denial.headers(true),
-            [(
-                "www-authenticate",
-                r#"Bearer error="invalid_token""#.to_owned()
-            )]
-        );
+        assert_eq!(denial.headers(true), [("www-authenticate", r#"Bearer error="invalid_token""#.to_owned())]);
         assert_eq!(denial.body(true), "The token has expired.");
     }
 }

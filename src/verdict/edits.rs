@@ -51,7 +51,5 @@ impl Edits {
 
 /// Whether `value` can be the value of a header field (RFC 9110 section 5.5): no control characters but the tab.
 pub fn is_field_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
+    value.iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
 }
