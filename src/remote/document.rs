@@ -1,0 +1,389 @@
+//! The life of one document in one VM: empty, loaded, stale; and when it is this VM's turn to fetch.
+//!
+//! Each tick reads the shared record. A newer version is loaded; a fetch that is due is claimed by writing a lease; whoever's
+//! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
+//! answer never overwrites a newer one.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::record::Entry;
+use super::{cache_control, Answer, Call, Content, Record, Source};
+use crate::limits::{BACKOFF, WAIT_MARGIN};
+use crate::log::Level;
+use crate::time::UnixTime;
+
+/// One document, as one VM sees it.
+#[derive(Debug)]
+pub struct Document<T> {
+    source: Source,
+    content: Option<Rc<T>>,
+    loaded: u64,
+    etag: Option<String>,
+    record: Record,
+    wanted: bool,
+    task: Task<T>,
+    calls: u64,
+    random: fastrand::Rng,
+    holder: u64,
+}
+
+/// What this VM is doing about the document.
+#[derive(Debug)]
+enum Task<T> {
+    Idle,
+    /// Wrote this record, which holds our lease, and waits to hear whether it won.
+    Claiming(Record),
+    /// The call is under way.
+    Calling {
+        number: u64,
+        conditional: bool,
+    },
+    /// Reads the record once more, to publish this.
+    Publishing(Fetched<T>),
+    /// Wrote this record, which ends the lease.
+    Ending(Record, Fetched<T>),
+}
+
+/// How a fetch ended.
+#[derive(Clone, Debug)]
+enum Fetched<T> {
+    Content { content: Rc<T>, body: Vec<u8>, etag: Option<String>, lifetime: Duration },
+    NotModified { lifetime: Duration },
+    Failed(String),
+}
+
+/// What happens to a document.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Time passed.
+    Tick,
+    /// Answers [`Output::Read`]: the shared record and its version for compare-and-swap.
+    Record(Option<&'a [u8]>, Option<u32>),
+    /// The shared record, read to take up what is there, without a turn to fetch.
+    Shared(Option<&'a [u8]>),
+    /// Answers [`Output::Write`]: whether nobody else had written.
+    Written(bool),
+    /// Answers [`Output::Load`]: the shared body.
+    Entry(Option<&'a [u8]>),
+    /// Answers the [`Output::Call`] of that number; `None` if there was no answer.
+    Answer(u64, Option<Answer>),
+}
+
+/// What a document asks for. `Read`, `Write` and `Load` are answered at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Read the shared record.
+    Read,
+    /// Write the shared record, if its version is still the one read.
+    Write(Vec<u8>, Option<u32>),
+    /// Read the shared body.
+    Load,
+    /// Write the shared body.
+    Store(Vec<u8>),
+    /// Fetch, and answer with this number.
+    Call(u64, Call),
+    /// Something changed that a waiting request may wait for.
+    Changed,
+    /// A fetch ended.
+    Fetched(Outcome),
+    /// Tell the operator.
+    Log(Level, String),
+}
+
+/// How a fetch ended, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A readable body.
+    Ok,
+    /// 304.
+    NotModified,
+    /// Anything else.
+    Failed,
+}
+
+/// What a request lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Any content at all.
+    Content,
+    /// A newer one than this.
+    Newer,
+}
+
+impl<T: Content> Document<T> {
+    /// A document that was never fetched. `seed` makes the jitter, and names this VM as a holder of leases: it must differ from VM
+    /// to VM.
+    pub fn new(source: Source, seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let holder = random.u64(1..);
+        Self {
+            source,
+            content: None,
+            loaded: 0,
+            etag: None,
+            record: Record::default(),
+            wanted: false,
+            task: Task::Idle,
+            calls: 0,
+            random,
+            holder,
+        }
+    }
+
+    /// The name under which the VMs of one process share it: two configurations with the same source share it too.
+    pub fn shared_name(&self) -> String {
+        format!("jwt-gate {} {} {}", T::NAME, self.source.cluster, self.source.uri)
+    }
+
+    /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
+    pub fn content(&self, now: UnixTime) -> Option<&Rc<T>> {
+        self.content.as_ref().filter(|_| now.since(self.record.fetched_at) <= self.source.max_stale)
+    }
+
+    /// Whether waiting could meet `need`: a fetch is under way or due, or what another VM fetched is not loaded yet.
+    pub fn could_meet(&self, need: Need, now: UnixTime) -> bool {
+        let due = match need {
+            Need::Content => self.is_due(now),
+            Need::Newer => self.has_cooled_down(now),
+        };
+        due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.version != self.loaded
+    }
+
+    /// Asks for a fetch before it is due, if the cooldown allows one.
+    pub fn want_newer(&mut self, now: UnixTime) {
+        self.wanted |= self.has_cooled_down(now);
+    }
+
+    /// How long a wait that begins now may take.
+    pub fn patience(&self) -> Duration {
+        self.source.timeout.saturating_add(WAIT_MARGIN)
+    }
+
+    /// When the next fetch is due, from `now`.
+    pub fn retry_after(&self, now: UnixTime) -> Duration {
+        if self.is_due(now) {
+            Duration::ZERO
+        } else {
+            self.record.next_attempt.since(now)
+        }
+    }
+
+    /// The whole engine.
+    pub fn handle(&mut self, input: Input<'_>, now: UnixTime) -> Vec<Output> {
+        match input {
+            Input::Tick => vec![Output::Read],
+            Input::Record(bytes, cas) => self.on_record(bytes.and_then(Record::decode), cas, now),
+            Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
+            Input::Written(won) => self.on_written(won),
+            Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
+            Input::Answer(number, answer) => self.on_answer(number, answer),
+        }
+    }
+
+    fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
+        // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
+        let record = record.unwrap_or(self.record);
+        let changed = record != self.record;
+        if record.forced_at != self.record.forced_at || record.fetched_at != self.record.fetched_at {
+            self.wanted = false;
+        }
+        self.record = record;
+        if matches!(self.task, Task::Calling { .. }) && !self.is_leased(now) {
+            // The host never answered. The number of the next call tells a late answer apart.
+            self.task = Task::Idle;
+        }
+
+        let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Publishing(fetched) => self.publish(fetched, cas, now),
+            Task::Idle if record.version != self.loaded => vec![Output::Load],
+            Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
+                self.claim(cas, now)
+            }
+            task => {
+                self.task = task;
+                Vec::new()
+            }
+        };
+        if changed {
+            outputs.push(Output::Changed);
+        }
+        outputs
+    }
+
+    fn on_shared(&mut self, record: Option<Record>) -> Vec<Output> {
+        self.record = record.unwrap_or(self.record);
+        if self.record.version == self.loaded {
+            Vec::new()
+        } else {
+            vec![Output::Load]
+        }
+    }
+
+    fn claim(&mut self, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
+        let forced_at = if self.wanted { now } else { self.record.forced_at };
+        let lease_until = now.plus(self.patience());
+        let claimed = Record { forced_at, lease_until, lease_holder: self.holder, ..self.record };
+        self.task = Task::Claiming(claimed);
+        vec![Output::Write(claimed.encode(), cas)]
+    }
+
+    fn publish(&mut self, fetched: Fetched<T>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
+        if self.record.lease_holder != self.holder {
+            return vec![Output::Log(Level::Warn, format!("{}: a late answer was discarded", self.source.field))];
+        }
+        let mut outputs = Vec::new();
+        let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
+        match &fetched {
+            Fetched::Content { content, body, etag, lifetime } => {
+                if self.content.as_ref() != Some(content) {
+                    next.version = next.version.saturating_add(1);
+                    let etag = etag.as_deref().unwrap_or_default();
+                    outputs.push(Output::Store(Entry { version: next.version, etag, body }.encode()));
+                }
+                self.renew(&mut next, *lifetime, now);
+            }
+            Fetched::NotModified { lifetime } => self.renew(&mut next, *lifetime, now),
+            Fetched::Failed(_) => {
+                next.failures = next.failures.saturating_add(1);
+                next.next_attempt = now.plus(self.backoff(next.failures));
+            }
+        }
+        outputs.push(Output::Write(next.encode(), cas));
+        self.task = Task::Ending(next, fetched);
+        outputs
+    }
+
+    /// A good fetch: the next is due before the lifetime is over, at a moment of our own, so that a fleet does not beat in time.
+    fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
+        next.fetched_at = now;
+        next.failures = 0;
+        next.next_attempt = now.plus(lifetime.mul_f64(0.80 + 0.15 * self.random.f64()));
+    }
+
+    fn backoff(&mut self, failures: u64) -> Duration {
+        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        let longest = BACKOFF.start().saturating_mul(1 << doublings).min(*BACKOFF.end());
+        longest.mul_f64(0.75 + 0.25 * self.random.f64())
+    }
+
+    fn on_written(&mut self, won: bool) -> Vec<Output> {
+        match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Claiming(claimed) if won => {
+                self.wanted = false;
+                self.record = claimed;
+                self.calls = self.calls.wrapping_add(1);
+                let etag = self.etag.as_deref().filter(|_| self.content.is_some());
+                self.task = Task::Calling { number: self.calls, conditional: etag.is_some() };
+                vec![Output::Call(self.calls, self.source.call(etag))]
+            }
+            Task::Ending(next, fetched) if won => self.end(next, fetched),
+            // Someone else wrote in between: the next tick reads again and publishes then.
+            Task::Ending(_, fetched) => {
+                self.task = Task::Publishing(fetched);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        match fetched {
+            Fetched::Content { content, etag, .. } => {
+                self.etag = etag;
+                if next.version != self.record.version {
+                    outputs.push(Output::Log(
+                        Level::Info,
+                        format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
+                    ));
+                    self.content = Some(content);
+                    self.loaded = next.version;
+                }
+            }
+            Fetched::NotModified { .. } => {}
+            Fetched::Failed(problem) => {
+                let stays = if self.content.is_some() { "; the last good one stays" } else { "" };
+                outputs.push(Output::Log(
+                    Level::Warn,
+                    format!(
+                        "{}: no {} ({} failed in a row): {problem}{stays}",
+                        self.source.field,
+                        T::NAME,
+                        next.failures
+                    ),
+                ));
+            }
+        }
+        self.record = next;
+        self.wanted = false;
+        outputs.push(Output::Changed);
+        outputs
+    }
+
+    fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
+        // The body is written before the record: another version means that a third VM is at it, and the next tick looks again.
+        let Some(entry) = entry.filter(|entry| entry.version == self.record.version) else {
+            return Vec::new();
+        };
+        self.loaded = entry.version;
+        match T::parse(entry.body) {
+            Ok(content) => {
+                self.content = Some(Rc::new(content));
+                self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
+                vec![Output::Changed]
+            }
+            Err(problem) => {
+                vec![Output::Log(Level::Warn, format!("{}: shared {}: {problem}", self.source.field, T::NAME))]
+            }
+        }
+    }
+
+    fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
+        let conditional = match self.task {
+            Task::Calling { number: current, conditional } if current == number => conditional,
+            _ => return Vec::new(),
+        };
+        let fetched = match answer {
+            None => Fetched::Failed("no answer".into()),
+            Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
+                Fetched::Failed(format!("the answer has more than {} bytes", T::MAX_BYTES))
+            }
+            Some(Answer { status: Some(200), etag, cache_control, body }) => match T::parse(&body) {
+                Ok(content) => {
+                    let lifetime = cache_control::lifetime(cache_control.as_deref(), self.source.lifetime);
+                    Fetched::Content { content: Rc::new(content), body, etag, lifetime }
+                }
+                Err(problem) => Fetched::Failed(problem),
+            },
+            Some(Answer { status: Some(304), cache_control, .. }) if conditional => Fetched::NotModified {
+                lifetime: cache_control::lifetime(cache_control.as_deref(), self.source.lifetime),
+            },
+            Some(Answer { status: Some(status), .. }) => Fetched::Failed(format!("status {status}")),
+            Some(Answer { status: None, .. }) => Fetched::Failed("no connection".into()),
+        };
+        let outcome = match &fetched {
+            Fetched::Content { .. } => Outcome::Ok,
+            Fetched::NotModified { .. } => Outcome::NotModified,
+            Fetched::Failed(_) => Outcome::Failed,
+        };
+        self.task = Task::Publishing(fetched);
+        vec![Output::Fetched(outcome), Output::Read]
+    }
+
+    /// Whether someone's fetch is under way. A lease that ends later than any fetch can is a clock that was set back.
+    fn is_leased(&self, now: UnixTime) -> bool {
+        let longest = self.patience().max(*BACKOFF.end());
+        self.record.lease_until > now && self.record.lease_until.since(now) <= longest
+    }
+
+    /// Whether the next fetch is due; also if it lies further ahead than this configuration's lifetime.
+    fn is_due(&self, now: UnixTime) -> bool {
+        let ahead = self.record.next_attempt.since(now);
+        ahead.is_zero() || ahead > self.source.lifetime.max(*BACKOFF.end())
+    }
+
+    fn has_cooled_down(&self, now: UnixTime) -> bool {
+        self.record.forced_at > now || now.since(self.record.forced_at) >= self.source.cooldown
+    }
+}
