@@ -49,6 +49,11 @@ impl RequestHead {
         self.value(name).is_some()
     }
 
+    /// Every name, in order, repeated where the field is.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
     /// `:path`, with its query.
     pub fn target(&self) -> &[u8] {
         self.value(":path").unwrap_or_default()

@@ -8,6 +8,6 @@ mod string_match;
 
 pub use extract::{strip, tokens, Location};
 pub use head::RequestHead;
-pub use path::split_path;
+pub use path::{is_plain_path, split_path};
 pub use routes::{HeaderMatch, HeaderTest, Match, PathMatch, Regex, Routes};
 pub use string_match::{StringMatch, StringTest};

@@ -16,6 +16,11 @@ pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((parts.next()?, parts.next()))
 }
 
+/// Whether `path` has one spelling only.
+pub fn is_plain_path(path: &str) -> bool {
+    other_spellings(path.as_bytes()).is_empty()
+}
+
 /// The other spellings of `path`, none for a plain one.
 pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
     let suspicious = |pair: &[u8]| matches!(pair, [b'%' | b'\\' | b';', _] | [b'/', b'/' | b'.' | b'\\']);

@@ -1,0 +1,193 @@
+//! One request against the providers: from the bytes of a token to a [`Principal`].
+//!
+//! The order of checks is fixed, and is here: size, shape, header (`alg`, `crit`), key, signature, claims, revocation.
+//! Authorization follows in [`decide`](super::Policy::decide).
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::admission::admit;
+use super::{DocumentId, Documents, Keys, Leaf, Provider};
+use crate::crypto::CryptoProvider;
+use crate::jose::{self, CompactJws, JoseHeader, Verified};
+use crate::keys::{KeySet, Selection};
+use crate::remote::Need;
+use crate::request::{self, RequestHead};
+use crate::time::UnixTime;
+use crate::verdict::Reason;
+
+/// Who is calling: a token whose signature, claims and revocation were checked for one provider. Only
+/// [`Attempt::authenticate`] makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    provider: usize,
+    verified: Verified,
+}
+
+/// Why a token, or the lack of one, did not suffice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// When another attempt has a chance; for 503.
+    pub retry_after: Duration,
+}
+
+/// The authentication of one request at one time.
+pub struct Attempt<'a> {
+    head: &'a RequestHead,
+    providers: &'a [Provider],
+    documents: &'a Documents,
+    crypto: &'a [Box<dyn CryptoProvider>],
+    now: UnixTime,
+    /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it.
+    seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
+    /// Credentials that are no token at all.
+    unreadable: Option<Reason>,
+    /// What was lacking, where waiting could bring it.
+    needs: Vec<(DocumentId, Need)>,
+}
+
+impl Principal {
+    /// The index of the provider.
+    pub fn provider(&self) -> usize {
+        self.provider
+    }
+
+    /// The token.
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+}
+
+impl Failure {
+    /// Both happened: the reason that came furthest tells most.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let further = if (other.reason as usize) > (self.reason as usize) { other } else { self };
+        Self { retry_after: self.retry_after.max(other.retry_after), ..further }
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self { reason, retry_after: Duration::ZERO }
+    }
+}
+
+impl<'a> Attempt<'a> {
+    /// Begins.
+    pub fn new(
+        head: &'a RequestHead,
+        providers: &'a [Provider],
+        documents: &'a Documents,
+        crypto: &'a [Box<dyn CryptoProvider>],
+        now: UnixTime,
+    ) -> Self {
+        Self { head, providers, documents, crypto, now, seen: Vec::new(), unreadable: None, needs: Vec::new() }
+    }
+
+    /// The tokens at the provider's locations, every one of which must be good.
+    pub fn authenticate(&mut self, leaf: &Leaf) -> Result<Vec<Principal>, Failure> {
+        let Some(provider) = self.providers.get(leaf.provider) else {
+            return Err(Reason::TokenMissing.into());
+        };
+        let tokens = request::tokens(self.head, &provider.locations).map_err(|reason| {
+            self.unreadable = Some(reason);
+            Failure::from(reason)
+        })?;
+        if tokens.is_empty() {
+            return Err(Reason::TokenMissing.into());
+        }
+        let mut principals = Vec::with_capacity(tokens.len());
+        let mut failures = Vec::new();
+        for token in tokens {
+            let result = self.one(&token, provider, leaf.audiences.as_deref());
+            self.note(token, result.as_ref().err().copied());
+            match result {
+                Ok(verified) => principals.push(Principal { provider: leaf.provider, verified }),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        failures.into_iter().reduce(Failure::and).map_or(Ok(principals), Err)
+    }
+
+    /// A credential that no provider verified, if there is one.
+    pub(super) fn unverified(&self) -> Option<Failure> {
+        let unreadable = self.unreadable.map(Failure::from);
+        unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
+    }
+
+    /// What was lacking, where waiting could bring it.
+    pub(super) fn into_needs(self) -> Vec<(DocumentId, Need)> {
+        self.needs
+    }
+
+    fn note(&mut self, token: Cow<'a, [u8]>, failure: Option<Failure>) {
+        match self.seen.iter_mut().find(|(known, _)| *known == token) {
+            Some((_, known)) => {
+                *known = known.take().and_then(|known| failure.map(|failure| known.and(failure)));
+            }
+            None => self.seen.push((token, failure)),
+        }
+    }
+
+    fn one(&mut self, token: &[u8], provider: &Provider, audiences: Option<&[String]>) -> Result<Verified, Failure> {
+        let jws = CompactJws::parse(token)?;
+        let header = JoseHeader::parse(&jws)?;
+        if !provider.algorithms.contains(&header.alg) {
+            return Err(Reason::AlgorithmNotAllowed.into());
+        }
+        let verified = self.verify(&jws, &header, provider)?;
+        admit(verified.claims(), provider, audiences, self.now)?;
+        self.check_revocation(&verified, provider)?;
+        super::effects::check_forwardable(&verified, provider)?;
+        Ok(verified)
+    }
+
+    fn verify(&mut self, jws: &CompactJws<'_>, header: &JoseHeader, provider: &Provider) -> Result<Verified, Failure> {
+        let verify = |set: &KeySet| match set.select(header.kid.as_deref(), header.alg) {
+            Selection::Keys(keys) => jose::verify(jws, header, &keys, self.crypto),
+            Selection::Unknown => Err(Reason::KeyUnknown),
+        };
+        let index = match &provider.keys {
+            Keys::Local(set) => return Ok(verify(set)?),
+            Keys::Remote(index) => *index,
+        };
+        let Some(document) = self.documents.key_sets.get(index) else {
+            return Err(Reason::KeysUnavailable.into());
+        };
+        let (reason, need) = match document.content(self.now) {
+            None => (Reason::KeysUnavailable, Need::Content),
+            Some(set) => match verify(set) {
+                Err(Reason::KeyUnknown) => (Reason::KeyUnknown, Need::Newer),
+                result => return Ok(result?),
+            },
+        };
+        Err(self.lacking(reason, DocumentId::KeySet(index), need, document.retry_after(self.now)))
+    }
+
+    fn check_revocation(&mut self, verified: &Verified, provider: &Provider) -> Result<(), Failure> {
+        let Some(revocation) = &provider.revocation else {
+            return Ok(());
+        };
+        let document = self.documents.revocations.get(revocation.document);
+        match document.and_then(|document| document.content(self.now)) {
+            Some(list) if list.denies(verified) => Err(Reason::TokenRevoked.into()),
+            Some(_) => Ok(()),
+            None if revocation.allow_when_unavailable => Ok(()),
+            None => {
+                let retry_after = document.map(|document| document.retry_after(self.now)).unwrap_or_default();
+                let id = DocumentId::Revocations(revocation.document);
+                Err(self.lacking(Reason::RevocationUnavailable, id, Need::Content, retry_after))
+            }
+        }
+    }
+
+    fn lacking(&mut self, reason: Reason, id: DocumentId, need: Need, retry_after: Duration) -> Failure {
+        if self.documents.could_meet(id, need, self.now) && !self.needs.contains(&(id, need)) {
+            self.needs.push((id, need));
+        }
+        Failure { reason, retry_after }
+    }
+}

@@ -1,0 +1,176 @@
+//! The decision about one request, from its head to a verdict.
+
+use super::authenticate::Attempt;
+use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement};
+use crate::crypto::CryptoProvider;
+use crate::remote::Need;
+use crate::request::{RequestHead, Routes};
+use crate::time::UnixTime;
+use crate::verdict::{Denial, Edits, HeaderName, Reason};
+
+/// A whole configuration, ready to decide.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `providers`.
+    pub providers: Vec<Provider>,
+    /// What the rules match, in their order.
+    pub routes: Routes,
+    /// What the rules ask for, in the same order.
+    pub rules: Vec<Rule>,
+    /// What a request needs that no rule matches: a token of any provider.
+    pub fallback: Requirement,
+    /// `bypass_cors_preflight`.
+    pub bypass_cors_preflight: bool,
+    /// Every header that some provider may set.
+    pub output_headers: Vec<HeaderName>,
+}
+
+/// What one rule asks for.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// `public: true`.
+    Public,
+    /// `requires`, and `authorize` of the tokens that it found.
+    Protected(Requirement, Authorize),
+}
+
+/// Why a request passes. Each way to pass has a constructor of its own, so that all of them can be found by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Authenticated,
+    PublicRoute,
+    WithoutToken,
+    Preflight,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// It passes, with these edits.
+    Allow(Pass, Edits),
+    /// It is answered.
+    Deny(Denial),
+    /// One of these could change the decision, which is otherwise this one.
+    Wait(Vec<(DocumentId, Need)>, Box<Decision>),
+}
+
+impl Pass {
+    /// A token was verified.
+    fn authenticated(_: &Principal) -> Self {
+        Self(Kind::Authenticated)
+    }
+
+    /// The rule says `public: true`.
+    fn public_route() -> Self {
+        Self(Kind::PublicRoute)
+    }
+
+    /// The rule says `allow_missing` or `allow_missing_or_failed`, and no token was verified.
+    fn without_token() -> Self {
+        Self(Kind::WithoutToken)
+    }
+
+    /// `bypass_cors_preflight`.
+    fn preflight() -> Self {
+        Self(Kind::Preflight)
+    }
+
+    /// The counter's name.
+    pub const fn counter(self) -> &'static str {
+        match self.0 {
+            Kind::Authenticated => "jwt_gate_allowed",
+            Kind::PublicRoute => "jwt_gate_allowed_public",
+            Kind::WithoutToken => "jwt_gate_allowed_anonymous",
+            Kind::Preflight => "jwt_gate_allowed_preflight",
+        }
+    }
+}
+
+impl Policy {
+    /// Decides about the request `head` at the time `now`.
+    pub fn decide(
+        &self,
+        head: &RequestHead,
+        documents: &Documents,
+        crypto: &[Box<dyn CryptoProvider>],
+        now: UnixTime,
+    ) -> Decision {
+        let mut edits = Edits::default();
+        effects::remove_output_headers(head, &self.output_headers, &mut edits);
+
+        if self.bypass_cors_preflight && head.is_preflight() {
+            return Decision::Allow(Pass::preflight(), edits);
+        }
+        let nothing_more = Authorize::default();
+        let (requirement, authorize) = match self.routes.find(head) {
+            Err(reason) => return Decision::Deny(reason.into()),
+            Ok(None) => (&self.fallback, &nothing_more),
+            Ok(Some(index)) => match self.rules.get(index) {
+                None => (&self.fallback, &nothing_more),
+                Some(Rule::Public) => return Decision::Allow(Pass::public_route(), edits),
+                Some(Rule::Protected(requirement, authorize)) => (requirement, authorize),
+            },
+        };
+
+        let mut attempt = Attempt::new(head, &self.providers, documents, crypto, now);
+        let result = requirement.check(&mut attempt);
+        let needs = attempt.into_needs();
+        let settled = matches!(&result, Ok(principals) if !principals.is_empty());
+        let decision = self.conclude(head, requirement, authorize, result, edits);
+        if settled || needs.is_empty() {
+            decision
+        } else {
+            Decision::Wait(needs, Box::new(decision))
+        }
+    }
+
+    fn conclude(
+        &self,
+        head: &RequestHead,
+        requirement: &Requirement,
+        authorize: &Authorize,
+        result: Result<Vec<Principal>, Failure>,
+        mut edits: Edits,
+    ) -> Decision {
+        let principals = match result {
+            Ok(principals) => principals,
+            Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
+        };
+        if let Err(denial) = authorize.check(&principals) {
+            return Decision::Deny(denial);
+        }
+        let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
+        effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
+        Decision::Allow(pass, edits)
+    }
+}
+
+impl Authorize {
+    /// Whether one of `principals` has everything that the rule asks for.
+    fn check(&self, principals: &[Principal]) -> Result<(), Denial> {
+        if self.scopes.is_none() && self.claims.is_empty() {
+            return Ok(());
+        }
+        if principals.is_empty() {
+            return Err(Reason::TokenMissing.into());
+        }
+        let in_scope = |principal: &&Principal| {
+            self.scopes.as_ref().is_none_or(|scopes| scopes.holds(principal.verified().claims()))
+        };
+        let in_scope: Vec<&Principal> = principals.iter().filter(in_scope).collect();
+        if in_scope.is_empty() {
+            let scopes = self.scopes.as_ref().map(|scopes| scopes.scopes().to_vec()).unwrap_or_default();
+            return Err(Denial { scopes, ..Reason::ScopeInsufficient.into() });
+        }
+        let has_claims =
+            |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(principal.verified().claims()));
+        if in_scope.iter().any(has_claims) {
+            Ok(())
+        } else {
+            Err(Reason::ClaimInsufficient.into())
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The fetched documents that the providers refer to.
+
+use super::RevocationList;
+use crate::keys::KeySet;
+use crate::remote::{Document, Input, Need, Output};
+use crate::time::UnixTime;
+
+/// One of [`Documents`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentId {
+    /// A key set.
+    KeySet(usize),
+    /// A revocation list.
+    Revocations(usize),
+}
+
+/// Every fetched document of one configuration, each source once.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// The sources of `remote_jwks`.
+    pub key_sets: Vec<Document<KeySet>>,
+    /// The sources of `revocation`.
+    pub revocations: Vec<Document<RevocationList>>,
+}
+
+macro_rules! either {
+    ($documents:expr, $id:expr, $get:ident, $document:ident => $then:expr) => {
+        match $id {
+            DocumentId::KeySet(index) => $documents.key_sets.$get(index).map(|$document| $then),
+            DocumentId::Revocations(index) => $documents.revocations.$get(index).map(|$document| $then),
+        }
+    };
+}
+
+impl Documents {
+    /// Every document.
+    pub fn ids(&self) -> Vec<DocumentId> {
+        let key_sets = (0..self.key_sets.len()).map(DocumentId::KeySet);
+        key_sets.chain((0..self.revocations.len()).map(DocumentId::Revocations)).collect()
+    }
+
+    /// See [`Document::handle`].
+    pub fn handle(&mut self, id: DocumentId, input: Input<'_>, now: UnixTime) -> Vec<Output> {
+        either!(self, id, get_mut, document => document.handle(input, now)).unwrap_or_default()
+    }
+
+    /// See [`Document::could_meet`].
+    pub fn could_meet(&self, id: DocumentId, need: Need, now: UnixTime) -> bool {
+        either!(self, id, get, document => document.could_meet(need, now)).unwrap_or(false)
+    }
+
+    /// Asks for what is needed, and says until when to wait for it.
+    pub fn want(&mut self, id: DocumentId, need: Need, now: UnixTime) -> UnixTime {
+        either!(self, id, get_mut, document => {
+            if need == Need::Newer {
+                document.want_newer(now);
+            }
+            now.plus(document.patience())
+        })
+        .unwrap_or(now)
+    }
+
+    /// The name under which the VMs of a process share the document.
+    pub fn shared_name(&self, id: DocumentId) -> String {
+        either!(self, id, get, document => document.shared_name()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,71 @@
+//! What the service behind learns: headers from claims, the payload, and no token unless it asked for one.
+
+use base64::prelude::{Engine, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
+
+use super::{Leaf, Principal, Provider};
+use crate::jose::Verified;
+use crate::json::Value;
+use crate::request::{self, Location, RequestHead};
+use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
+
+/// Whether every claim that goes into a header can.
+///
+/// # Errors
+/// [`Reason::ClaimNotForwardable`] for a string with control characters: a service must not read half of a name.
+pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(), Reason> {
+    let mut values = provider.claim_headers.iter().filter_map(|header| verified.claims().at(&header.claim));
+    let forwardable = values.all(|claim| header_value(claim).is_none_or(|value| is_field_value(&value)));
+    if forwardable {
+        Ok(())
+    } else {
+        Err(Reason::ClaimNotForwardable)
+    }
+}
+
+/// Removes every header that the gate may set, however the client spells it: many frameworks read `x_user_id` as `x-user-id`.
+pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], edits: &mut Edits) {
+    let dashed = |name: &str| name.replace('_', "-");
+    for name in head.names() {
+        let name_dashed = dashed(name);
+        if output_headers.iter().any(|output| dashed(output.as_str()) == name_dashed) {
+            edits.remove(name);
+        }
+    }
+}
+
+/// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens.
+pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], principals: &[Principal], edits: &mut Edits) {
+    let provider = |index: usize| providers.get(index);
+    let asked: Vec<&Provider> = asked.iter().filter_map(|leaf| provider(leaf.provider)).collect();
+    let passed: Vec<(&Provider, &Principal)> =
+        principals.iter().filter_map(|principal| Some((provider(principal.provider())?, principal))).collect();
+
+    // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.
+    let kept: Vec<&Location> = passed.iter().filter(|(p, _)| p.forward).flat_map(|(p, _)| &p.locations).collect();
+    let stripped = asked.iter().filter(|p| !p.forward).flat_map(|p| &p.locations);
+    request::strip(head, stripped.filter(|location| !kept.contains(location)), edits);
+
+    for (provider, principal) in passed {
+        let verified = principal.verified();
+        if let Some(header) = &provider.payload_header {
+            let payload = verified.payload();
+            let padded = || BASE64_URL_SAFE_NO_PAD.decode(payload).map(|bytes| BASE64_URL_SAFE.encode(bytes));
+            let value = if header.pad { padded().unwrap_or_default() } else { payload.to_owned() };
+            edits.set(header.name.as_str(), value.into_bytes());
+        }
+        for header in &provider.claim_headers {
+            if let Some(value) = verified.claims().at(&header.claim).and_then(header_value) {
+                edits.set(header.name.as_str(), value);
+            }
+        }
+    }
+}
+
+/// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text.
+fn header_value(claim: &Value) -> Option<Vec<u8>> {
+    match claim {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone().into_bytes()),
+        other => Some(other.to_string().into_bytes()),
+    }
+}

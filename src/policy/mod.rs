@@ -1,0 +1,20 @@
+//! Who may pass: which provider's tokens a route asks for, what their claims must say, which are revoked, what the caller is
+//! allowed to do, and what the service behind learns of it.
+
+mod admission;
+mod authenticate;
+mod authorization;
+mod decide;
+mod documents;
+mod effects;
+mod provider;
+mod requirement;
+mod revocation;
+
+pub use authenticate::{Failure, Principal};
+pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
+pub use decide::{Decision, Pass, Policy, Rule};
+pub use documents::{DocumentId, Documents};
+pub use provider::{ClaimHeader, Keys, PayloadHeader, Provider, Revocation};
+pub use requirement::{Leaf, Requirement};
+pub use revocation::RevocationList;

@@ -1,0 +1,113 @@
+//! `requires`: which tokens a rule asks for, as a tree (`JwtRequirement`).
+
+use super::authenticate::{Attempt, Failure, Principal};
+use crate::verdict::Reason;
+
+/// What a request must carry.
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// Tokens of one provider: `provider_name`, `provider_and_audiences`.
+    Provider(Leaf),
+    /// `requires_any`.
+    Any(Vec<Requirement>),
+    /// `requires_all`.
+    All(Vec<Requirement>),
+    /// `allow_missing`: nothing, if the requirements beside it in [`Requirement::Any`] found nothing either. Elsewhere it holds
+    /// nothing back, so the configuration puts it only there.
+    AllowMissing,
+    /// `allow_missing_or_failed`: nothing at all.
+    AllowMissingOrFailed,
+}
+
+/// One provider in a requirement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// The provider of that index.
+    pub provider: usize,
+    /// `provider_and_audiences.audiences`, in place of the provider's.
+    pub audiences: Option<Vec<String>>,
+}
+
+impl Requirement {
+    /// The tokens that meet the requirement; none where it holds without one.
+    ///
+    /// Every provider is asked, and every token found must be good for one of them: a bad token is never passed on because another
+    /// was good. Only `allow_missing_or_failed` lets one through.
+    pub fn check(&self, attempt: &mut Attempt<'_>) -> Result<Vec<Principal>, Failure> {
+        let result = self.walk(attempt)?;
+        match attempt.unverified() {
+            Some(failure) if !self.allows_failed() => Err(failure),
+            _ => Ok(result),
+        }
+    }
+
+    /// The providers in it, in order.
+    pub fn leaves(&self) -> Vec<&Leaf> {
+        match self {
+            Self::Provider(leaf) => vec![leaf],
+            Self::Any(children) | Self::All(children) => children.iter().flat_map(Self::leaves).collect(),
+            Self::AllowMissing | Self::AllowMissingOrFailed => Vec::new(),
+        }
+    }
+
+    /// Whether it can hold without a token.
+    pub fn allows_anonymous(&self) -> bool {
+        match self {
+            Self::Provider(_) => false,
+            Self::Any(children) => children.iter().any(Self::allows_anonymous),
+            Self::All(children) => children.iter().all(Self::allows_anonymous),
+            Self::AllowMissing | Self::AllowMissingOrFailed => true,
+        }
+    }
+
+    fn allows_failed(&self) -> bool {
+        match self {
+            Self::Provider(_) | Self::AllowMissing => false,
+            Self::Any(children) | Self::All(children) => children.iter().any(Self::allows_failed),
+            Self::AllowMissingOrFailed => true,
+        }
+    }
+
+    fn walk(&self, attempt: &mut Attempt<'_>) -> Result<Vec<Principal>, Failure> {
+        match self {
+            Self::Provider(leaf) => attempt.authenticate(leaf),
+            Self::All(children) => {
+                let results: Vec<_> = children.iter().map(|child| child.walk(attempt)).collect();
+                let mut principals = Vec::new();
+                let mut failures = Vec::new();
+                for result in results {
+                    match result {
+                        Ok(passed) => principals.extend(passed),
+                        Err(failure) => failures.push(failure),
+                    }
+                }
+                failures.into_iter().reduce(Failure::and).map_or(Ok(principals), Err)
+            }
+            Self::Any(children) => {
+                let (mut passed, mut failed) = (Vec::new(), Vec::new());
+                for child in
+                    children.iter().filter(|child| !matches!(child, Self::AllowMissing | Self::AllowMissingOrFailed))
+                {
+                    match child.walk(attempt) {
+                        Ok(principals) => passed.push(principals),
+                        Err(failure) => failed.push(failure),
+                    }
+                }
+                // One who showed a token before one who showed none.
+                passed.sort_by_key(Vec::is_empty);
+                if let Some(principals) = passed.into_iter().next() {
+                    return Ok(principals);
+                }
+                let allows = |kind: fn(&Self) -> bool| children.iter().any(kind);
+                let all_missing = failed.iter().all(|failure| failure.reason == Reason::TokenMissing);
+                if allows(|child| matches!(child, Self::AllowMissingOrFailed))
+                    || (all_missing && allows(|child| matches!(child, Self::AllowMissing)))
+                {
+                    return Ok(Vec::new());
+                }
+                Err(failed.into_iter().reduce(Failure::and).unwrap_or_else(|| Reason::TokenMissing.into()))
+            }
+            Self::AllowMissing | Self::AllowMissingOrFailed => Ok(Vec::new()),
+        }
+    }
+}
