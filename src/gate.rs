@@ -1,0 +1,195 @@
+//! The whole contract of the core: [`Gate::handle`] takes what happened and the time, and returns what is to be done.
+//!
+//! **Every request gets exactly one terminal effect**, [`Effect::Allow`] or [`Effect::Deny`], at once or after one
+//! [`Effect::Wait`]; or none, if the host said that it is [gone](Event::Gone).
+//!
+//! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
+//! comes back as the next event.
+
+use std::collections::BTreeMap;
+
+use crate::crypto::CryptoProvider;
+use crate::limits::MAX_WAITING;
+use crate::log::Level;
+use crate::policy::{Decision, DocumentId, Documents, Policy};
+use crate::remote::{Answer, Call, Input, Output};
+use crate::request::RequestHead;
+use crate::stats;
+use crate::time::UnixTime;
+use crate::verdict::{Denial, Edits, Reason};
+
+/// A request, by the host's number.
+pub type RequestId = u32;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The configuration is in force: take up what other VMs, or an earlier configuration, share.
+    Start,
+    /// [`TICK`](crate::limits::TICK) has passed.
+    Tick,
+    /// The head of a request arrived.
+    Request(RequestId, RequestHead),
+    /// A request was reset, or is over.
+    Gone(RequestId),
+    /// Answers [`Effect::Read`]: the shared bytes and their version.
+    Record(DocumentId, Option<&'a [u8]>, Option<u32>),
+    /// Answers [`Effect::Write`].
+    Written(DocumentId, bool),
+    /// Answers [`Effect::Load`].
+    Entry(DocumentId, Option<&'a [u8]>),
+    /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
+    Answer(DocumentId, u64, Option<Answer>),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Let the request go on, edited. Terminal.
+    Allow(RequestId, Edits),
+    /// Answer the request; with the shape of a gRPC answer if the flag is set. Terminal.
+    Deny(RequestId, Denial, bool),
+    /// Hold the request, its body included.
+    Wait(RequestId),
+    /// Read the shared record of the document.
+    Read(DocumentId),
+    /// Write it, if its version is still this one.
+    Write(DocumentId, Vec<u8>, Option<u32>),
+    /// Read the shared body of the document.
+    Load(DocumentId),
+    /// Write it.
+    Store(DocumentId, Vec<u8>),
+    /// Fetch the document, and answer with that number.
+    Call(DocumentId, u64, Call),
+    /// Add one to a counter of [`stats`].
+    Count(&'static str),
+    /// Tell the operator.
+    Log(Level, String),
+}
+
+/// The gate: one configuration at work, in one VM.
+pub struct Gate {
+    policy: Policy,
+    documents: Documents,
+    crypto: Vec<Box<dyn CryptoProvider>>,
+    can_wait: bool,
+    started: bool,
+    waiting: BTreeMap<RequestId, Waiting>,
+}
+
+struct Waiting {
+    head: RequestHead,
+    deadline: UnixTime,
+}
+
+impl Gate {
+    /// A gate. `crypto` is asked in order; `can_wait` says whether the host can hold a request and go on with it later.
+    pub fn new(policy: Policy, documents: Documents, crypto: Vec<Box<dyn CryptoProvider>>, can_wait: bool) -> Self {
+        Self { policy, documents, crypto, can_wait, started: false, waiting: BTreeMap::new() }
+    }
+
+    /// The contract.
+    pub fn handle(&mut self, event: Event<'_>, now: UnixTime) -> Vec<Effect> {
+        match event {
+            Event::Start => self.documents.ids().into_iter().map(Effect::Read).collect(),
+            Event::Tick => self.on_tick(now),
+            Event::Request(id, head) => self.on_request(id, head, now),
+            Event::Gone(id) => {
+                self.waiting.remove(&id);
+                Vec::new()
+            }
+            Event::Record(id, bytes, cas) if self.started => self.on_document(id, Input::Record(bytes, cas), now),
+            Event::Record(id, bytes, _) => self.on_document(id, Input::Shared(bytes), now),
+            Event::Written(id, won) => self.on_document(id, Input::Written(won), now),
+            Event::Entry(id, bytes) => self.on_document(id, Input::Entry(bytes), now),
+            Event::Answer(id, number, answer) => self.on_document(id, Input::Answer(number, answer), now),
+        }
+    }
+
+    fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
+        self.started = true;
+        let late: Vec<RequestId> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(&id, _)| id).collect();
+        let mut effects: Vec<Effect> = late.into_iter().flat_map(|id| self.judge_again(id, now)).collect();
+        for id in self.documents.ids() {
+            effects.extend(self.on_document(id, Input::Tick, now));
+        }
+        effects
+    }
+
+    fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
+        match self.policy.decide(&head, &self.documents, &self.crypto, now) {
+            Decision::Wait(needs, otherwise) => {
+                let deadlines = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
+                let deadline = deadlines.max().unwrap_or(now);
+                if !self.can_wait {
+                    return conclude(id, &head, *otherwise);
+                }
+                if self.waiting.len() >= MAX_WAITING {
+                    return conclude(id, &head, Decision::Deny(Reason::Overloaded.into()));
+                }
+                self.waiting.insert(id, Waiting { head, deadline });
+                vec![Effect::Wait(id)]
+            }
+            decision => conclude(id, &head, decision),
+        }
+    }
+
+    /// Decides once more about a waiting request. It goes on waiting while that can help, until its deadline.
+    fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        let Some(waiting) = self.waiting.remove(&id) else {
+            return Vec::new();
+        };
+        match self.policy.decide(&waiting.head, &self.documents, &self.crypto, now) {
+            Decision::Wait(needs, _) if waiting.deadline > now => {
+                for (document, need) in needs {
+                    self.documents.want(document, need, now);
+                }
+                self.waiting.insert(id, waiting);
+                Vec::new()
+            }
+            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
+            decision => conclude(id, &waiting.head, decision),
+        }
+    }
+
+    fn on_document(&mut self, id: DocumentId, input: Input<'_>, now: UnixTime) -> Vec<Effect> {
+        let outputs = self.documents.handle(id, input, now);
+        let mut effects = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            match output {
+                Output::Read => effects.push(Effect::Read(id)),
+                Output::Write(bytes, cas) => effects.push(Effect::Write(id, bytes, cas)),
+                Output::Load => effects.push(Effect::Load(id)),
+                Output::Store(bytes) => effects.push(Effect::Store(id, bytes)),
+                Output::Call(number, call) => effects.push(Effect::Call(id, number, call)),
+                Output::Log(level, message) => effects.push(Effect::Log(level, message)),
+                Output::Fetched(outcome) => {
+                    let names = match id {
+                        DocumentId::KeySet(_) => stats::JWKS_FETCH,
+                        DocumentId::Revocations(_) => stats::REVOCATION_FETCH,
+                    };
+                    effects.push(Effect::Count(stats::fetched(names, outcome)));
+                }
+                Output::Changed => {
+                    let waiting: Vec<RequestId> = self.waiting.keys().copied().collect();
+                    effects.extend(waiting.into_iter().flat_map(|id| self.judge_again(id, now)));
+                }
+            }
+        }
+        effects
+    }
+}
+
+fn conclude(id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
+    match decision {
+        Decision::Allow(pass, edits) => vec![Effect::Count(pass.counter()), Effect::Allow(id, edits)],
+        Decision::Deny(denial) => vec![
+            Effect::Count(denial.reason.counter()),
+            Effect::Log(Level::Debug, format!("denied: {}", denial.reason.code())),
+            Effect::Deny(id, denial, head.is_grpc()),
+        ],
+        // A decision waits for documents, never for another wait.
+        Decision::Wait(_, otherwise) => conclude(id, head, *otherwise),
+    }
+}
