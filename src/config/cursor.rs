@@ -1,0 +1,201 @@
+//! Reading a JSON value by its path.
+
+use super::error::suggestion;
+use super::fields::names_of;
+use super::ConfigError;
+use crate::json::{Map, Value};
+
+/// A value and where it is.
+#[derive(Clone)]
+pub(super) struct Cursor<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+/// An object whose members are all known.
+pub(super) struct Object<'a> {
+    members: Vec<(&'static str, Cursor<'a>)>,
+    path: String,
+}
+
+impl<'a> Cursor<'a> {
+    /// The whole configuration.
+    pub fn root(value: &'a Value) -> Self {
+        Self { value, path: String::new() }
+    }
+
+    /// Where the value is.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// An error at this place.
+    pub fn error(&self, problem: impl Into<String>) -> ConfigError {
+        let path = if self.path.is_empty() { "configuration" } else { &self.path };
+        ConfigError::new(path, problem)
+    }
+
+    fn expected(&self, what: &str) -> ConfigError {
+        self.error(format!("expected {what}, found {}", kind(self.value)))
+    }
+
+    fn member(&self, name: &str, value: &'a Value) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { value, path }
+    }
+
+    /// The value as an object of the kind that [`FIELDS`](super::FIELDS) calls `object`.
+    pub fn object(&self, object: &str) -> Result<Object<'a>, ConfigError> {
+        let map = self.map()?;
+        let mut members: Vec<(&'static str, Cursor<'a>)> = Vec::new();
+        for (name, value) in map {
+            let cursor = self.member(name, value);
+            let known = names_of(object).find(|known| known == name || camel_case(known) == *name);
+            let Some(known) = known else {
+                return Err(cursor.error(format!("unknown field{}", suggestion(name, names_of(object)))));
+            };
+            if members.iter().any(|(seen, _)| *seen == known) {
+                return Err(cursor.error(format!("\"{known}\" is given twice, in both spellings")));
+            }
+            if !value.is_null() {
+                members.push((known, cursor));
+            }
+        }
+        Ok(Object { members, path: self.path.clone() })
+    }
+
+    /// The members of an object whose names are the user's.
+    pub fn entries(&self) -> Result<Vec<(&'a str, Cursor<'a>)>, ConfigError> {
+        Ok(self.map()?.iter().map(|(name, value)| (name.as_str(), self.member(name, value))).collect())
+    }
+
+    fn map(&self) -> Result<&'a Map<String, Value>, ConfigError> {
+        self.value.as_object().ok_or_else(|| self.expected("an object"))
+    }
+
+    /// The elements of an array that is not empty.
+    pub fn elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
+        let Value::Array(elements) = self.value else {
+            return Err(self.expected("an array"));
+        };
+        if elements.is_empty() {
+            return Err(self.error("must not be empty"));
+        }
+        let element = |(index, value)| Cursor { value, path: format!("{}[{index}]", self.path) };
+        Ok(elements.iter().enumerate().map(element).collect())
+    }
+
+    /// A string that is not empty.
+    pub fn text(&self) -> Result<&'a str, ConfigError> {
+        match self.value {
+            Value::String(text) if text.is_empty() => Err(self.error("must not be empty")),
+            Value::String(text) => Ok(text),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    /// A string, which may be empty.
+    pub fn any_text(&self) -> Result<&'a str, ConfigError> {
+        self.value.as_str().ok_or_else(|| self.expected("a string"))
+    }
+
+    /// An array of strings, none of them empty.
+    pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
+        self.elements()?.iter().map(|element| element.text().map(str::to_owned)).collect()
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<bool, ConfigError> {
+        self.value.as_bool().ok_or_else(|| self.expected("true or false"))
+    }
+
+    /// A whole number from 0; a host that keeps numbers as doubles may write `60.0`, and protobuf JSON writes 64 bits as a string.
+    pub fn whole_number(&self) -> Result<u64, ConfigError> {
+        let number = match self.value {
+            Value::Number(number) => number.as_u64().or_else(|| {
+                let float = number.as_f64()?;
+                (float.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&float)).then_some(float as u64)
+            }),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| self.expected("a whole number from 0"))
+    }
+
+    /// A string, a number or a boolean.
+    pub fn scalar(&self) -> Result<Value, ConfigError> {
+        match self.value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(self.value.clone()),
+            _ => Err(self.expected("a string, a number or a boolean")),
+        }
+    }
+
+    /// Whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.value.is_object()
+    }
+}
+
+impl<'a> Object<'a> {
+    /// An error at this object.
+    pub fn error(&self, problem: impl Into<String>) -> ConfigError {
+        ConfigError::new(if self.path.is_empty() { "configuration" } else { &self.path }, problem)
+    }
+
+    /// The member of that name.
+    pub fn get(&self, name: &str) -> Option<&Cursor<'a>> {
+        self.members.iter().find(|(known, _)| *known == name).map(|(_, cursor)| cursor)
+    }
+
+    /// The member of that name, which must be there.
+    pub fn required(&self, name: &str) -> Result<&Cursor<'a>, ConfigError> {
+        self.get(name).ok_or_else(|| {
+            let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+            ConfigError::new(path, "is required")
+        })
+    }
+
+    /// The flag of that name.
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, ConfigError> {
+        self.get(name).map_or(Ok(default), Cursor::flag)
+    }
+
+    /// The one member that is there of `names`; an error if there are several.
+    pub fn at_most_one(&self, names: &[&'static str]) -> Result<Option<(&'static str, &Cursor<'a>)>, ConfigError> {
+        let mut there = names.iter().filter_map(|name| self.get(name).map(|cursor| (*name, cursor)));
+        match (there.next(), there.next()) {
+            (Some((one, _)), Some((other, cursor))) => {
+                Err(cursor
+                    .error(format!("cannot stand beside \"{one}\": choose one of both, \"{one}\" or \"{other}\"")))
+            }
+            (one, _) => Ok(one),
+        }
+    }
+
+    /// The one member that must be there of `names`.
+    pub fn exactly_one(&self, names: &[&'static str]) -> Result<(&'static str, &Cursor<'a>), ConfigError> {
+        self.at_most_one(names)?.ok_or_else(|| self.error(format!("needs one of {}", names.join(", "))))
+    }
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut words = snake.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        camel.push_str(&first.to_ascii_uppercase());
+        camel.push_str(rest);
+    }
+    camel
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,217 @@
+//! `providers`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+
+use super::cursor::{Cursor, Object};
+use super::values::{claim, duration, header, one_of, output_header};
+use super::ConfigError;
+use crate::crypto::Alg;
+use crate::keys::{KeySet, Origin};
+use crate::policy::{ClaimHeader, Keys, PayloadHeader, Provider, Revocation};
+use crate::remote::Source;
+use crate::request::Location;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What the providers fetch.
+#[derive(Default)]
+pub(super) struct Sources {
+    pub key_sets: Vec<Source>,
+    pub revocations: Vec<Source>,
+}
+
+/// Reads all providers.
+pub(super) fn all(root: &Object<'_>, sources: &mut Sources) -> Result<Vec<Provider>, ConfigError> {
+    let providers = root.required("providers")?;
+    let entries = providers.entries()?;
+    if entries.is_empty() {
+        return Err(providers.error("needs at least one provider"));
+    }
+    entries.into_iter().map(|(name, cursor)| one(name, &cursor, sources)).collect()
+}
+
+fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources) -> Result<Provider, ConfigError> {
+    let object = cursor.object("provider")?;
+    let (kind, keys_cursor) = object.exactly_one(&["remote_jwks", "local_jwks"])?;
+    let algorithms = algorithms(&object, kind == "local_jwks")?;
+    let keys = if kind == "local_jwks" {
+        local_jwks(keys_cursor, &algorithms)?
+    } else {
+        sources.key_sets.push(remote_jwks(keys_cursor)?);
+        Keys::Remote(sources.key_sets.len() - 1)
+    };
+    let revocation = object.get("revocation").map(|cursor| revocation(cursor, sources)).transpose()?;
+    let pad = object.flag("pad_forward_payload_header", false)?;
+    Ok(Provider {
+        name: name.to_owned(),
+        issuer: object.get("issuer").map(Cursor::text).transpose()?.map(str::to_owned),
+        audiences: audiences(&object)?,
+        algorithms,
+        require_expiration: object.flag("require_expiration", true)?,
+        max_lifetime: object.get("max_lifetime").map(|cursor| duration(cursor, SECOND..=YEAR)).transpose()?,
+        clock_skew: clock_skew(&object)?,
+        keys,
+        locations: locations(&object)?,
+        forward: object.flag("forward", false)?,
+        payload_header: match object.get("forward_payload_header") {
+            Some(cursor) => Some(PayloadHeader { name: output_header(cursor)?, pad }),
+            None => None,
+        },
+        claim_headers: claim_headers(&object)?,
+        revocation,
+    })
+}
+
+fn audiences(object: &Object<'_>) -> Result<Option<Vec<String>>, ConfigError> {
+    let any = object.flag("allow_any_audience", false)?;
+    match object.get("audiences") {
+        Some(cursor) if any => Err(cursor.error("cannot stand beside \"allow_any_audience: true\"")),
+        Some(cursor) => cursor.texts().map(Some),
+        None if any => Ok(None),
+        None => Err(object
+            .error("needs \"audiences\", or \"allow_any_audience: true\" to take tokens that are meant for others")),
+    }
+}
+
+fn algorithms(object: &Object<'_>, local: bool) -> Result<Vec<Alg>, ConfigError> {
+    let Some(cursor) = object.get("algorithms") else {
+        return Ok(Alg::ALL.iter().copied().filter(|alg| !alg.is_symmetric()).collect());
+    };
+    let names: Vec<&str> = Alg::ALL.iter().map(|alg| alg.name()).collect();
+    let mut algorithms = Vec::new();
+    for element in cursor.elements()? {
+        let index = one_of(&element, "algorithm", &names)?;
+        let alg = Alg::ALL.get(index).copied().ok_or_else(|| element.error("unknown algorithm"))?;
+        if alg.is_symmetric() && !local {
+            return Err(element.error("needs a shared secret, which only a local_jwks can hold"));
+        }
+        algorithms.push(alg);
+    }
+    Ok(algorithms)
+}
+
+fn clock_skew(object: &Object<'_>) -> Result<Duration, ConfigError> {
+    let Some(cursor) = object.get("clock_skew_seconds") else {
+        return Ok(Duration::from_secs(60));
+    };
+    let skew = Duration::from_secs(cursor.whole_number()?);
+    if skew <= HOUR {
+        Ok(skew)
+    } else {
+        Err(cursor.error("must be from 0 to 3600"))
+    }
+}
+
+fn local_jwks(cursor: &Cursor<'_>, algorithms: &[Alg]) -> Result<Keys, ConfigError> {
+    let object = cursor.object("local_jwks")?;
+    let (name, text) = object.exactly_one(&["inline_string", "inline_bytes"])?;
+    let document = if name == "inline_bytes" {
+        BASE64_STANDARD.decode(text.text()?).map_err(|_| text.error("not base64"))?
+    } else {
+        text.text()?.as_bytes().to_vec()
+    };
+    let set = KeySet::parse(&document, Origin::Local).map_err(|problem| text.error(problem.to_string()))?;
+    if !set.keys().iter().any(|key| algorithms.iter().any(|&alg| key.allows(alg))) {
+        return Err(text.error("none of its keys is for one of the provider's \"algorithms\""));
+    }
+    Ok(Keys::Local(Rc::new(set)))
+}
+
+fn remote_jwks(cursor: &Cursor<'_>) -> Result<Source, ConfigError> {
+    let object = cursor.object("remote_jwks")?;
+    let lifetime = within(&object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
+    let cooldown = within(&object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
+    source(cursor, &object, lifetime, cooldown)
+}
+
+fn revocation(cursor: &Cursor<'_>, sources: &mut Sources) -> Result<Revocation, ConfigError> {
+    let object = cursor.object("revocation")?;
+    let lifetime = within(&object, "refresh_interval", SECOND..=DAY, Duration::from_secs(10))?;
+    let allow_when_unavailable = match object.get("on_unavailable") {
+        None => false,
+        Some(cursor) => one_of(cursor, "choice", &["deny", "allow"])? == 1,
+    };
+    sources.revocations.push(source(cursor, &object, lifetime, lifetime)?);
+    Ok(Revocation { document: sources.revocations.len() - 1, allow_when_unavailable })
+}
+
+fn source(
+    cursor: &Cursor<'_>,
+    object: &Object<'_>,
+    lifetime: Duration,
+    cooldown: Duration,
+) -> Result<Source, ConfigError> {
+    let http_uri = object.required("http_uri")?.object("http_uri")?;
+    let uri = http_uri.required("uri")?;
+    let host = ["http://", "https://"].iter().find_map(|scheme| uri.text().ok()?.strip_prefix(scheme));
+    let is_plain =
+        |rest: &str| !rest.starts_with(['/', '?', '#']) && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if !host.is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
+        uri.text()?;
+        return Err(uri.error("expected \"http://host/path\" or \"https://host/path\""));
+    }
+    let max_stale = within(object, "max_stale", SECOND..=YEAR, DAY.max(lifetime))?;
+    if max_stale < lifetime {
+        return Err(object.error("\"max_stale\" is shorter than the time between two fetches"));
+    }
+    Ok(Source {
+        field: cursor.path().to_owned(),
+        uri: uri.text()?.to_owned(),
+        cluster: http_uri.required("cluster")?.text()?.to_owned(),
+        timeout: duration(http_uri.required("timeout")?, Duration::from_millis(1)..=Duration::from_secs(60))?,
+        lifetime,
+        cooldown,
+        max_stale,
+    })
+}
+
+fn within(
+    object: &Object<'_>,
+    name: &str,
+    range: std::ops::RangeInclusive<Duration>,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
+    object.get(name).map_or(Ok(default), |cursor| duration(cursor, range))
+}
+
+fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
+    let mut locations = Vec::new();
+    if let Some(cursor) = object.get("from_headers") {
+        for element in cursor.elements()? {
+            let item = element.object("from_headers")?;
+            let name = header(item.required("name")?)?;
+            let prefix = item.get("value_prefix").map(Cursor::any_text).transpose()?.unwrap_or_default();
+            let is_bearer = name.as_str() == "authorization" && prefix.eq_ignore_ascii_case("Bearer ");
+            locations.push(if is_bearer {
+                Location::Bearer
+            } else {
+                Location::Header { name, prefix: prefix.to_owned() }
+            });
+        }
+    }
+    if let Some(cursor) = object.get("from_params") {
+        locations.extend(cursor.texts()?.into_iter().map(Location::Param));
+    }
+    if let Some(cursor) = object.get("from_cookies") {
+        locations.extend(cursor.texts()?.into_iter().map(Location::Cookie));
+    }
+    Ok(if locations.is_empty() { vec![Location::Bearer] } else { locations })
+}
+
+fn claim_headers(object: &Object<'_>) -> Result<Vec<ClaimHeader>, ConfigError> {
+    let Some(cursor) = object.get("claim_to_headers") else {
+        return Ok(Vec::new());
+    };
+    let one = |element: &Cursor<'_>| {
+        let item = element.object("claim_to_headers")?;
+        let name = output_header(item.required("header_name")?)?;
+        Ok(ClaimHeader { name, claim: claim(&item, "claim_name", "claim_path")? })
+    };
+    cursor.elements()?.iter().map(one).collect()
+}
