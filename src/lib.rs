@@ -1,10 +1,66 @@
 //! Authenticates and authorizes every request by its JWT inside the proxy.
+//!
+//! jwt-gate is one WebAssembly module that a proxy-wasm host (Envoy, Istio) loads as an HTTP filter. It holds the issuers' public
+//! keys and judges every token in place, so that the services behind the proxy hold no authentication code, and the issuer is
+//! never asked about a token.
+//!
+//! # The way of a request
+//!
+//! ```text
+//!  host ──▶ request ──▶ policy ─────────────────────────────────────────────▶ verdict ──▶ host
+//!  bytes    routes       │ each provider of the rule's requirement             edits, or
+//!           tokens       ├─▶ jose   shape, header                              a denial
+//!                        ├─▶ keys   which key          ◀── remote  fetched, shared, kept
+//!                        ├─▶ crypto does it hold
+//!                        ├─▶ jose   claims: a `Verified`
+//!                        └─▶ admission, revocation ◀── remote: a `Principal`
+//!                            authorization
+//! ```
+//!
+//! * [`gate`] is the whole contract: [`Gate::handle`](gate::Gate::handle) takes an [`Event`](gate::Event) and the time and returns
+//!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know the host's SDK.
+//! * [`request`] is what arrives, as bytes: the rule that a request falls under, and where its tokens are.
+//! * [`jose`] is the JOSE RFCs: the only way to a [`Verified`](jose::Verified) leads through the signature check.
+//! * [`keys`] chooses keys; [`crypto`] checks signatures, through a provider.
+//! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy.
+//! * [`policy`] decides: requirements, claims, revocation, authorization; only a [`Principal`](policy::Principal), or one of the
+//!   named exceptions of [`Pass`](policy::Pass), passes.
+//! * [`verdict`] is the closed list of reasons and how each looks on the wire.
+//! * [`config`] compiles JSON into all of that.
+//! * `host` is the adapter, for wasm32 alone.
+//!
+//! Imports go one way: `time`, `redact`, `limits`, `json`, `log` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] · [`jose`],
+//! [`remote`] · [`stats`] · [`policy`] · [`gate`] · [`config`] · `host`. A test holds the table.
+//!
+//! # Where the code departs from the design on paper
+//!
+//! * The configuration is read by cursors instead of serde mirrors: a path, a suggestion and both spellings of a name come with
+//!   every access, and one table of fields feeds the reader and the README.
+//! * `crypto` and `remote` are rooms of their own: keys do not fetch, and revocation lists are fetched like keys.
+//! * Calls are dispatched from the tick of the root context alone. The SDK binds the answer of a call to the context that
+//!   dispatched it, so a fetch that a request began would be lost with that request.
+//! * A host that cannot resume a parked request from the root context gets an answer at once (503, or 401 for an unknown key)
+//!   instead of a wait; the fetch goes on.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod config;
 pub mod crypto;
+pub mod gate;
 pub mod jose;
 pub mod json;
 pub mod keys;
 pub mod limits;
+pub mod log;
+pub mod policy;
 pub mod redact;
+pub mod remote;
 pub mod request;
+pub mod stats;
 pub mod time;
 pub mod verdict;
+
+#[cfg(target_arch = "wasm32")]
+mod host;

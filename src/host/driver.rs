@@ -1,0 +1,148 @@
+//! Feeds events to the gate and applies its effects, after every borrow of the gate has ended: what the host calls back while an
+//! effect is applied finds the gate free.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+
+use proxy_wasm::types::Action;
+
+use super::hostcalls;
+use crate::gate::{Effect, Event, Gate, RequestId};
+use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
+use crate::policy::DocumentId;
+use crate::remote::Call;
+use crate::stats;
+
+/// One gate with its host.
+pub struct Driver {
+    root: u32,
+    gate: RefCell<Gate>,
+    counters: HashMap<&'static str, u32>,
+    shared_names: HashMap<DocumentId, String>,
+    calls: RefCell<HashMap<u32, (DocumentId, u64)>>,
+}
+
+impl Driver {
+    /// Takes a gate; `root` is the root context that it belongs to.
+    pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>) -> Self {
+        let counters = stats::all().filter_map(|name| Some((name, hostcalls::define_counter(name)?))).collect();
+        Self { root, gate: RefCell::new(gate), counters, shared_names, calls: RefCell::default() }
+    }
+
+    /// The head of the request of this context arrived: what its callback returns.
+    pub fn on_request(&self, id: RequestId) -> Action {
+        let event = Event::Request(id, hostcalls::request_head());
+        self.run(event, Some(id))
+    }
+
+    /// Anything but a request.
+    pub fn on_event(&self, event: Event<'_>) {
+        self.run(event, None);
+    }
+
+    /// The answer to a call of this root context.
+    pub fn on_answer(&self, token: u32, headers: usize, body: usize) {
+        let call = self.calls.borrow_mut().remove(&token);
+        if let Some((document, number)) = call {
+            let longest = match document {
+                DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
+                DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
+            };
+            self.on_event(Event::Answer(document, number, hostcalls::answer(headers, body, longest)));
+        }
+    }
+
+    /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
+    fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Action {
+        // Without a terminal effect a request does not go on.
+        let mut action = Action::Pause;
+        let mut effects: VecDeque<Effect> = self.handle(event).into();
+        while let Some(effect) = effects.pop_front() {
+            let followed = match effect {
+                Effect::Allow(id, edits) if current == Some(id) => {
+                    hostcalls::edit_request(&edits);
+                    action = Action::Continue;
+                    Vec::new()
+                }
+                // After a local reply the callback pauses: the request is answered, not passed on.
+                Effect::Deny(id, denial, grpc) if current == Some(id) => {
+                    hostcalls::deny(&denial, grpc);
+                    Vec::new()
+                }
+                Effect::Allow(id, edits) => {
+                    self.act_on(id, || {
+                        hostcalls::edit_request(&edits);
+                        hostcalls::resume();
+                    });
+                    Vec::new()
+                }
+                Effect::Deny(id, denial, grpc) => {
+                    self.act_on(id, || hostcalls::deny(&denial, grpc));
+                    Vec::new()
+                }
+                Effect::Wait(_) => Vec::new(),
+                Effect::Read(id) => {
+                    let (bytes, cas) = hostcalls::shared(self.name(id));
+                    self.handle(Event::Record(id, bytes.as_deref(), cas))
+                }
+                Effect::Write(id, bytes, cas) => {
+                    let won = hostcalls::share(self.name(id), &bytes, cas);
+                    self.handle(Event::Written(id, won))
+                }
+                Effect::Load(id) => {
+                    let (bytes, _) = hostcalls::shared(&self.body_name(id));
+                    self.handle(Event::Entry(id, bytes.as_deref()))
+                }
+                Effect::Store(id, bytes) => {
+                    hostcalls::share(&self.body_name(id), &bytes, None);
+                    Vec::new()
+                }
+                Effect::Call(id, number, call) => self.call(id, number, &call),
+                Effect::Count(name) => {
+                    if let Some(&counter) = self.counters.get(name) {
+                        hostcalls::count(counter);
+                    }
+                    Vec::new()
+                }
+                Effect::Log(level, message) => {
+                    hostcalls::log(level, &message);
+                    Vec::new()
+                }
+            };
+            // What follows comes before what stands behind: a write is answered before the next document is read.
+            for effect in followed.into_iter().rev() {
+                effects.push_front(effect);
+            }
+        }
+        action
+    }
+
+    fn handle(&self, event: Event<'_>) -> Vec<Effect> {
+        self.gate.borrow_mut().handle(event, hostcalls::now())
+    }
+
+    fn act_on(&self, id: RequestId, act: impl FnOnce()) {
+        if hostcalls::act_on(id) {
+            act();
+        }
+        hostcalls::act_on(self.root);
+    }
+
+    fn call(&self, id: DocumentId, number: u64, call: &Call) -> Vec<Effect> {
+        match hostcalls::dispatch(call) {
+            Some(token) => {
+                self.calls.borrow_mut().insert(token, (id, number));
+                Vec::new()
+            }
+            None => self.handle(Event::Answer(id, number, None)),
+        }
+    }
+
+    fn name(&self, id: DocumentId) -> &str {
+        self.shared_names.get(&id).map_or("", String::as_str)
+    }
+
+    fn body_name(&self, id: DocumentId) -> String {
+        format!("{} body", self.name(id))
+    }
+}

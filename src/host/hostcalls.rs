@@ -1,0 +1,122 @@
+//! The one importer of the SDK's host calls. Bytes only: the SDK's text getters trap the VM at the first byte over 0x7F.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls as sdk;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+use crate::log::Level;
+use crate::remote::{Answer, Call};
+use crate::request::RequestHead;
+use crate::time::{millis, UnixTime};
+use crate::verdict::{Denial, Edits};
+
+/// The host's clock.
+pub fn now() -> UnixTime {
+    let since_epoch = sdk::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    UnixTime::from_millis(millis(since_epoch.unwrap_or_default()))
+}
+
+/// The configuration as the host hands it over.
+pub fn configuration() -> Vec<u8> {
+    sdk::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}
+
+/// The head of the request of the effective context.
+pub fn request_head() -> RequestHead {
+    RequestHead::new(sdk::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
+}
+
+/// Removes, then sets.
+pub fn edit_request(edits: &Edits) {
+    let edit = |name: &str, value: Option<&[u8]>| sdk::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
+    let removed = edits.remove.iter().map(|name| edit(name, None));
+    let set = edits.set.iter().map(|(name, value)| edit(name, Some(value)));
+    // The host refuses an edit only for a request that is over.
+    let _ = removed.chain(set).filter(Result::is_err).count();
+}
+
+/// Answers the request of the effective context.
+pub fn deny(denial: &Denial, grpc: bool) {
+    let headers = denial.headers(grpc);
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = denial.body(grpc);
+    let _ = sdk::send_http_response(u32::from(denial.reason.status()), headers, Some(body.as_bytes()));
+}
+
+/// Lets the request of the effective context go on.
+pub fn resume() {
+    let _ = sdk::resume_http_request();
+}
+
+/// Makes the calls that follow act on another context; whether there is such a one.
+pub fn act_on(context: u32) -> bool {
+    sdk::set_effective_context(context).is_ok()
+}
+
+/// Whether the root context can resume a parked request: a host that takes any number for a context does nothing with it.
+pub fn can_resume_from_root() -> bool {
+    sdk::set_effective_context(u32::MAX).is_err()
+}
+
+/// Begins a fetch; its number, or `None` if the host knows no such upstream.
+pub fn dispatch(call: &Call) -> Option<u32> {
+    let headers = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    sdk::dispatch_http_call(&call.cluster, headers, None, Vec::new(), call.timeout).ok()
+}
+
+/// What the fetch brought whose answer is being called back. `longest` bounds the body.
+pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
+    if headers == 0 {
+        return None;
+    }
+    let fields = sdk::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?;
+    let text = |name: &str| {
+        let (_, value) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        String::from_utf8(value.clone()).ok()
+    };
+    let wanted = body.min(longest.saturating_add(1));
+    let body = sdk::get_buffer(BufferType::HttpCallResponseBody, 0, wanted).ok().flatten().unwrap_or_default();
+    Some(Answer {
+        status: text(":status").and_then(|status| status.parse().ok()),
+        etag: text("etag"),
+        cache_control: text("cache-control"),
+        body,
+    })
+}
+
+/// Shared bytes and their version.
+pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
+    sdk::get_shared_data(name).unwrap_or_default()
+}
+
+/// Writes shared bytes, if their version is still `cas`; whatever it is, if that is `None`.
+pub fn share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
+    sdk::set_shared_data(name, Some(bytes), cas).is_ok()
+}
+
+/// Defines a counter.
+pub fn define_counter(name: &str) -> Option<u32> {
+    sdk::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds one to a counter.
+pub fn count(counter: u32) {
+    let _ = sdk::increment_metric(counter, 1);
+}
+
+/// Asks for ticks.
+pub fn tick_every(period: Duration) {
+    let _ = sdk::set_tick_period(period);
+}
+
+/// Writes a line to the host's log.
+pub fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error => LogLevel::Error,
+    };
+    let _ = sdk::log(level, message);
+}

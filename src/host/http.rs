@@ -1,0 +1,46 @@
+//! The HTTP context: one per request.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::driver::Driver;
+use super::hostcalls;
+use crate::gate::Event;
+use crate::verdict::{Denial, Reason};
+
+/// One request.
+pub struct Http {
+    id: u32,
+    driver: Option<Rc<Driver>>,
+}
+
+impl Http {
+    /// A request under the configuration that `driver` has in force.
+    pub fn new(id: u32, driver: Option<Rc<Driver>>) -> Self {
+        Self { id, driver }
+    }
+}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        match &self.driver {
+            Some(driver) => driver.on_request(self.id),
+            // A host that sends requests before, or in spite of, a refused configuration.
+            None => {
+                hostcalls::deny(&Denial::from(Reason::KeysUnavailable), hostcalls::request_head().is_grpc());
+                Action::Pause
+            }
+        }
+    }
+}
+
+impl Context for Http {
+    fn on_done(&mut self) -> bool {
+        if let Some(driver) = &self.driver {
+            driver.on_event(Event::Gone(self.id));
+        }
+        true
+    }
+}

@@ -1,0 +1,74 @@
+//! The root context: one per configuration and VM. Reads the configuration, ticks, fetches.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::driver::Driver;
+use super::hostcalls;
+use super::http::Http;
+use crate::config::Config;
+use crate::crypto::Portable;
+use crate::gate::{Event, Gate};
+use crate::limits::TICK;
+use crate::log::Level;
+
+/// One root context.
+pub struct Root {
+    id: u32,
+    driver: Option<Rc<Driver>>,
+}
+
+impl Root {
+    /// A root context that is not configured yet.
+    pub fn new(id: u32) -> Self {
+        Self { id, driver: None }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        let config = match Config::parse(&hostcalls::configuration()) {
+            Ok(config) => config,
+            Err(error) => {
+                hostcalls::log(Level::Error, &format!("jwt-gate: configuration refused: {error}"));
+                return false;
+            }
+        };
+        // The host seeds the hasher's keys from its random numbers.
+        let documents = config.documents(RandomState::new().build_hasher().finish());
+        let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
+        let can_wait = hostcalls::can_resume_from_root();
+        let gate = Gate::new(config.policy, documents, vec![Box::new(Portable)], can_wait);
+        let driver = Driver::new(self.id, gate, shared_names);
+        driver.on_event(Event::Start);
+        self.driver = Some(Rc::new(driver));
+        hostcalls::tick_every(TICK);
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.on_event(Event::Tick);
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(id, self.driver.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        if let Some(driver) = &self.driver {
+            driver.on_answer(token, headers, body);
+        }
+    }
+}
