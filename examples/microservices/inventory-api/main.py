@@ -26,15 +26,16 @@ class Handler(BaseHTTPRequestHandler):
     # meet that.
 
     def do_GET(self):
+        if self.body(optional=True) is None:
+            return
+        with stock_lock:
+            now = dict(stock)
         if self.path_only() == "/inventory/catalog":
-            with stock_lock:
-                self.answer(200, {"caller": self.caller(), "items": sorted(stock)})
-        elif self.path_only() == "/inventory/items":
-            if self.is_known():
-                with stock_lock:
-                    self.answer(200, {"caller": self.caller(), "stock": dict(stock)})
-        else:
+            self.answer(200, {"caller": self.caller(), "items": sorted(now)})
+        elif self.path_only() != "/inventory/items":
             self.refuse(404, "There is nothing here.")
+        elif self.is_known():
+            self.answer(200, {"caller": self.caller(), "stock": now})
 
     def do_PUT(self):
         body = self.body()
@@ -72,9 +73,9 @@ class Handler(BaseHTTPRequestHandler):
     def path_only(self):
         return self.path.partition("?")[0]
 
-    def body(self):
+    def body(self, optional=False):
         """The whole body, so that the next request of the connection begins where this one ends; None if refused."""
-        length = self.headers.get("content-length", "")
+        length = self.headers.get("content-length", "0" if optional else "")
         if "transfer-encoding" in self.headers or not re.fullmatch(r"[0-9]{1,9}", length):
             self.close_connection = True
             self.refuse(411, "The request needs a Content-Length.")
