@@ -15,6 +15,9 @@ const app = express()
 app.disable('x-powered-by')
 app.use(express.json({ limit: '4kb' }))
 
+// The gateway has no route to this one.
+app.get('/health', (req, res) => res.json({ status: 'ok' }))
+
 app.use((req, res, next) => {
   const id = req.get('x-user-id')
   if (!id) return refuse(res, 403, 'This service is reached through the gateway.')

@@ -19,10 +19,9 @@ export function withFlippedBit(token) {
   return [header, payload, bytes.toString('base64url')].join('.')
 }
 
-export function unsigned(token, alg) {
-  const [header, payload] = token.split('.')
-  const { kid, typ } = decode(header)
-  return `${encode({ alg, kid, typ })}.${payload}.`
+export function withAlgNone(token, { signed }) {
+  const [header, payload, signature] = token.split('.')
+  return `${encode({ ...decode(header), alg: 'none' })}.${payload}.${signed ? signature : ''}`
 }
 
 /** HS256, with a text that everyone can know as the secret. */
