@@ -46,12 +46,11 @@ async function demo(freePorts) {
   ].map(([member, value]) => `${member.at(-1)} ${configuration.replace(member, value)} → ${value}`)
   const { ports, provider } = configuration
   const file = configuration.write(folder)
-  const logs = ['envoy', 'auth-api', 'orders-api', 'inventory-api'].map(name => join(folder, `${name}.log`))
-  logs.forEach(log => rmSync(log, { force: true }))
   console.log(`Envoy runs ${shown(file)}: envoy.yaml${freePorts ? ' with free ports' : ''}, and faster, so that nobody waits:`)
   console.log(`${changes.join(', ')}. The clock skew stays at 60 s.`)
 
   const planned = plan({ ports, configuration: file, folder: data, testTokens: true })
+  clearLogs(planned, folder)
   const running = new Map()
   const services = {
     async start(name) {
@@ -62,11 +61,7 @@ async function demo(freePorts) {
     stop: name => stop(running.get(name)),
   }
   const stopAll = () => Promise.all([...running.values()].map(stop))
-  // Whatever ends this process ends what it started.
-  process.once('exit', () => running.forEach(({ ended, child }) => ended ?? child.kill('SIGKILL')))
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
-    process.once(signal, () => stopAll().finally(() => process.exit(code)))
-  }
+  endTogether(() => [...running.values()])
 
   const began = performance.now()
   try {
@@ -97,7 +92,9 @@ async function up(freePorts) {
   mkdirSync(data, { recursive: true })
   const file = freePorts ? configuration.write(data) : join(ROOT, 'envoy.yaml')
   const planned = plan({ ports, configuration: file, folder: data, testTokens: false })
+  clearLogs(planned, RUN)
   const started = planned.map(service => start(service, RUN, { detached: true }))
+  const stayTogether = endTogether(() => started)
   try {
     await Promise.all(started.map((process, index) => ready(process, planned[index].ready)))
   } catch (error) {
@@ -106,11 +103,29 @@ async function up(freePorts) {
   }
   const processes = started.map(({ name, child }, index) => ({ name, pid: child.pid, command: planned[index].command }))
   writeFileSync(UP, JSON.stringify({ gateway: ports.gateway, processes }, null, 2) + '\n')
+  stayTogether()
   started.forEach(({ child }) => child.unref())
   console.log(`gateway  http://127.0.0.1:${ports.gateway}`)
   console.log(`Envoy    http://127.0.0.1:${ports.admin}/stats?filter=jwt_gate`)
   console.log(`logs     ${shown(RUN)}/*.log`)
   printUp(ports.gateway, 'It is running until make down.')
+}
+
+/** Whatever ends this process ends what it started, until the function that this returns is called. */
+function endTogether(started) {
+  const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+  const onSignal = signal => Promise.all(started().map(stop)).finally(() => process.exit(codes[signal]))
+  const onExit = () => started().forEach(({ ended, child }) => ended ?? child.kill('SIGKILL'))
+  Object.keys(codes).forEach(signal => process.once(signal, onSignal))
+  process.once('exit', onExit)
+  return () => {
+    Object.keys(codes).forEach(signal => process.off(signal, onSignal))
+    process.off('exit', onExit)
+  }
+}
+
+function clearLogs(planned, folder) {
+  planned.forEach(({ name }) => rmSync(join(folder, `${name}.log`), { force: true }))
 }
 
 function printUp(port, state) {
@@ -119,9 +134,9 @@ function printUp(port, state) {
   const field = `node -pe 'JSON.parse(require("fs").readFileSync(0)).access_token'`
   const gateway = `http://127.0.0.1:${port}`
   console.log(`${state} Try:\n`)
-  console.log(`curl ${gateway}/auth/register ${json} ${user}`)
-  console.log(`TOKEN=$(curl -s ${gateway}/auth/login ${json} ${user} | ${field})`)
-  console.log(`curl ${gateway}/orders -H "authorization: Bearer $TOKEN"`)
+  console.log(`curl -sS ${gateway}/auth/register ${json} ${user}`)
+  console.log(`TOKEN=$(curl -sS ${gateway}/auth/login ${json} ${user} | ${field})`)
+  console.log(`curl -sS ${gateway}/orders -H "authorization: Bearer $TOKEN"`)
 }
 
 async function down() {

@@ -113,13 +113,12 @@ export async function play({ ports, provider, services }) {
 
   section('Closed paths spelt as if they were open, without a token')
   for (const [path, expected] of [
-    ['/inventory/catalog/../items', '400 path_ambiguous'],
-    ['/inventory/catalog%2f..%2fitems', '400 path_ambiguous'],
-    ['/inventory/catalog/%2e%2e/items', '400 path_ambiguous'],
-    ['/inventory/catalog;/../items', '400 path_ambiguous'],
-    ['//orders', '400 path_ambiguous'],
+    ['/inventory/catalog/../items', '401 token_missing'],
+    ['/inventory/catalog%2f..%2fitems', '401 token_missing'],
+    ['/inventory/items/../catalog', '400 path_ambiguous'],
     ['/auth/login/../../orders', '400 path_ambiguous'],
-    ['/Inventory/Catalog', '401 token_missing'],
+    ['//orders', '400 path_ambiguous'],
+    ['/Inventory/Catalog', '400 path_ambiguous'],
   ]) {
     await step(`GET ${path}`, expected, async () => outcome(await gateway.get(path)))
   }
