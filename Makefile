@@ -7,6 +7,7 @@ DEMO := node $(EXAMPLE)/scenario/demo.mjs
 # What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
 ENVOY ?= process
 export ENVOY
+# An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
 
 .PHONY: help
 help: # Print this list (the default)
@@ -40,7 +41,7 @@ module: rust-tools
 
 .PHONY: envoy
 envoy: python-tools
-	@.ci/install-envoy
+	@test -n "$$ENVOY_BIN" || .ci/install-envoy
 
 # npm writes this file last; older than the lockfile, it is stale.
 $(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json | node-tools

@@ -1,9 +1,9 @@
 // The processes of the example: started, waited for, stopped.
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, openSync, closeSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { isAbsolute, join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ROOT, SERVICES } from './settings.mjs'
@@ -11,9 +11,11 @@ import { ROOT, SERVICES } from './settings.mjs'
 const READY_WITHIN = 20_000
 const STOPPED_WITHIN = 5_000
 
+const ENVOY = resolve(ROOT, process.env.ENVOY_BIN ?? '.tools/envoy/envoy')
+
 /** What runs: name, command, environment, and the address that answers 200 once it is ready. */
 export function plan({ ports, configuration, folder, testTokens }) {
-  const envoy = process.env.ENVOY_BIN ?? '.tools/envoy/envoy'
+  if (!existsSync(ENVOY)) throw new Error(`there is no Envoy at ${ENVOY}: make envoy installs one.`)
   const url = (port, path) => `http://127.0.0.1:${port}${path}`
   return [
     {
@@ -42,7 +44,7 @@ export function plan({ ports, configuration, folder, testTokens }) {
     {
       name: 'envoy',
       command: [
-        isAbsolute(envoy) ? envoy : join(ROOT, envoy),
+        ENVOY,
         ...['-c', configuration, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'warning'],
       ],
       env: {},

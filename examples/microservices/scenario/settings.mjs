@@ -1,6 +1,6 @@
 // Where things are, and the configuration that Envoy runs with: the one at the top level, read as YAML.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +25,10 @@ export function openConfiguration() {
   const places = { admin: port(['admin']), gateway: port(listener) }
   yaml.getIn(['static_resources', 'clusters']).toJSON().forEach(({ name }, index) => (places[name] = cluster(index)))
   const provider = [...listener, ...HTTP, 'http_filters', 0, ...PROVIDER]
+
+  const wasm = ['typed_config', 'config', 'vm_config', 'code', 'local', 'filename']
+  const module = yaml.getIn([...listener, ...HTTP, 'http_filters', 0, ...wasm])
+  if (!existsSync(join(ROOT, module))) throw new Error(`there is no ${module}: make module builds it.`)
 
   const ports = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, yaml.getIn(place)]))
   ports.internal = INTERNAL_PORT

@@ -1,6 +1,6 @@
 // The table that the scenario prints, row by row.
 
-const WIDTHS = [56, 29, 29]
+const WIDTHS = [55, 28, 28]
 const line = cells => cells.map((cell, index) => cell.padEnd(WIDTHS[index] ?? 0)).join('  ').trimEnd()
 
 export class Surprise extends Error {}
