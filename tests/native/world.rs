@@ -1,0 +1,581 @@
+//! A proxy in memory: worker VMs, the data that they share, a clock that the test turns, and issuers that answer by script.
+//!
+//! Effects are applied as the adapter applies them: in order, and what follows from one before what stands behind it. Every
+//! request gets at most one terminal effect; a second one fails the test at once, and [`World::settle`] finds the ones without.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use jwt_gate::config::Config;
+use jwt_gate::crypto::Portable;
+use jwt_gate::gate::{Effect, Event, Gate, RequestId};
+use jwt_gate::limits::TICK;
+use jwt_gate::log::Level;
+use jwt_gate::policy::DocumentId;
+use jwt_gate::remote::{Answer, Call};
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
+use jwt_gate::verdict::{Denial, Edits, Reason};
+use serde_json::{json, Value};
+
+use crate::mint::{key_set, Key, AUDIENCE, ISSUER, NOW};
+
+/// The address of the key set of [`remote`].
+pub const JWKS: &str = "http://issuer.example/jwks";
+
+/// The address of the revocation list of [`revoking`].
+pub const REVOKED: &str = "http://issuer.example/revoked";
+
+/// A provider with keys in the configuration, and whatever `more` says.
+pub fn local(keys: &[&Key], more: Value) -> Value {
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": {"inline_string": key_set(keys.iter().map(|key| key.jwk()))},
+    });
+    merged(provider, more)
+}
+
+/// A provider whose keys are fetched, within two seconds.
+pub fn remote(more: Value) -> Value {
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "remote_jwks": {"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}},
+    });
+    merged(provider, more)
+}
+
+/// `base` with the members of `more` in it; an object goes into an object, `null` takes a member out.
+pub fn merged(mut base: Value, more: Value) -> Value {
+    if let (Some(base), Value::Object(more)) = (base.as_object_mut(), more) {
+        for (name, value) in more {
+            match (base.get_mut(&name), value) {
+                (_, Value::Null) => {
+                    base.shift_remove(&name);
+                }
+                (Some(old), value) if old.is_object() && value.is_object() => *old = merged(old.take(), value),
+                (_, value) => {
+                    base.insert(name, value);
+                }
+            }
+        }
+    }
+    base
+}
+
+/// A request in the making.
+#[derive(Clone, Debug)]
+pub struct Request(Vec<(String, Vec<u8>)>);
+
+impl Request {
+    /// `GET path`.
+    pub fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    /// Any request.
+    pub fn new(method: &str, path: &str) -> Self {
+        let field = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        Self(vec![
+            field(":method", method),
+            field(":scheme", "https"),
+            field(":authority", "api.example"),
+            field(":path", path),
+        ])
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.0.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// `Authorization: Bearer`, with this token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// As the host hands it over.
+    pub fn head(&self) -> RequestHead {
+        RequestHead::new(self.0.clone())
+    }
+
+    /// The header fields that the service gets: first what is removed, then what is set.
+    pub fn edited(&self, edits: &Edits) -> Vec<(String, String)> {
+        let mut fields: Vec<(String, Vec<u8>)> =
+            self.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+        fields.retain(|(name, _)| !edits.remove.contains(name));
+        for (name, value) in &edits.set {
+            let place = fields.iter().position(|(known, _)| known == name).unwrap_or(fields.len());
+            fields.retain(|(known, _)| known != name);
+            fields.insert(place.min(fields.len()), (name.clone(), value.clone()));
+        }
+        let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+        fields.into_iter().map(|(name, value)| (name, text(value))).collect()
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It went on.
+    Allowed(Edits),
+    /// It was answered; as gRPC if the flag is set.
+    Denied(Denial, bool),
+}
+
+impl Verdict {
+    /// `"allowed"`, or the code of the denial.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Allowed(_) => "allowed",
+            Self::Denied(denial, _) => denial.reason.code(),
+        }
+    }
+
+    /// What the client sees, or 200.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Allowed(_) => 200,
+            Self::Denied(denial, _) => denial.reason.status(),
+        }
+    }
+
+    /// The reason of a denial.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Allowed(_) => None,
+            Self::Denied(denial, _) => Some(denial.reason),
+        }
+    }
+
+    /// The denial.
+    pub fn denial(&self) -> &Denial {
+        match self {
+            Self::Allowed(_) => panic!("the request was allowed"),
+            Self::Denied(denial, _) => denial,
+        }
+    }
+
+    /// The edits of a request that went on.
+    pub fn edits(&self) -> &Edits {
+        match self {
+            Self::Allowed(edits) => edits,
+            Self::Denied(denial, _) => panic!("the request was denied: {}", denial.reason.code()),
+        }
+    }
+}
+
+/// What an issuer does when it is asked.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    kind: ReplyKind,
+    etag: Option<String>,
+    cache_control: Option<String>,
+    after: Duration,
+}
+
+#[derive(Clone, Debug)]
+enum ReplyKind {
+    Status(u16, Vec<u8>),
+    Hangs,
+    Never,
+    NoCluster,
+}
+
+impl Reply {
+    fn of(kind: ReplyKind) -> Self {
+        Self { kind, etag: None, cache_control: None, after: Duration::from_millis(10) }
+    }
+
+    /// 200 with this body, after 10 ms.
+    pub fn ok(body: impl AsRef<[u8]>) -> Self {
+        Self::of(ReplyKind::Status(200, body.as_ref().to_vec()))
+    }
+
+    /// 200 with the public parts of these keys.
+    pub fn keys(keys: &[&Key]) -> Self {
+        Self::ok(key_set(keys.iter().map(|key| key.jwk())))
+    }
+
+    /// 200 with a list of revoked tokens.
+    pub fn revoked(entries: Value) -> Self {
+        Self::ok(json!({ "revoked": entries }).to_string())
+    }
+
+    /// Another status.
+    pub fn status(status: u16) -> Self {
+        Self::of(ReplyKind::Status(status, Vec::new()))
+    }
+
+    /// Nothing until the host gives up and says so.
+    pub fn hangs() -> Self {
+        Self::of(ReplyKind::Hangs)
+    }
+
+    /// Nothing at all, not even from the host.
+    pub fn never() -> Self {
+        Self::of(ReplyKind::Never)
+    }
+
+    /// The host knows no such upstream.
+    pub fn no_cluster() -> Self {
+        Self::of(ReplyKind::NoCluster)
+    }
+
+    /// With an `ETag`; a request that knows it gets 304.
+    pub fn etag(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
+    }
+
+    /// With `Cache-Control`.
+    pub fn cache_control(mut self, value: &str) -> Self {
+        self.cache_control = Some(value.to_owned());
+        self
+    }
+
+    /// After that long.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.after = delay;
+        self
+    }
+}
+
+/// A call that was made.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// When, in milliseconds since the test began.
+    pub at: u64,
+    /// By which VM.
+    pub vm: usize,
+    /// Of what.
+    pub uri: String,
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
+    /// The call itself.
+    pub call: Call,
+}
+
+struct Vm {
+    gate: Gate,
+    names: HashMap<DocumentId, String>,
+    queue: VecDeque<Effect>,
+}
+
+struct InFlight {
+    due: u64,
+    vm: usize,
+    document: DocumentId,
+    number: u64,
+    answer: Option<Answer>,
+}
+
+/// The proxy.
+pub struct World {
+    /// Every call that was made.
+    pub fetches: Vec<Fetch>,
+    /// How often each counter was counted.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// What was logged.
+    pub logs: Vec<(Level, String)>,
+    /// Whether the VMs' threads take turns after every single effect, which is when races show.
+    pub interleaved: bool,
+    vms: Vec<Vm>,
+    in_force: usize,
+    can_wait: bool,
+    elapsed: u64,
+    clock_offset: i64,
+    shared: HashMap<String, (Vec<u8>, u32)>,
+    versions: u32,
+    issuers: HashMap<String, Reply>,
+    in_flight: Vec<InFlight>,
+    requests: BTreeMap<RequestId, (usize, Option<Verdict>)>,
+    seeds: u64,
+}
+
+impl World {
+    /// As many VMs with this configuration, not ticked yet. Issuers hang until they are told otherwise.
+    pub fn new(config: &Value, vms: usize) -> Self {
+        let mut world = Self::empty();
+        world.configure(config, vms);
+        world
+    }
+
+    /// The same in a host that cannot hold requests.
+    pub fn without_waiting(config: &Value, vms: usize) -> Self {
+        let mut world = Self { can_wait: false, ..Self::empty() };
+        world.configure(config, vms);
+        world
+    }
+
+    fn empty() -> Self {
+        Self {
+            fetches: Vec::new(),
+            counts: BTreeMap::new(),
+            logs: Vec::new(),
+            interleaved: false,
+            vms: Vec::new(),
+            in_force: 0,
+            can_wait: true,
+            elapsed: 0,
+            clock_offset: 0,
+            shared: HashMap::new(),
+            versions: 0,
+            issuers: HashMap::new(),
+            in_flight: Vec::new(),
+            requests: BTreeMap::new(),
+            seeds: 0,
+        }
+    }
+
+    /// Puts a configuration in force in new VMs. The old ones finish what they hold.
+    pub fn configure(&mut self, config: &Value, vms: usize) {
+        let config = Config::parse(config.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        self.in_force = self.vms.len();
+        for _ in 0..vms {
+            self.seeds += 1;
+            let documents = config.documents(self.seeds);
+            let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
+            let gate = Gate::new(config.policy.clone(), documents, vec![Box::new(Portable)], self.can_wait);
+            self.vms.push(Vm { gate, names, queue: VecDeque::new() });
+        }
+        self.run((self.in_force..self.vms.len()).map(|vm| (vm, Event::Start)).collect());
+    }
+
+    /// What the issuer at `uri` answers from now on.
+    pub fn issuer(&mut self, uri: &str, reply: Reply) {
+        self.issuers.insert(uri.to_owned(), reply);
+    }
+
+    /// The gate's clock.
+    pub fn now(&self) -> UnixTime {
+        UnixTime::from_millis((NOW * 1000 + self.elapsed).saturating_add_signed(self.clock_offset))
+    }
+
+    /// The same in seconds: for `iat` of a token that is minted now.
+    pub fn seconds(&self) -> u64 {
+        self.now().as_millis() / 1000
+    }
+
+    /// Milliseconds since the test began.
+    pub fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
+    /// Somebody sets the clock.
+    pub fn step_clock(&mut self, seconds: i64) {
+        self.clock_offset += seconds * 1000;
+    }
+
+    /// Lets time pass: answers arrive, VMs tick.
+    pub fn advance(&mut self, duration: Duration) {
+        let end = self.elapsed + u64::try_from(duration.as_millis()).expect("a short test");
+        let tick = u64::try_from(TICK.as_millis()).expect("a short tick");
+        loop {
+            let next_tick = (self.elapsed / tick + 1) * tick;
+            let next_answer = self.in_flight.iter().map(|call| call.due).min().unwrap_or(u64::MAX);
+            let next = next_tick.min(next_answer).min(end);
+            self.elapsed = self.elapsed.max(next);
+            let mut events = Vec::new();
+            let (arrived, rest) = std::mem::take(&mut self.in_flight).into_iter().partition(|call| call.due <= next);
+            self.in_flight = rest;
+            for InFlight { vm, document, number, answer, .. } in arrived {
+                events.push((vm, Event::Answer(document, number, answer)));
+            }
+            if next == next_tick {
+                events.extend((0..self.vms.len()).map(|vm| (vm, Event::Tick)));
+            }
+            self.run(events);
+            if next == end {
+                return;
+            }
+        }
+    }
+
+    /// Lets so many seconds pass.
+    pub fn seconds_pass(&mut self, seconds: u64) {
+        self.advance(Duration::from_secs(seconds));
+    }
+
+    /// A request arrives at a VM of the configuration in force.
+    pub fn request(&mut self, vm: usize, request: &Request) -> RequestId {
+        let id = RequestId::try_from(self.requests.len() + 1).expect("few requests");
+        let vm = self.in_force + vm;
+        self.requests.insert(id, (vm, None));
+        self.run(vec![(vm, Event::Request(id, request.head()))]);
+        id
+    }
+
+    /// How the request ended; `None` while it waits.
+    pub fn verdict(&self, id: RequestId) -> Option<&Verdict> {
+        self.requests.get(&id).and_then(|(_, verdict)| verdict.as_ref())
+    }
+
+    /// A request that is decided at once.
+    pub fn ask(&mut self, vm: usize, request: &Request) -> Verdict {
+        let id = self.request(vm, request);
+        self.verdict(id).cloned().unwrap_or_else(|| panic!("the request waits: {request:?}"))
+    }
+
+    /// A request, and the time that it needs.
+    pub fn ask_patiently(&mut self, vm: usize, request: &Request) -> Verdict {
+        let id = self.request(vm, request);
+        for _ in 0..650 {
+            if let Some(verdict) = self.verdict(id) {
+                return verdict.clone();
+            }
+            self.advance(TICK);
+        }
+        panic!("the request waited for more than a minute: {request:?}");
+    }
+
+    /// The client goes away.
+    pub fn gone(&mut self, id: RequestId) {
+        let (vm, verdict) = self.requests.remove(&id).expect("a request");
+        assert_eq!(verdict, None, "the request had been decided");
+        self.run(vec![(vm, Event::Gone(id))]);
+    }
+
+    /// Lets a minute pass, and asserts that no request is left without an answer.
+    pub fn settle(&mut self) {
+        self.seconds_pass(65);
+        for (id, (vm, verdict)) in &self.requests {
+            assert!(verdict.is_some(), "request {id} in VM {vm} was never answered");
+        }
+    }
+
+    /// How often this was counted.
+    pub fn count(&self, counter: &str) -> u64 {
+        self.counts.get(counter).copied().unwrap_or_default()
+    }
+
+    /// Everything that was logged at `level`.
+    pub fn logged(&self, level: Level) -> Vec<&str> {
+        self.logs.iter().filter(|(known, _)| *known == level).map(|(_, message)| message.as_str()).collect()
+    }
+
+    /// Overwrites everything that is shared, as another version of the module might.
+    pub fn scribble(&mut self, what: &str, bytes: &[u8]) {
+        self.versions += 1;
+        for (name, value) in &mut self.shared {
+            if name.ends_with(" body") == (what == "body") {
+                *value = (bytes.to_vec(), self.versions);
+            }
+        }
+    }
+
+    fn run(&mut self, events: Vec<(usize, Event<'_>)>) {
+        if self.interleaved {
+            for (vm, event) in events {
+                let effects = self.handle(vm, event);
+                self.vms[vm].queue.extend(effects);
+            }
+            while self.vms.iter().any(|vm| !vm.queue.is_empty()) {
+                for vm in 0..self.vms.len() {
+                    self.apply_next(vm);
+                }
+            }
+        } else {
+            for (vm, event) in events {
+                let effects = self.handle(vm, event);
+                self.vms[vm].queue.extend(effects);
+                while !self.vms[vm].queue.is_empty() {
+                    self.apply_next(vm);
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, vm: usize, event: Event<'_>) -> Vec<Effect> {
+        let now = self.now();
+        self.vms[vm].gate.handle(event, now)
+    }
+
+    fn apply_next(&mut self, vm: usize) {
+        let Some(effect) = self.vms[vm].queue.pop_front() else { return };
+        let followed = match effect {
+            Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
+            Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
+            Effect::Wait(id) => {
+                assert!(self.can_wait, "request {id} waits in a host that cannot hold it");
+                Vec::new()
+            }
+            Effect::Read(id) => {
+                let (bytes, cas) = self.read(&self.vms[vm].names[&id]);
+                self.handle(vm, Event::Record(id, bytes.as_deref(), cas))
+            }
+            Effect::Write(id, bytes, cas) => {
+                let name = self.vms[vm].names[&id].clone();
+                let won = self.read(&name).1 == cas;
+                if won {
+                    self.write(name, bytes);
+                }
+                self.handle(vm, Event::Written(id, won))
+            }
+            Effect::Load(id) => {
+                let (bytes, _) = self.read(&format!("{} body", self.vms[vm].names[&id]));
+                self.handle(vm, Event::Entry(id, bytes.as_deref()))
+            }
+            Effect::Store(id, bytes) => {
+                let name = format!("{} body", self.vms[vm].names[&id]);
+                self.write(name, bytes);
+                Vec::new()
+            }
+            Effect::Call(id, number, call) => self.call(vm, id, number, call),
+            Effect::Count(name) => {
+                *self.counts.entry(name).or_default() += 1;
+                Vec::new()
+            }
+            Effect::Log(level, message) => {
+                self.logs.push((level, message));
+                Vec::new()
+            }
+        };
+        for effect in followed.into_iter().rev() {
+            self.vms[vm].queue.push_front(effect);
+        }
+    }
+
+    fn end(&mut self, vm: usize, id: RequestId, verdict: Verdict) -> Vec<Effect> {
+        let (owner, known) = self.requests.get_mut(&id).unwrap_or_else(|| panic!("request {id} is gone: {verdict:?}"));
+        assert_eq!(*owner, vm, "request {id} was decided by another VM");
+        assert_eq!(*known, None, "request {id} was decided twice, now {verdict:?}");
+        *known = Some(verdict);
+        Vec::new()
+    }
+
+    fn call(&mut self, vm: usize, document: DocumentId, number: u64, call: Call) -> Vec<Effect> {
+        let of = |name: &str| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let part = |name: &str| of(name).unwrap_or_default();
+        let uri = format!("{}://{}{}", part(":scheme"), part(":authority"), part(":path"));
+        let if_none_match = of("if-none-match");
+        let reply = self.issuers.get(&uri).cloned().unwrap_or_else(Reply::hangs);
+        let timeout = u64::try_from(call.timeout.as_millis()).expect("a short timeout");
+        let after = u64::try_from(reply.after.as_millis()).expect("a short delay");
+        self.fetches.push(Fetch { at: self.elapsed, vm, uri, if_none_match: if_none_match.clone(), call });
+        let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
+        let (due, answer) = match reply.kind {
+            ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
+            ReplyKind::Never => return Vec::new(),
+            ReplyKind::Hangs => (timeout, None),
+            ReplyKind::Status(..) if after >= timeout => (timeout, None),
+            ReplyKind::Status(status, body) => {
+                let (status, body) = if unchanged { (304, Vec::new()) } else { (status, body) };
+                (after, Some(Answer { status: Some(status), etag: reply.etag, cache_control: reply.cache_control, body }))
+            }
+        };
+        self.in_flight.push(InFlight { due: self.elapsed + due, vm, document, number, answer });
+        Vec::new()
+    }
+
+    fn read(&self, name: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        self.shared.get(name).cloned().unzip()
+    }
+
+    fn write(&mut self, name: String, bytes: Vec<u8>) {
+        self.versions += 1;
+        self.shared.insert(name, (bytes, self.versions));
+    }
+}
