@@ -7,6 +7,7 @@ DEMO := node $(EXAMPLE)/scenario/demo.mjs
 # What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
 ENVOY ?= process
 export ENVOY
+IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image); fi
 # An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
 
 .PHONY: help
@@ -26,8 +27,12 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 	@$(DEMO) --down
 
 .PHONY: test
-test: module envoy # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
-	cargo test --locked
+test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
+	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
+
+.PHONY: envoy-image
+envoy-image: # Build a container image of Envoy from the pinned binary, where the official one cannot be had
+	.ci/envoy-image build
 
 # What the targets above need.
 
