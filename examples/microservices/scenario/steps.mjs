@@ -73,6 +73,8 @@ export async function play({ ports, provider, services }) {
   await step('GET /orders, a token for orders:read alone', '200, caller ada', () => orders(reader))
   await step('POST /orders, the same token', '403, needs orders:write', async () =>
     needs(await gateway.post('/orders', { item: 'lamp', quantity: 2 }, { token: reader })))
+  await step('DELETE /orders, the same token', '403, needs orders:write', async () =>
+    needs(await gateway.send('DELETE', '/orders', { token: reader })))
   const setStock = token => gateway.send('PUT', '/inventory/items/lamp', { token, body: { quantity: 7 } })
   await step('PUT /inventory/items/lamp as ada, a customer', '403, needs inventory:write', async () =>
     needs(await setStock(ada)))
