@@ -45,8 +45,8 @@ pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
         let slashed: Vec<u8> = reading.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect();
         let bare = without_parameters(&slashed);
         for candidate in [slashed, bare] {
-            for merge in [false, true] {
-                let spelling = normal_form(&candidate, merge);
+            // One resolves dot segments, one drops empty ones first, one does neither.
+            for spelling in [normal_form(&candidate, false), normal_form(&candidate, true), candidate] {
                 if spelling != path && !spellings.contains(&spelling) {
                     spellings.push(spelling);
                 }

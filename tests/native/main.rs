@@ -7,4 +7,6 @@ mod mint;
 
 mod world;
 
+mod algorithms;
 mod decisions;
+mod requirements;

@@ -46,6 +46,12 @@ pub fn remote(more: Value) -> Value {
     merged(provider, more)
 }
 
+/// What a provider says to poll a list of revoked tokens; `more` goes into `revocation`.
+pub fn revoking(more: Value) -> Value {
+    let revocation = json!({"http_uri": {"uri": REVOKED, "cluster": "issuer", "timeout": "2s"}});
+    json!({ "revocation": merged(revocation, more) })
+}
+
 /// `base` with the members of `more` in it; an object goes into an object, `null` takes a member out.
 pub fn merged(mut base: Value, more: Value) -> Value {
     if let (Some(base), Value::Object(more)) = (base.as_object_mut(), more) {
@@ -83,6 +89,16 @@ impl Request {
             field(":authority", "api.example"),
             field(":path", path),
         ])
+    }
+
+    /// Any bytes for `:path`.
+    pub fn target(mut self, target: &[u8]) -> Self {
+        for (name, value) in &mut self.0 {
+            if name == ":path" {
+                *value = target.to_vec();
+            }
+        }
+        self
     }
 
     /// Adds a header field.
