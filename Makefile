@@ -7,7 +7,8 @@ DEMO := node $(EXAMPLE)/scenario/demo.mjs
 # What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
 ENVOY ?= process
 export ENVOY
-IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image); fi
+# Sets ENVOY_IMAGE where a container is asked for.
+IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 1; fi
 # An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
 
 .PHONY: help
@@ -16,11 +17,11 @@ help: # Print this list (the default)
 
 .PHONY: demo
 demo: ready # Start the whole example, play the scenario against it, stop it
-	@$(DEMO)
+	@$(IMAGE) && export ENVOY_IMAGE && $(DEMO)
 
 .PHONY: up
 up: ready # Start the whole example and leave it running
-	@$(DEMO) --up
+	@$(IMAGE) && export ENVOY_IMAGE && $(DEMO) --up
 
 .PHONY: down
 down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started

@@ -15,7 +15,6 @@ const ENVOY = resolve(ROOT, process.env.ENVOY_BIN ?? '.tools/envoy/envoy')
 
 /** What runs: name, command, environment, and the address that answers 200 once it is ready. */
 export function plan({ ports, configuration, folder, testTokens }) {
-  if (!existsSync(ENVOY)) throw new Error(`there is no Envoy at ${ENVOY}: make envoy installs one.`)
   const url = (port, path) => `http://127.0.0.1:${port}${path}`
   return [
     {
@@ -44,13 +43,25 @@ export function plan({ ports, configuration, folder, testTokens }) {
     {
       name: 'envoy',
       command: [
-        ENVOY,
+        ...envoy(),
         ...['-c', configuration, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'warning'],
       ],
       env: {},
       ready: url(ports.admin, '/ready'),
     },
   ]
+}
+
+/** Envoy as a process, or with ENVOY=docker as a container that sees the same files and the same loopback. */
+function envoy() {
+  if (process.env.ENVOY === 'docker') {
+    const image = process.env.ENVOY_IMAGE
+    if (!image) throw new Error('ENVOY=docker needs ENVOY_IMAGE; make sets it.')
+    const share = ['--network=host', '--volume', `${ROOT}:${ROOT}`, '--workdir', ROOT]
+    return ['docker', 'run', '--rm', ...share, '--entrypoint', '/usr/local/bin/envoy', image]
+  }
+  if (!existsSync(ENVOY)) throw new Error(`there is no Envoy at ${ENVOY}: make envoy installs one.`)
+  return [ENVOY]
 }
 
 export function start({ name, command, env }, folder, { detached = false } = {}) {
