@@ -44,7 +44,8 @@ fn no_bit_of_a_good_token_can_be_flipped() {
         let key = Key::of(alg, false);
         let mut world = gate(&[&key]);
         // Short claims keep the number of bits low; the gate below asks for none.
-        let token = sign_compact(&key, alg, format!(r#"{{"alg":"{alg}"}}"#).as_bytes(), Token::new(&key).payload().as_bytes());
+        let token =
+            sign_compact(&key, alg, format!(r#"{{"alg":"{alg}"}}"#).as_bytes(), Token::new(&key).payload().as_bytes());
         assert_eq!(code(&mut world, &token), "allowed", "{alg}");
         let parts: Vec<Vec<u8>> = token.split('.').map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
         let mut refusals: BTreeMap<&str, u32> = BTreeMap::new();
@@ -70,7 +71,8 @@ fn no_character_of_a_good_token_can_be_another_one() {
     for alg in ["RS256", "ES256", "ES512", "EdDSA", "HS256"] {
         let key = Key::of(alg, false);
         let mut world = gate(&[&key]);
-        let token = sign_compact(&key, alg, format!(r#"{{"alg":"{alg}"}}"#).as_bytes(), Token::new(&key).payload().as_bytes());
+        let token =
+            sign_compact(&key, alg, format!(r#"{{"alg":"{alg}"}}"#).as_bytes(), Token::new(&key).payload().as_bytes());
         assert_eq!(code(&mut world, &token), "allowed", "{alg}");
         for place in 0..token.len() {
             for other in ["A", "Q", "_", "=", "+", ".", ""] {
@@ -87,7 +89,13 @@ fn no_character_of_a_good_token_can_be_another_one() {
                 assert_ne!(code(&mut world, &forged), "allowed", "{alg}: {near:?} at {place}");
             }
         }
-        for grown in [format!("{token}A"), format!("{token}AAAA"), format!("{token}."), format!("{token}=="), format!("{token}.AAAA")] {
+        for grown in [
+            format!("{token}A"),
+            format!("{token}AAAA"),
+            format!("{token}."),
+            format!("{token}=="),
+            format!("{token}.AAAA"),
+        ] {
             assert_ne!(code(&mut world, &grown), "allowed", "{alg}: longer");
         }
     }
@@ -136,8 +144,8 @@ fn signatures_that_are_no_numbers_of_the_group_are_refused() {
     let good = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
     // S + L is the same number modulo the order: RFC 8032 section 5.1.7 refuses it.
     let order = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut raised = good.clone();
     let mut carry = 0u16;
@@ -253,7 +261,11 @@ fn a_key_is_used_for_what_its_jwk_says() {
         let mut jwk = Key::ed25519(1).jwk();
         jwk["alg"] = own.into();
         let mut world = gate_with_set(&key_set([jwk]));
-        assert_eq!(code(&mut world, &Token::new(&Key::ed25519(1)).alg(said).mint()), expected, "{own} key, {said} token");
+        assert_eq!(
+            code(&mut world, &Token::new(&Key::ed25519(1)).alg(said).mint()),
+            expected,
+            "{own} key, {said} token"
+        );
     }
 }
 
@@ -289,7 +301,8 @@ fn what_no_key_should_be_is_skipped_and_does_not_spoil_the_set() {
         assert!(["key_unknown", "algorithm_not_allowed"].contains(&refused), "{what}: {refused}");
         assert!(format!("{:?}", world.logs).contains("keys[0] skipped"), "{what}: {:?}", world.logs);
     }
-    let junk = [json!(null), json!(1), json!([]), json!({}), json!({"kty": "EC"}), json!({"kty": "AKP", "alg": "ML-DSA-44"})];
+    let junk =
+        [json!(null), json!(1), json!([]), json!({}), json!({"kty": "EC"}), json!({"kty": "AKP", "alg": "ML-DSA-44"})];
     let mut world = gate_with_set(&key_set(junk.into_iter().chain([good.jwk()])));
     assert_eq!(code(&mut world, &Token::new(&good).mint()), "allowed");
 }

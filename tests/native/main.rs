@@ -9,4 +9,5 @@ mod world;
 
 mod algorithms;
 mod decisions;
+mod readme;
 mod requirements;
