@@ -65,6 +65,7 @@ python-tools:
 
 .PHONY: node-tools
 node-tools:
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo 'node (20 or later) or its npm is missing.' >&2; exit 1; }
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo 'node (20 or later) or its npm is missing.' >&2; exit 1; }
 	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || \
 	  { echo "node is too old: 20 or later is needed, this is $$(node --version)." >&2; exit 1; }

@@ -14,7 +14,9 @@ export async function openTokens(store, { issuer, audience }) {
 
   return {
     /** The public halves of all keys: what everyone may know. */
-    publicKeys: () => ({ keys: store.keys().map(({ kty, n, e, kid }) => ({ kty, n, e, kid, use: 'sig', alg: 'RS256' })) }),
+    publicKeys() {
+      return { keys: store.keys().map(({ kty, n, e, kid }) => ({ kty, n, e, kid, use: 'sig', alg: 'RS256' })) }
+    },
 
     /** An access token, signed with the newest key. `overrides` are for internal use. */
     async issue(user, scope, overrides = {}) {

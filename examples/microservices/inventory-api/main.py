@@ -1,7 +1,7 @@
 """The stock of the shop. There is no JWT code in here, no key and no secret, and nothing beyond Python's own library.
 
-The gate has judged the token before a request comes, and says in headers whose it was. So this service must be reachable
-through the gateway alone.
+The gate has judged the token before a request comes, and says in headers whose it was. So this service must be
+reachable through the gateway alone.
 """
 
 import json

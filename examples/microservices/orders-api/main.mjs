@@ -31,8 +31,9 @@ app.get('/orders', (req, res) => {
 
 app.post('/orders', (req, res) => {
   const { item, quantity } = req.body ?? {}
-  if (typeof item !== 'string' || item.length < 1 || item.length > 64) return refuse(res, 400, 'item is a short string.')
-  if (!Number.isInteger(quantity) || quantity < 1 || quantity > 1000) return refuse(res, 400, 'quantity is 1 to 1000.')
+  const isItem = typeof item === 'string' && item.length >= 1 && item.length <= 64
+  const isQuantity = Number.isInteger(quantity) && quantity >= 1 && quantity <= 1000
+  if (!isItem || !isQuantity) return refuse(res, 400, 'item is a short string, quantity a number from 1 to 1000.')
   const own = ordersOf(req.caller)
   if (own.length >= MAX_ORDERS) return refuse(res, 409, 'There are too many open orders.')
   const order = { number: own.length + 1, item, quantity }
@@ -52,8 +53,8 @@ function ordersOf(caller) {
 
 /** For the scenario: every header that could pass for an identity, as it arrived. */
 function identityHeaders(req) {
-  const isIdentity = name => /^x-(user|token)-/.test(name.replaceAll('_', '-'))
-  return Object.fromEntries(Object.entries(req.headers).filter(([name]) => isIdentity(name) || name === 'authorization'))
+  const isIdentity = name => /^(x-(user|token)-|authorization$)/.test(name.replaceAll('_', '-'))
+  return Object.fromEntries(Object.entries(req.headers).filter(([name]) => isIdentity(name)))
 }
 
 function refuse(res, status, detail) {

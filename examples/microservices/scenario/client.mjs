@@ -12,7 +12,7 @@ export class Client {
     this.port = port
   }
 
-  /** One request on a connection of its own, so that both of Envoy's workers get some. The path is sent as it is written. */
+  /** One request on a connection of its own, so that both of Envoy's workers get some; the path goes out as written. */
   async send(method, path, { token, headers = {}, body } = {}) {
     const response = await exchange(this.port, method, path, { token, headers, body })
     // Only the gate's answers have a `code`.
@@ -30,14 +30,20 @@ export function exchange(port, method, path, { token, headers = {}, body } = {})
   const text = body === undefined ? undefined : JSON.stringify(body)
   const all = { ...headers }
   if (token) all.authorization = `Bearer ${token}`
-  if (text !== undefined) Object.assign(all, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  if (text !== undefined) {
+    all['content-type'] = 'application/json'
+    all['content-length'] = Buffer.byteLength(text)
+  }
+  const options = { host: '127.0.0.1', port, method, path, headers: all, agent: false, timeout: 10_000 }
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, method, path, headers: all, agent: false, timeout: 10_000 }, answer => {
+    const sent = request(options, answer => {
       let received = ''
       answer.setEncoding('utf8')
       answer.on('data', part => (received += part))
       answer.on('error', reject)
-      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text: received, body: parsed(received) }))
+      answer.on('end', () => {
+        resolve({ status: answer.statusCode, headers: answer.headers, text: received, body: parsed(received) })
+      })
     })
     sent.on('timeout', () => sent.destroy(new Error(`${method} ${path}: no answer within 10 s`)))
     sent.on('error', reject)

@@ -46,7 +46,8 @@ async function demo(freePorts) {
   ].map(([member, value]) => `${member.at(-1)} ${configuration.replace(member, value)} → ${value}`)
   const { ports, provider } = configuration
   const file = configuration.write(folder)
-  console.log(`Envoy runs ${shown(file)}: envoy.yaml${freePorts ? ' with free ports' : ''}, and faster, so that nobody waits:`)
+  const source = `envoy.yaml${freePorts ? ' with free ports' : ''}`
+  console.log(`Envoy runs ${shown(file)}: ${source}, and faster, so that nobody waits:`)
   console.log(`${changes.join(', ')}. The clock skew stays at 60 s.`)
 
   const planned = plan({ ports, configuration: file, folder: data, testTokens: true })
@@ -154,8 +155,8 @@ async function down() {
 function isRunning({ pid, command }) {
   const file = command[1].startsWith('-') ? command[0] : command[1]
   try {
-    const proc = `/proc/${pid}/cmdline`
-    const now = existsSync('/proc/self') ? readFileSync(proc, 'utf8') : execFileSync('ps', ['-p', pid, '-o', 'command='])
+    const ps = () => execFileSync('ps', ['-p', pid, '-o', 'command='])
+    const now = existsSync('/proc/self') ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : ps()
     return String(now).includes(file)
   } catch {
     return false
