@@ -3,6 +3,9 @@
 //!
 //! Every test starts an Envoy, an issuer and a service of its own, on free ports of the loopback.
 
+// What is forbidden to the core is the business of a host.
+#![allow(clippy::disallowed_methods)]
+
 #[path = "../support/mint.rs"]
 mod mint;
 mod proxy;
