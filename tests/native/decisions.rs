@@ -343,7 +343,10 @@ fn every_token_found_must_be_valid() {
     let mut world = gate(json!({"from_headers": [{"name": "x-token"}], "from_params": ["t"], "from_cookies": ["c"]}));
     let (good, bad) = (good().mint(), good().expires_in(-3600).mint());
     for (request, code) in [
-        (Request::get(&format!("/?t={good}")).header("x-token", &good).header("cookie", format!("c={good}")), "allowed"),
+        (
+            Request::get(&format!("/?t={good}")).header("x-token", &good).header("cookie", format!("c={good}")),
+            "allowed",
+        ),
         (Request::get(&format!("/?t={bad}")).header("x-token", &good), "token_expired"),
         (Request::get(&format!("/?t={good}&t={bad}")), "token_expired"),
         (Request::get("/").header("x-token", &good).header("x-token", &bad), "token_expired"),
@@ -453,7 +456,8 @@ fn a_token_that_was_good_is_asked_again_on_every_request() {
 
 #[test]
 fn a_mistyped_claim_is_an_error_and_not_an_absence() {
-    let mut world = gate(json!({"issuer": null, "audiences": null, "allow_any_audience": true, "require_expiration": false}));
+    let mut world =
+        gate(json!({"issuer": null, "audiences": null, "allow_any_audience": true, "require_expiration": false}));
     for (claim, value) in [
         ("exp", json!("1900000000")),
         ("exp", json!(null)),

@@ -1,12 +1,14 @@
 //! What the gate promises, natively, with a virtual clock: everything goes through the crate's public interface.
 //!
-//! Each module reads as one chapter. [`world`] is the host that they share, [`mint`] makes every token.
+//! Each module reads as one chapter. `world` is the host that they share, `mint` makes every token.
 
 #[path = "../support/mint.rs"]
 mod mint;
-
 mod world;
 
 mod algorithms;
+mod authorization;
 mod decisions;
+mod effects;
 mod requirements;
+mod revocation;

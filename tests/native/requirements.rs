@@ -123,11 +123,7 @@ fn requirements_hold_as_their_truth_tables_say() {
             any(json!([leaf("a"), failed()])),
             ["allowed", "allowed a", "allowed", "allowed a", "allowed", "allowed", "allowed a", "allowed"],
         ),
-        (
-            "nothing",
-            missing(),
-            ["allowed", "allowed a", "allowed b", "allowed a", expired, expired, expired, unknown],
-        ),
+        ("nothing", missing(), ["allowed", "allowed a", "allowed b", "allowed a", expired, expired, expired, unknown]),
         (
             "nothing good",
             failed(),

@@ -579,7 +579,10 @@ impl World {
             ReplyKind::Status(..) if after >= timeout => (timeout, None),
             ReplyKind::Status(status, body) => {
                 let (status, body) = if unchanged { (304, Vec::new()) } else { (status, body) };
-                (after, Some(Answer { status: Some(status), etag: reply.etag, cache_control: reply.cache_control, body }))
+                (
+                    after,
+                    Some(Answer { status: Some(status), etag: reply.etag, cache_control: reply.cache_control, body }),
+                )
             }
         };
         self.in_flight.push(InFlight { due: self.elapsed + due, vm, document, number, answer });

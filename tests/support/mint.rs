@@ -26,8 +26,8 @@ pub const AUDIENCE: &str = "api";
 
 /// Every algorithm that the gate knows, with a key that can sign it.
 pub const ALGORITHMS: [&str; 14] = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "HS256", "HS384",
-    "HS512",
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "HS256",
+    "HS384", "HS512",
 ];
 
 /// A key that signs.
@@ -56,7 +56,8 @@ impl Key {
 
     /// Another one.
     pub fn other_rsa() -> Self {
-        static KEY: LazyLock<Arc<rsa::PrivateKey>> = LazyLock::new(|| read_rsa(include_str!("keys/rsa-2048-other.pem")));
+        static KEY: LazyLock<Arc<rsa::PrivateKey>> =
+            LazyLock::new(|| read_rsa(include_str!("keys/rsa-2048-other.pem")));
         Self { kid: None, secret: Secret::Rsa(KEY.clone()) }
     }
 
