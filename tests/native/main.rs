@@ -10,5 +10,6 @@ mod algorithms;
 mod authorization;
 mod decisions;
 mod effects;
+mod fetching;
 mod requirements;
 mod revocation;
