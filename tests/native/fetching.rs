@@ -553,3 +553,27 @@ fn every_reply_leaves_every_request_with_one_answer() {
         }
     }
 }
+
+#[test]
+fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
+    for step in [-86_400, -3600, 3600, 86_400] {
+        for reply in [Reply::keys(&[&one()]).after(SECOND), Reply::hangs(), Reply::never()] {
+            let mut world = World::new(&config(json!({})), 2);
+            world.issuer(JWKS, reply.clone());
+            world.advance(Duration::from_millis(200));
+            let request = signed(&world, &one());
+            let ids = [world.request(0, &request), world.request(1, &request)];
+            world.step_clock(step);
+            world.seconds_pass(10);
+            for id in ids {
+                assert!(world.verdict(id).is_some(), "{step} s, {reply:?}: still waiting after ten seconds");
+            }
+            world.issuer(JWKS, Reply::keys(&[&one()]));
+            world.seconds_pass(120);
+            for vm in 0..2 {
+                let request = signed(&world, &one());
+                assert_eq!(world.ask(vm, &request).code(), "allowed", "{step} s, {reply:?}, VM {vm}");
+            }
+        }
+    }
+}
