@@ -7,6 +7,7 @@
 //! comes back as the next event.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::crypto::CryptoProvider;
 use crate::limits::MAX_WAITING;
@@ -79,7 +80,8 @@ pub struct Gate {
 
 struct Waiting {
     head: RequestHead,
-    deadline: UnixTime,
+    since: UnixTime,
+    patience: Duration,
 }
 
 impl Gate {
@@ -108,8 +110,12 @@ impl Gate {
 
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
         self.started = true;
+        for waiting in self.waiting.values_mut() {
+            // A clock that was set back must not make a wait longer: it begins again.
+            waiting.since = waiting.since.min(now);
+        }
         let late: Vec<RequestId> =
-            self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(&id, _)| id).collect();
+            self.waiting.iter().filter(|(_, waiting)| waiting.is_over(now)).map(|(&id, _)| id).collect();
         let mut effects: Vec<Effect> = late.into_iter().flat_map(|id| self.judge_again(id, now)).collect();
         for id in self.documents.ids() {
             effects.extend(self.on_document(id, Input::Tick, now));
@@ -120,28 +126,28 @@ impl Gate {
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
         match self.policy.decide(&head, &self.documents, &self.crypto, now) {
             Decision::Wait(needs, otherwise) => {
-                let deadlines = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
-                let deadline = deadlines.max().unwrap_or(now);
+                let patiences = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
+                let patience = patiences.max().unwrap_or_default();
                 if !self.can_wait {
                     return conclude(id, &head, *otherwise);
                 }
                 if self.waiting.len() >= MAX_WAITING {
                     return conclude(id, &head, Decision::Deny(Reason::Overloaded.into()));
                 }
-                self.waiting.insert(id, Waiting { head, deadline });
+                self.waiting.insert(id, Waiting { head, since: now, patience });
                 vec![Effect::Wait(id)]
             }
             decision => conclude(id, &head, decision),
         }
     }
 
-    /// Decides once more about a waiting request. It goes on waiting while that can help, until its deadline.
+    /// Decides once more about a waiting request. It goes on waiting while that can help, until its patience is over.
     fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         let Some(waiting) = self.waiting.remove(&id) else {
             return Vec::new();
         };
         match self.policy.decide(&waiting.head, &self.documents, &self.crypto, now) {
-            Decision::Wait(needs, _) if waiting.deadline > now => {
+            Decision::Wait(needs, _) if !waiting.is_over(now) => {
                 for (document, need) in needs {
                     self.documents.want(document, need, now);
                 }
@@ -178,6 +184,12 @@ impl Gate {
             }
         }
         effects
+    }
+}
+
+impl Waiting {
+    fn is_over(&self, now: UnixTime) -> bool {
+        now.since(self.since) >= self.patience
     }
 }
 

@@ -1,5 +1,7 @@
 //! The fetched documents that the providers refer to.
 
+use std::time::Duration;
+
 use super::RevocationList;
 use crate::keys::KeySet;
 use crate::remote::{Document, Input, Need, Output};
@@ -49,15 +51,15 @@ impl Documents {
         either!(self, id, get, document => document.could_meet(need, now)).unwrap_or(false)
     }
 
-    /// Asks for what is needed, and says until when to wait for it.
-    pub fn want(&mut self, id: DocumentId, need: Need, now: UnixTime) -> UnixTime {
+    /// Asks for what is needed, and says how long to wait for it.
+    pub fn want(&mut self, id: DocumentId, need: Need, now: UnixTime) -> Duration {
         either!(self, id, get_mut, document => {
             if need == Need::Newer {
                 document.want_newer(now);
             }
-            now.plus(document.patience())
+            document.patience()
         })
-        .unwrap_or(now)
+        .unwrap_or_default()
     }
 
     /// The name under which the VMs of a process share the document.

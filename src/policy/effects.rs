@@ -11,7 +11,8 @@ use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
 /// Whether every claim that goes into a header can.
 ///
 /// # Errors
-/// [`Reason::ClaimNotForwardable`] for a string with control characters: a service must not read half of a name.
+/// [`Reason::ClaimNotForwardable`] for a string with control characters, or with white space at its ends: a service must not read
+/// half of a name.
 pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(), Reason> {
     let mut values = provider.claim_headers.iter().filter_map(|header| verified.claims().at(&header.claim));
     let forwardable = values.all(|claim| header_value(claim).is_none_or(|value| is_field_value(&value)));

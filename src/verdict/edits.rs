@@ -49,7 +49,8 @@ impl Edits {
     }
 }
 
-/// Whether `value` can be the value of a header field (RFC 9110 section 5.5): no control characters but the tab.
+/// Whether `value` can be the value of a header field (RFC 9110 section 5.5): no control characters but the tab, and no white
+/// space at its ends, which whoever reads it drops.
 pub fn is_field_value(value: &[u8]) -> bool {
-    value.iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
+    value.trim_ascii() == value && value.iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
 }

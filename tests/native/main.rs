@@ -1,13 +1,16 @@
 //! What the gate promises, natively, with a virtual clock: everything goes through the crate's public interface.
 //!
-//! Each module reads as one chapter. [`world`] is the host that they share, [`mint`] makes every token.
+//! Each module reads as one chapter. `world` is the host that they share, `mint` makes every token.
 
 #[path = "../support/mint.rs"]
 mod mint;
-
 mod world;
 
 mod algorithms;
+mod authorization;
 mod decisions;
 mod readme;
+mod effects;
+mod fetching;
 mod requirements;
+mod revocation;

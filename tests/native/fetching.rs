@@ -1,0 +1,579 @@
+//! How keys come and go: one fetch for all VMs, waits that end, and keys that stay when the issuer does not.
+
+use std::time::Duration;
+
+use jwt_gate::limits::{MAX_KEY_SET_BYTES, MAX_WAITING, MIN_MAX_AGE, TICK, WAIT_MARGIN};
+use jwt_gate::log::Level;
+use serde_json::{json, Value};
+
+use crate::mint::{key_set, Key, Token, ISSUER};
+use crate::world::{local, merged, remote, Reply, Request, World, JWKS};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTES_10: u64 = 600;
+
+fn config(more: Value) -> Value {
+    json!({"providers": {"main": remote(json!({ "remote_jwks": more }))}})
+}
+
+fn one() -> Key {
+    Key::ed25519(1).named("one")
+}
+
+fn two() -> Key {
+    Key::ed25519(2).named("two")
+}
+
+/// A request with a token of `key` that lives for a day.
+fn signed(world: &World, key: &Key) -> Request {
+    Request::get("/").bearer(&Token::at(key, world.seconds()).expires_in(86_400).mint())
+}
+
+/// VMs that have the keys of `one`.
+fn running(more: Value, vms: usize) -> World {
+    let mut world = World::new(&config(more), vms);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.advance(SECOND);
+    world
+}
+
+#[test]
+fn four_vms_fetch_once_at_the_start() {
+    for interleaved in [false, true] {
+        let mut world = World::new(&config(json!({})), 4);
+        world.interleaved = interleaved;
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(60);
+        assert_eq!(world.fetches.len(), 1, "interleaved: {interleaved}, {:?}", world.fetches);
+        assert!(world.fetches[0].at <= 100, "{:?}", world.fetches);
+        assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1);
+        for vm in 0..4 {
+            let request = signed(&world, &one());
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+        }
+    }
+}
+
+#[test]
+fn a_fetch_asks_as_its_configuration_says() {
+    let mut world =
+        running(json!({"http_uri": {"uri": "http://issuer.example:8080/realms/x/certs?v=1", "timeout": "1.5s"}}), 1);
+    world.advance(SECOND);
+    let call = &world.fetches[0].call;
+    assert_eq!((call.cluster.as_str(), call.timeout), ("issuer", Duration::from_millis(1500)));
+    for (name, value) in [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "issuer.example:8080"),
+        (":path", "/realms/x/certs?v=1"),
+        ("accept", "application/json"),
+    ] {
+        assert!(call.headers.contains(&(name, value.to_owned())), "{name}: {:?}", call.headers);
+    }
+    assert!(call.headers.iter().any(|(name, value)| *name == "user-agent" && value.starts_with("jwt-gate/")));
+    assert!(!call.headers.iter().any(|(name, _)| *name == "if-none-match"));
+}
+
+#[test]
+fn requests_before_the_first_keys_wait_and_then_pass_in_every_vm() {
+    let mut world = World::new(&config(json!({})), 4);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(1500)));
+    let (good, bad) = (signed(&world, &one()), signed(&world, &Key::ed25519(9).named("one")));
+    let waiting: Vec<_> = (0..4).map(|vm| (world.request(vm, &good), world.request(vm, &bad))).collect();
+    world.advance(Duration::from_millis(1400));
+    let late = world.request(2, &good);
+    for (good, bad) in &waiting {
+        assert_eq!((world.verdict(*good), world.verdict(*bad)), (None, None));
+    }
+    world.advance(Duration::from_millis(400));
+    for (good, bad) in waiting {
+        assert_eq!(world.verdict(good).unwrap().code(), "allowed");
+        assert_eq!(world.verdict(bad).unwrap().code(), "signature_invalid");
+    }
+    assert_eq!(world.verdict(late).unwrap().code(), "allowed");
+    assert_eq!(world.fetches.len(), 1);
+    world.settle();
+}
+
+#[test]
+fn only_what_waiting_can_change_waits() {
+    let mut world = World::new(&config(json!({})), 1);
+    let token = Token::at(&one(), world.seconds());
+    for (request, code) in [
+        (Request::get("/"), "token_missing"),
+        (Request::get("/").bearer("garbage"), "token_malformed"),
+        (Request::get("/").bearer(&token.clone().header("alg", "none").mint()), "algorithm_not_allowed"),
+        (Request::get("/").bearer(&token.clone().header("crit", json!(["x"])).mint()), "header_malformed"),
+    ] {
+        assert_eq!(world.ask(0, &request).code(), code);
+    }
+}
+
+#[test]
+fn a_wait_is_bounded_and_ends_in_503() {
+    // The host says that there was no answer, or says nothing at all.
+    for reply in [Reply::hangs(), Reply::never()] {
+        let mut world = World::new(&config(json!({})), 2);
+        world.issuer(JWKS, reply.clone());
+        let request = signed(&world, &one());
+        let ids = [world.request(0, &request), world.request(1, &request)];
+        world.advance(Duration::from_millis(1900));
+        assert_eq!(ids.map(|id| world.verdict(id).cloned()), [None, None], "{reply:?}");
+        world.advance(Duration::from_millis(100) + WAIT_MARGIN + 2 * TICK);
+        for id in ids {
+            let verdict = world.verdict(id).unwrap_or_else(|| panic!("{reply:?}: still waiting"));
+            assert_eq!((verdict.code(), verdict.status()), ("keys_unavailable", 503), "{reply:?}");
+            let headers = verdict.denial().headers(false);
+            let retry = headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, value)| value.parse::<u64>());
+            assert!(matches!(retry, Some(Ok(1..=60))), "{reply:?}: {headers:?}");
+        }
+        world.settle();
+    }
+}
+
+#[test]
+fn between_two_attempts_nobody_waits() {
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(300);
+    let last = world.fetches.last().unwrap().at;
+    while world.fetches.last().unwrap().at == last {
+        world.advance(TICK);
+    }
+    world.advance(SECOND);
+    let request = signed(&world, &one());
+    let verdict = world.ask(0, &request);
+    assert_eq!(verdict.code(), "keys_unavailable");
+    assert!(verdict.denial().retry_after > Duration::from_secs(30), "{:?}", verdict.denial());
+}
+
+#[test]
+fn failures_back_off_and_the_first_success_forgets_them() {
+    let mut world = World::new(&config(json!({})), 4);
+    world.issuer(JWKS, Reply::status(503));
+    world.seconds_pass(600);
+    let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at).collect();
+    let gaps: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (index, gap) in gaps.iter().enumerate() {
+        let longest = (1000 << index.min(6)).min(60_000);
+        assert!((longest * 3 / 4..=longest + 300).contains(gap), "gap {index} is {gap} ms of {longest}: {gaps:?}");
+    }
+    assert!((12..=22).contains(&at.len()), "{at:?}");
+    assert_eq!(world.count("jwt_gate_jwks_fetch_failed"), at.len() as u64);
+
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(61);
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(3, &request).code(), "allowed");
+    world.issuer(JWKS, Reply::status(503));
+    let before = world.fetches.len();
+    world.seconds_pass(MINUTES_10);
+    let gap = world.fetches[before + 1].at - world.fetches[before].at;
+    assert!(gap <= 1300, "the first failure after a success waits {gap} ms");
+}
+
+#[test]
+fn a_failed_fetch_keeps_the_keys() {
+    let good = one();
+    for (what, reply) in [
+        ("an error", Reply::status(500)),
+        ("not found", Reply::status(404)),
+        ("a redirect", Reply::status(302)),
+        ("no content", Reply::status(204)),
+        ("not modified, unasked", Reply::status(304)),
+        ("garbage", Reply::ok("<html>")),
+        ("nothing", Reply::ok("")),
+        ("bytes that are no text", Reply::ok([0xff, 0xfe, 0, 1])),
+        ("half a document", Reply::ok(r#"{"keys": ["#)),
+        ("no keys", Reply::ok(r#"{"keys": []}"#)),
+        ("keys that are no list", Reply::ok(r#"{"keys": {}}"#)),
+        ("two lists", Reply::ok(r#"{"keys": [], "keys": []}"#)),
+        ("no key that can be used", Reply::ok(key_set([Key::short_rsa().jwk()]))),
+        ("secrets alone", Reply::ok(key_set([Key::hmac(&[1; 64]).jwk()]))),
+        ("too much", Reply::ok(vec![b' '; MAX_KEY_SET_BYTES + 1])),
+        ("deep nesting", Reply::ok("[".repeat(100_000))),
+        ("no answer", Reply::hangs()),
+        ("no answer and no word of it", Reply::never()),
+        ("no such cluster", Reply::no_cluster()),
+        ("an answer that comes too late", Reply::keys(&[&two()]).after(Duration::from_secs(5))),
+    ] {
+        let mut world = running(json!({"cache_duration": "60s"}), 2);
+        world.issuer(JWKS, reply);
+        world.seconds_pass(3600);
+        for vm in 0..2 {
+            let request = signed(&world, &good);
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "{what}, VM {vm}");
+        }
+        assert!(world.fetches.len() > 10, "{what}: {} fetches", world.fetches.len());
+        if what != "no answer and no word of it" {
+            assert!(world.count("jwt_gate_jwks_fetch_failed") > 10, "{what}");
+            assert!(world.logged(Level::Warn).iter().all(|line| line.ends_with("the last good one stays")), "{what}");
+        }
+        // The next good answer counts at once.
+        world.issuer(JWKS, Reply::keys(&[&two()]));
+        world.seconds_pass(70);
+        let request = signed(&world, &two());
+        assert_eq!(world.ask(1, &request).code(), "allowed", "{what}");
+    }
+}
+
+#[test]
+fn a_set_as_large_as_the_limit_is_read() {
+    let mut body = key_set([one().jwk()]);
+    body.push_str(&" ".repeat(MAX_KEY_SET_BYTES - body.len()));
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::ok(body));
+    world.advance(SECOND);
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+}
+
+#[test]
+fn a_rotation_reaches_every_vm() {
+    let mut world = running(json!({"cache_duration": "60s"}), 4);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    world.seconds_pass(60);
+    for vm in 0..4 {
+        let (old, new) = (signed(&world, &one()), signed(&world, &two()));
+        assert_eq!(world.ask(vm, &old).code(), "allowed", "VM {vm}, the old key beside the new one");
+        assert_eq!(world.ask(vm, &new).code(), "allowed", "VM {vm}, the new key");
+    }
+    world.issuer(JWKS, Reply::keys(&[&two()]));
+    world.seconds_pass(60);
+    for vm in 0..4 {
+        // The cooldown is over: an old token asks for newer keys once, and is denied then.
+        let (old, new) = (signed(&world, &one()), signed(&world, &two()));
+        assert_eq!(world.ask_patiently(vm, &old).code(), "key_unknown", "VM {vm}, the withdrawn key");
+        assert_eq!(world.ask(vm, &new).code(), "allowed", "VM {vm}, the new key");
+    }
+}
+
+#[test]
+fn an_unknown_kid_fetches_at_once_and_the_first_token_of_a_new_key_passes() {
+    for vm in 0..4 {
+        let mut world = running(json!({}), 4);
+        world.seconds_pass(5);
+        world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+        let request = signed(&world, &two());
+        let began = world.elapsed();
+        assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "VM {vm}");
+        assert!(world.elapsed() - began <= 300, "it took {} ms", world.elapsed() - began);
+        assert_eq!(world.fetches.len(), 2);
+        world.advance(2 * TICK);
+        for other in 0..4 {
+            let request = signed(&world, &two());
+            assert_eq!(world.ask(other, &request).code(), "allowed", "VM {other}, after VM {vm}");
+        }
+    }
+}
+
+#[test]
+fn unknown_kids_fetch_once_per_cooldown_however_many_come() {
+    for interleaved in [false, true] {
+        let mut world = running(json!({}), 4);
+        world.interleaved = interleaved;
+        world.seconds_pass(5);
+        let before = world.fetches.len();
+        let mut refused = 0;
+        // 10,000 tokens in 25 seconds, each naming another key, spread over the VMs.
+        for burst in 0..250 {
+            for index in 0..40 {
+                let kid = format!("unknown-{burst}-{index}");
+                let token = format!(
+                    "{}.e30.AAAA",
+                    crate::mint::encode(format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#).as_bytes())
+                );
+                let id = world.request(index % 4, &Request::get("/").bearer(&token));
+                refused += usize::from(world.verdict(id).is_some());
+            }
+            world.advance(TICK);
+        }
+        assert_eq!(world.fetches.len() - before, 1, "interleaved: {interleaved}");
+        assert!(refused > 9_500, "{refused} were refused at once");
+        let request = signed(&world, &one());
+        assert_eq!(world.ask(0, &request).code(), "allowed", "known keys serve on meanwhile");
+        world.settle();
+        assert_eq!(world.count("jwt_gate_denied_key_unknown"), 10_000);
+
+        // After the cooldown, the next one may ask again.
+        world.request(1, &Request::get("/").bearer(&Token::new(&two()).mint()));
+        world.seconds_pass(1);
+        assert_eq!(world.fetches.len() - before, 2, "interleaved: {interleaved}");
+    }
+}
+
+#[test]
+fn the_cooldown_is_what_the_configuration_says_and_holds_after_a_failure_too() {
+    let mut world = running(json!({"refetch_cooldown": "5s"}), 2);
+    let mut asked_at = Vec::new();
+    let before = world.fetches.len();
+    for _ in 0..200 {
+        let request = signed(&world, &two());
+        world.request(0, &request);
+        world.advance(TICK);
+    }
+    asked_at.extend(world.fetches[before..].iter().map(|fetch| fetch.at));
+    let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (5000..=5300).contains(gap)), "{gaps:?}");
+    world.settle();
+}
+
+#[test]
+fn cache_control_shortens_a_lifetime_but_not_below_its_floor() {
+    for (header, configured, shortest, longest) in [
+        ("max-age=60", "600s", 48, 58),
+        ("max-age=0", "600s", 8, 11),
+        ("no-store", "600s", 8, 11),
+        ("max-age=86400", "60s", 48, 58),
+        ("max-age=0", "2s", 1, 3),
+        ("public", "60s", 48, 58),
+    ] {
+        let mut world = World::new(&config(json!({ "cache_duration": configured })), 2);
+        world.issuer(JWKS, Reply::keys(&[&one()]).cache_control(header));
+        world.seconds_pass(200);
+        let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at).collect();
+        let gaps: Vec<u64> = at.windows(2).map(|pair| (pair[1] - pair[0]) / 1000).collect();
+        assert!(gaps.len() >= 2, "{header}: {at:?}");
+        assert!(gaps.iter().all(|gap| (shortest..=longest).contains(gap)), "{header} in {configured}: {gaps:?}");
+    }
+    assert_eq!(MIN_MAX_AGE, 10 * SECOND);
+}
+
+#[test]
+fn keys_are_fetched_again_before_their_lifetime_is_over_and_304_renews_them() {
+    let mut world = World::new(&config(json!({})), 4);
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("W/\"1\""));
+    world.seconds_pass(4 * MINUTES_10);
+    let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at / 1000).collect();
+    for pair in at.windows(2) {
+        assert!((480..=571).contains(&(pair[1] - pair[0])), "{at:?}");
+    }
+    assert!(at.len() >= 4, "{at:?}");
+    assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1);
+    assert_eq!(world.count("jwt_gate_jwks_fetch_not_modified"), at.len() as u64 - 1);
+    assert!(world.fetches[1..].iter().all(|fetch| fetch.if_none_match.as_deref() == Some("W/\"1\"")));
+    world.issuer(JWKS, Reply::keys(&[&two()]).etag("W/\"2\""));
+    world.seconds_pass(MINUTES_10);
+    let request = signed(&world, &two());
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 2);
+}
+
+#[test]
+fn renewed_keys_are_not_stale() {
+    let mut world = World::new(&config(json!({"cache_duration": "60s", "max_stale": "120s"})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("\"1\""));
+    world.seconds_pass(3600);
+    for vm in 0..2 {
+        let request = signed(&world, &one());
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+}
+
+#[test]
+fn keys_that_nobody_confirms_any_more_are_no_keys() {
+    let mut world = running(json!({"cache_duration": "60s", "max_stale": "300s"}), 2);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(298);
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    world.seconds_pass(3);
+    for vm in 0..2 {
+        let verdict = world.ask_patiently(vm, &request);
+        assert_eq!((verdict.code(), verdict.status()), ("keys_unavailable", 503), "VM {vm}");
+    }
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(61);
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+}
+
+#[test]
+fn a_shorter_lifetime_counts_for_keys_that_are_there() {
+    let mut world = running(json!({"cache_duration": "1h"}), 2);
+    world.seconds_pass(120);
+    world.configure(&config(json!({"cache_duration": "60s"})), 2);
+    world.seconds_pass(2);
+    assert_eq!(world.fetches.len(), 2, "they are older than the new configuration allows");
+}
+
+#[test]
+fn two_providers_with_one_source_share_its_fetches() {
+    let provider = |audience: &str| remote(json!({ "audiences": [audience] }));
+    let mut world = World::new(&json!({"providers": {"a": provider("a"), "b": provider("b")}}), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(30);
+    assert_eq!(world.fetches.len(), 1, "{:?}", world.fetches);
+    for audience in ["a", "b"] {
+        let token = Token::at(&one(), world.seconds()).claim("aud", audience).mint();
+        assert_eq!(world.ask(1, &Request::get("/").bearer(&token)).code(), "allowed", "{audience}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_or_forward_stops_nothing() {
+    for step in [-86_400 * 365, -86_400, -3600, -1, 1, 3600, 7200, 86_400 * 2, 86_400 * 365] {
+        let mut world = running(json!({"cache_duration": "60s"}), 2);
+        world.step_clock(step);
+        world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+        for vm in 0..2 {
+            let request = signed(&world, &one());
+            assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{step} s, VM {vm}");
+        }
+        world.seconds_pass(70);
+        let request = signed(&world, &two());
+        assert_eq!(world.ask(1, &request).code(), "allowed", "{step} s: the rotation came");
+        let before = world.fetches.len();
+        assert!(before <= 5, "{step} s: {before} fetches");
+        world.seconds_pass(600);
+        let rate = world.fetches.len() - before;
+        assert!((9..=14).contains(&rate), "{step} s: {rate} fetches in ten minutes");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_after_its_lease_changes_nothing() {
+    let mut world = World::new(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::never());
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(10);
+    assert_eq!(world.fetches.len(), 2, "the lease of a call that was never answered ran out");
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+}
+
+#[test]
+fn more_requests_than_may_wait_are_told_to_come_back() {
+    let mut world = World::new(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+    let request = signed(&world, &one());
+    let ids: Vec<_> = (0..MAX_WAITING + 10).map(|_| world.request(0, &request)).collect();
+    let refused: Vec<_> = ids.iter().filter_map(|id| world.verdict(*id)).collect();
+    assert_eq!(refused.len(), 10);
+    assert!(refused.iter().all(|verdict| (verdict.code(), verdict.status()) == ("overloaded", 503)));
+    assert_eq!(world.ask(0, &Request::get("/")).code(), "token_missing", "what need not wait is answered");
+    let elsewhere = world.request(1, &request);
+    assert_eq!(world.verdict(elsewhere), None, "each VM has room of its own");
+    world.seconds_pass(2);
+    assert_eq!(ids.iter().filter(|id| world.verdict(**id).unwrap().code() == "allowed").count(), MAX_WAITING);
+    let again = world.ask(0, &request);
+    assert_eq!(again.code(), "allowed");
+}
+
+#[test]
+fn a_request_that_goes_away_while_it_waits_is_forgotten() {
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+    let request = signed(&world, &one());
+    let ids: Vec<_> = (0..MAX_WAITING).map(|_| world.request(0, &request)).collect();
+    world.advance(Duration::from_millis(500));
+    for id in ids {
+        world.gone(id);
+    }
+    let next = world.request(0, &request);
+    assert_eq!(world.verdict(next), None, "their room is free again");
+    world.settle();
+    assert_eq!(world.verdict(next).unwrap().code(), "allowed");
+    assert_eq!(world.count("jwt_gate_allowed"), 1);
+}
+
+#[test]
+fn a_host_that_cannot_hold_requests_gets_an_answer_at_once() {
+    let mut world = World::without_waiting(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "keys_unavailable");
+    world.seconds_pass(1);
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    let new = signed(&world, &two());
+    assert_eq!(world.ask(1, &new).code(), "key_unknown");
+    world.seconds_pass(1);
+    assert_eq!(world.ask(1, &new).code(), "allowed", "the fetch went on");
+}
+
+#[test]
+fn a_good_token_of_one_provider_does_not_wait_for_the_keys_of_another() {
+    let config = json!({"providers": {
+        "here": local(&[&Key::p256(1)], json!({})),
+        "there": remote(json!({"issuer": "https://there.example"})),
+    }});
+    let mut world = World::new(&config, 1);
+    let here = Request::get("/").bearer(&Token::new(&Key::p256(1)).mint());
+    assert_eq!(world.ask(0, &here).code(), "allowed");
+    let there = Token::at(&one(), world.seconds()).claim("iss", "https://there.example").mint();
+    let waiting = world.request(0, &Request::get("/").bearer(&there));
+    assert_eq!(world.verdict(waiting), None);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.settle();
+}
+
+#[test]
+fn every_reply_leaves_every_request_with_one_answer() {
+    // The seed is fixed: a failure repeats.
+    let mut random = 0x5eed_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for round in 0..40 {
+        let mut world = World::new(&config(json!({"cache_duration": "20s", "refetch_cooldown": "5s"})), 3);
+        world.interleaved = round % 2 == 0;
+        for _ in 0..60 {
+            let reply = match next(8) {
+                0 => Reply::status(500),
+                1 => Reply::hangs(),
+                2 => Reply::never(),
+                3 => Reply::no_cluster(),
+                4 => Reply::keys(&[&one()]).after(SECOND),
+                5 => Reply::keys(&[&one(), &two()]).etag("\"2\""),
+                6 => Reply::ok("garbage"),
+                _ => Reply::keys(&[&two()]),
+            };
+            world.issuer(JWKS, reply);
+            let key = if next(2) == 0 { one() } else { two() };
+            let request = signed(&world, &key);
+            let vm = next(3) as usize;
+            let id = world.request(vm, &request);
+            match next(12) {
+                0 if world.verdict(id).is_none() => world.gone(id),
+                1 => world.step_clock(next(7200) as i64 - 3600),
+                2 => world.configure(&config(json!({"cache_duration": "20s"})), 3),
+                _ => {}
+            }
+            world.advance(Duration::from_millis(next(4000)));
+        }
+        world.settle();
+        world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+        world.seconds_pass(120);
+        for vm in 0..3 {
+            let request = signed(&world, &two());
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "round {round}, VM {vm}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
+    for step in [-86_400, -3600, 3600, 86_400] {
+        for reply in [Reply::keys(&[&one()]).after(SECOND), Reply::hangs(), Reply::never()] {
+            let mut world = World::new(&config(json!({})), 2);
+            world.issuer(JWKS, reply.clone());
+            world.advance(Duration::from_millis(200));
+            let request = signed(&world, &one());
+            let ids = [world.request(0, &request), world.request(1, &request)];
+            world.step_clock(step);
+            world.seconds_pass(10);
+            for id in ids {
+                assert!(world.verdict(id).is_some(), "{step} s, {reply:?}: still waiting after ten seconds");
+            }
+            world.issuer(JWKS, Reply::keys(&[&one()]));
+            world.seconds_pass(120);
+            for vm in 0..2 {
+                let request = signed(&world, &one());
+                assert_eq!(world.ask(vm, &request).code(), "allowed", "{step} s, {reply:?}, VM {vm}");
+            }
+        }
+    }
+}
