@@ -577,3 +577,16 @@ fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
         }
     }
 }
+
+#[test]
+fn a_kid_is_unknown_even_where_a_key_without_a_name_might_have_signed() {
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1)]));
+    world.advance(SECOND);
+    let by_nameless = signed(&world, &one());
+    assert_eq!(world.ask(0, &by_nameless).code(), "allowed", "the nameless key did sign");
+    world.issuer(JWKS, Reply::keys(&[&two()]));
+    let by_new = signed(&world, &two());
+    assert_eq!(world.ask_patiently(0, &by_new).code(), "allowed");
+    assert_eq!(world.fetches.len(), 2);
+}
