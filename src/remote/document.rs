@@ -377,10 +377,14 @@ impl<T: Content> Document<T> {
         self.record.lease_until > now && self.record.lease_until.since(now) <= longest
     }
 
-    /// Whether the next fetch is due; also if it lies further ahead than this configuration's lifetime.
+    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows, or the clock was set
+    /// back.
     fn is_due(&self, now: UnixTime) -> bool {
-        let ahead = self.record.next_attempt.since(now);
-        ahead.is_zero() || ahead > self.source.lifetime.max(*BACKOFF.end())
+        let Record { next_attempt, fetched_at, failures, .. } = self.record;
+        if failures > 0 {
+            return next_attempt <= now || next_attempt.since(now) > *BACKOFF.end();
+        }
+        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN)
     }
 
     fn has_cooled_down(&self, now: UnixTime) -> bool {

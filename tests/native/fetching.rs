@@ -590,3 +590,50 @@ fn a_kid_is_unknown_even_where_a_key_without_a_name_might_have_signed() {
     assert_eq!(world.ask_patiently(0, &by_new).code(), "allowed");
     assert_eq!(world.fetches.len(), 2);
 }
+
+#[test]
+fn a_reconfiguration_fetches_only_what_changed() {
+    let mut world = running(json!({}), 4);
+    let request = signed(&world, &one());
+    for (more, vms) in [
+        (json!({}), 4),
+        (json!({"cache_duration": "300s"}), 2),
+        (json!({"refetch_cooldown": "60s", "max_stale": "1h"}), 4),
+    ] {
+        world.configure(&config(more.clone()), vms);
+        for vm in 0..vms {
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}, at once, {more}");
+        }
+        world.seconds_pass(2);
+        assert_eq!(world.fetches.len(), 1, "{more}");
+    }
+    // The same source in another provider, and beside a new one.
+    let mut more = json!({"providers": {"renamed": remote(json!({}))}});
+    more = merged(
+        more,
+        json!({"providers": {"new": remote(json!({
+            "issuer": format!("{ISSUER}/new"),
+            "remote_jwks": {"http_uri": {"uri": "http://issuer.example/new"}},
+        }))}}),
+    );
+    world.configure(&more, 2);
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+    world.seconds_pass(1);
+    let asked: Vec<&str> = world.fetches.iter().map(|fetch| fetch.uri.as_str()).collect();
+    assert_eq!(asked, [JWKS, "http://issuer.example/new"]);
+}
+
+#[test]
+fn requests_that_wait_in_an_old_configuration_are_still_answered() {
+    let mut world = World::new(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+    let request = signed(&world, &one());
+    let old = world.request(0, &request);
+    world.advance(Duration::from_millis(500));
+    world.configure(&config(json!({"cache_duration": "300s"})), 2);
+    let new = world.request(0, &request);
+    world.seconds_pass(1);
+    assert_eq!(world.verdict(old).map(|verdict| verdict.code()), Some("allowed"));
+    assert_eq!(world.verdict(new).map(|verdict| verdict.code()), Some("allowed"));
+    assert_eq!(world.fetches.len(), 1);
+}
