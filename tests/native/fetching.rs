@@ -637,3 +637,49 @@ fn requests_that_wait_in_an_old_configuration_are_still_answered() {
     assert_eq!(world.verdict(new).map(|verdict| verdict.code()), Some("allowed"));
     assert_eq!(world.fetches.len(), 1);
 }
+
+#[test]
+fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
+    for (what, bytes) in [
+        ("record", &b""[..]),
+        ("record", b"garbage"),
+        ("record", &[0; 64]),
+        ("record", &[0xff; 64]),
+        ("body", b""),
+        ("body", b"garbage"),
+        ("body", &[0; 64]),
+    ] {
+        let mut world = running(json!({"cache_duration": "60s"}), 2);
+        let request = signed(&world, &one());
+        world.scribble(what, bytes);
+        world.seconds_pass(2);
+        assert_eq!(world.ask(0, &request).code(), "allowed", "{what} {bytes:?}: what is loaded serves on");
+        world.scribble(what, bytes);
+        world.configure(&config(json!({"cache_duration": "60s"})), 2);
+        for vm in 0..2 {
+            assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{what} {bytes:?}: new VM {vm}");
+        }
+        world.seconds_pass(600);
+        assert!(world.fetches.len() < 20, "{what} {bytes:?}: {} fetches", world.fetches.len());
+    }
+}
+
+#[test]
+fn a_body_that_is_lost_before_every_vm_has_it_is_fetched_once_more() {
+    let mut world = World::new(&config(json!({"cache_duration": "60s"})), 3);
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("\"1\""));
+    world.seconds_pass(30);
+    world.issuer(JWKS, Reply::keys(&[&two()]).etag("\"2\""));
+    while world.count("jwt_gate_jwks_fetch_ok") < 2 {
+        world.advance(Duration::from_millis(10));
+    }
+    world.scribble("body", b"garbage");
+    world.issuer(JWKS, Reply::keys(&[&two()]).etag("\"1\""));
+    world.seconds_pass(10);
+    assert_eq!(world.fetches.len(), 3, "{:?}", world.fetches);
+    assert_eq!(world.fetches[2].if_none_match, None, "what it has is not what is current");
+    for vm in 0..3 {
+        let request = signed(&world, &two());
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+}
