@@ -26,8 +26,10 @@ pub enum KeySetProblem {
 /// Which keys may check a token.
 #[derive(Debug, PartialEq)]
 pub enum Selection<'a> {
-    /// These, tried in order: one where `kid` names it, at most [`MAX_KEYS_TRIED`] otherwise.
+    /// These, tried in order: one where `kid` names it, at most [`MAX_KEYS_TRIED`] where there is no `kid`.
     Keys(Vec<&'a Key>),
+    /// No key has that name. These have none and may be meant, again at most [`MAX_KEYS_TRIED`]; if not, a newer set may help.
+    Nameless(Vec<&'a Key>),
     /// None, or two different ones of the same name: a newer set may help.
     Unknown,
 }
@@ -77,10 +79,10 @@ impl KeySet {
         }
         let tried: Vec<&Key> =
             fitting().filter(|key| kid.is_none() || key.kid().is_none()).take(MAX_KEYS_TRIED).collect();
-        if tried.is_empty() {
-            Selection::Unknown
-        } else {
-            Selection::Keys(tried)
+        match kid {
+            _ if tried.is_empty() => Selection::Unknown,
+            None => Selection::Keys(tried),
+            Some(_) => Selection::Nameless(tried),
         }
     }
 

@@ -148,6 +148,10 @@ impl<'a> Attempt<'a> {
     fn verify(&mut self, jws: &CompactJws<'_>, header: &JoseHeader, provider: &Provider) -> Result<Verified, Failure> {
         let verify = |set: &KeySet| match set.select(header.kid.as_deref(), header.alg) {
             Selection::Keys(keys) => jose::verify(jws, header, &keys, self.crypto),
+            Selection::Nameless(keys) => jose::verify(jws, header, &keys, self.crypto).map_err(|reason| match reason {
+                Reason::SignatureInvalid => Reason::KeyUnknown,
+                other => other,
+            }),
             Selection::Unknown => Err(Reason::KeyUnknown),
         };
         let index = match &provider.keys {

@@ -19,6 +19,7 @@ pub struct Document<T> {
     source: Source,
     content: Option<Rc<T>>,
     loaded: u64,
+    lost: bool,
     etag: Option<String>,
     record: Record,
     wanted: bool,
@@ -121,6 +122,7 @@ impl<T: Content> Document<T> {
             source,
             content: None,
             loaded: 0,
+            lost: false,
             etag: None,
             record: Record::default(),
             wanted: false,
@@ -236,7 +238,7 @@ impl<T: Content> Document<T> {
         let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
         match &fetched {
             Fetched::Content { content, body, etag, lifetime } => {
-                if self.content.as_ref() != Some(content) {
+                if self.lost || self.content.as_ref() != Some(content) {
                     next.version = next.version.saturating_add(1);
                     let etag = etag.as_deref().unwrap_or_default();
                     outputs.push(Output::Store(Entry { version: next.version, etag, body }.encode()));
@@ -273,7 +275,7 @@ impl<T: Content> Document<T> {
                 self.wanted = false;
                 self.record = claimed;
                 self.calls = self.calls.wrapping_add(1);
-                let etag = self.etag.as_deref().filter(|_| self.content.is_some());
+                let etag = self.etag.as_deref().filter(|_| self.content.is_some() && !self.lost);
                 self.task = Task::Calling { number: self.calls, conditional: etag.is_some() };
                 vec![Output::Call(self.calls, self.source.call(etag))]
             }
@@ -292,6 +294,7 @@ impl<T: Content> Document<T> {
         match fetched {
             Fetched::Content { content, etag, .. } => {
                 self.etag = etag;
+                self.lost = false;
                 if next.version != self.record.version {
                     outputs.push(Output::Log(
                         Level::Info,
@@ -322,13 +325,16 @@ impl<T: Content> Document<T> {
     }
 
     fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
-        // The body is written before the record: another version means that a third VM is at it, and the next tick looks again.
+        self.loaded = self.record.version;
+        // The body is written before the record: another version means that a third VM is at it, and its record comes next. If
+        // none comes, the body is lost, and only a fetch brings it back.
+        self.lost = true;
         let Some(entry) = entry.filter(|entry| entry.version == self.record.version) else {
             return Vec::new();
         };
-        self.loaded = entry.version;
         match T::parse(entry.body) {
             Ok(content) => {
+                self.lost = false;
                 self.content = Some(Rc::new(content));
                 self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
                 vec![Output::Changed]
@@ -377,10 +383,15 @@ impl<T: Content> Document<T> {
         self.record.lease_until > now && self.record.lease_until.since(now) <= longest
     }
 
-    /// Whether the next fetch is due; also if it lies further ahead than this configuration's lifetime.
+    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or the clock
+    /// was set back.
     fn is_due(&self, now: UnixTime) -> bool {
-        let ahead = self.record.next_attempt.since(now);
-        ahead.is_zero() || ahead > self.source.lifetime.max(*BACKOFF.end())
+        let Record { next_attempt, fetched_at, failures, .. } = self.record;
+        if failures > 0 {
+            return next_attempt <= now || next_attempt.since(now) > *BACKOFF.end();
+        }
+        let is_old = now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN);
+        next_attempt <= now || is_old || self.lost
     }
 
     fn has_cooled_down(&self, now: UnixTime) -> bool {

@@ -391,6 +391,8 @@ fn holds(set: &[u8], token: &[u8]) -> bool {
     let Ok(set) = KeySet::parse(set, Origin::Remote) else { return false };
     let Ok(jws) = CompactJws::parse(token) else { return false };
     let Ok(header) = JoseHeader::parse(&jws) else { return false };
-    let Selection::Keys(keys) = set.select(header.kid.as_deref(), header.alg) else { return false };
+    let (Selection::Keys(keys) | Selection::Nameless(keys)) = set.select(header.kid.as_deref(), header.alg) else {
+        return false;
+    };
     matches!(verify(&jws, &header, &keys, &[Box::new(Portable)]), Ok(_) | Err(Reason::ClaimsMalformed))
 }

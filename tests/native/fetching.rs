@@ -577,3 +577,109 @@ fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
         }
     }
 }
+
+#[test]
+fn a_kid_is_unknown_even_where_a_key_without_a_name_might_have_signed() {
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1)]));
+    world.advance(SECOND);
+    let by_nameless = signed(&world, &one());
+    assert_eq!(world.ask(0, &by_nameless).code(), "allowed", "the nameless key did sign");
+    world.issuer(JWKS, Reply::keys(&[&two()]));
+    let by_new = signed(&world, &two());
+    assert_eq!(world.ask_patiently(0, &by_new).code(), "allowed");
+    assert_eq!(world.fetches.len(), 2);
+}
+
+#[test]
+fn a_reconfiguration_fetches_only_what_changed() {
+    let mut world = running(json!({}), 4);
+    let request = signed(&world, &one());
+    for (more, vms) in [
+        (json!({}), 4),
+        (json!({"cache_duration": "300s"}), 2),
+        (json!({"refetch_cooldown": "60s", "max_stale": "1h"}), 4),
+    ] {
+        world.configure(&config(more.clone()), vms);
+        for vm in 0..vms {
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}, at once, {more}");
+        }
+        world.seconds_pass(2);
+        assert_eq!(world.fetches.len(), 1, "{more}");
+    }
+    // The same source in another provider, and beside a new one.
+    let mut more = json!({"providers": {"renamed": remote(json!({}))}});
+    more = merged(
+        more,
+        json!({"providers": {"new": remote(json!({
+            "issuer": format!("{ISSUER}/new"),
+            "remote_jwks": {"http_uri": {"uri": "http://issuer.example/new"}},
+        }))}}),
+    );
+    world.configure(&more, 2);
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+    world.seconds_pass(1);
+    let asked: Vec<&str> = world.fetches.iter().map(|fetch| fetch.uri.as_str()).collect();
+    assert_eq!(asked, [JWKS, "http://issuer.example/new"]);
+}
+
+#[test]
+fn requests_that_wait_in_an_old_configuration_are_still_answered() {
+    let mut world = World::new(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+    let request = signed(&world, &one());
+    let old = world.request(0, &request);
+    world.advance(Duration::from_millis(500));
+    world.configure(&config(json!({"cache_duration": "300s"})), 2);
+    let new = world.request(0, &request);
+    world.seconds_pass(1);
+    assert_eq!(world.verdict(old).map(|verdict| verdict.code()), Some("allowed"));
+    assert_eq!(world.verdict(new).map(|verdict| verdict.code()), Some("allowed"));
+    assert_eq!(world.fetches.len(), 1);
+}
+
+#[test]
+fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
+    for (what, bytes) in [
+        ("record", &b""[..]),
+        ("record", b"garbage"),
+        ("record", &[0; 64]),
+        ("record", &[0xff; 64]),
+        ("body", b""),
+        ("body", b"garbage"),
+        ("body", &[0; 64]),
+    ] {
+        let mut world = running(json!({"cache_duration": "60s"}), 2);
+        let request = signed(&world, &one());
+        world.scribble(what, bytes);
+        world.seconds_pass(2);
+        assert_eq!(world.ask(0, &request).code(), "allowed", "{what} {bytes:?}: what is loaded serves on");
+        world.scribble(what, bytes);
+        world.configure(&config(json!({"cache_duration": "60s"})), 2);
+        for vm in 0..2 {
+            assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{what} {bytes:?}: new VM {vm}");
+        }
+        world.seconds_pass(600);
+        assert!(world.fetches.len() < 20, "{what} {bytes:?}: {} fetches", world.fetches.len());
+    }
+}
+
+#[test]
+fn a_body_that_is_lost_before_every_vm_has_it_is_fetched_once_more() {
+    let mut world = World::new(&config(json!({"cache_duration": "60s"})), 3);
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("\"1\""));
+    world.seconds_pass(30);
+    world.issuer(JWKS, Reply::keys(&[&two()]).etag("\"2\""));
+    while world.count("jwt_gate_jwks_fetch_ok") < 2 {
+        world.advance(Duration::from_millis(10));
+    }
+    world.scribble("body", b"garbage");
+    world.issuer(JWKS, Reply::keys(&[&two()]).etag("\"1\""));
+    world.seconds_pass(10);
+    assert_eq!(world.fetches.len(), 3, "{:?}", world.fetches);
+    assert_eq!(world.fetches[2].if_none_match, None, "what it has is not what is current");
+    for vm in 0..3 {
+        let request = signed(&world, &two());
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+}
