@@ -85,6 +85,11 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     })
 }
 
+/// Calls a function that the host brings; `None` if it has none of that name, or the call failed. Some hosts trap instead.
+pub fn call_foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    sdk::call_foreign_function(name, Some(arguments)).ok().flatten()
+}
+
 /// Shared bytes and their version.
 pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
     sdk::get_shared_data(name).unwrap_or_default()

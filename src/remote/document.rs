@@ -18,6 +18,7 @@ use crate::time::UnixTime;
 pub struct Document<T> {
     source: Source,
     content: Option<Rc<T>>,
+    generation: u64,
     loaded: u64,
     lost: bool,
     etag: Option<String>,
@@ -121,6 +122,7 @@ impl<T: Content> Document<T> {
         Self {
             source,
             content: None,
+            generation: 0,
             loaded: 0,
             lost: false,
             etag: None,
@@ -141,6 +143,11 @@ impl<T: Content> Document<T> {
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
     pub fn content(&self, now: UnixTime) -> Option<&Rc<T>> {
         self.content.as_ref().filter(|_| now.since(self.record.fetched_at) <= self.source.max_stale)
+    }
+
+    /// Counts the contents of this VM: changes whenever [`content`](Self::content) does.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether waiting could meet `need`: a fetch is under way or due, or what another VM fetched is not loaded yet.
@@ -289,6 +296,11 @@ impl<T: Content> Document<T> {
         }
     }
 
+    fn take(&mut self, content: Rc<T>) {
+        self.content = Some(content);
+        self.generation = self.generation.wrapping_add(1);
+    }
+
     fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
         let mut outputs = Vec::new();
         match fetched {
@@ -300,7 +312,7 @@ impl<T: Content> Document<T> {
                         Level::Info,
                         format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
                     ));
-                    self.content = Some(content);
+                    self.take(content);
                     self.loaded = next.version;
                 }
             }
@@ -335,7 +347,7 @@ impl<T: Content> Document<T> {
         match T::parse(entry.body) {
             Ok(content) => {
                 self.lost = false;
-                self.content = Some(Rc::new(content));
+                self.take(Rc::new(content));
                 self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
                 vec![Output::Changed]
             }
