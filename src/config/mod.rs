@@ -1,4 +1,4 @@
-//! The configuration: JSON as the host hands it over, in the vocabulary of Envoy's `jwt_authn` v3, compiled into the types of the
+//! The configuration: JSON, or a `Struct`, as the host hands it over, in the vocabulary of Envoy's `jwt_authn` v3, compiled into the types of the
 //! rooms below. No room below imports this one.
 //!
 //! Members are read by cursors that know their path, not by serde mirrors: an unknown name is refused with the path and the
@@ -7,6 +7,7 @@
 
 mod authorize;
 mod cursor;
+mod encoding;
 mod error;
 mod fields;
 mod provider;
@@ -16,7 +17,6 @@ mod values;
 
 use std::fmt;
 
-use crate::json;
 use crate::policy::{Documents, Policy};
 use crate::remote::{Document, Source};
 
@@ -38,9 +38,8 @@ impl Config {
     ///
     /// # Errors
     /// The first field that cannot be as it is.
-    pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        let value =
-            json::parse(text).map_err(|error| ConfigError::new("configuration", format!("not JSON: {error}")))?;
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let value = encoding::decode(bytes).map_err(|problem| ConfigError::new("configuration", problem))?;
         let root = Cursor::root(&value).object("configuration")?;
         let mut sources = provider::Sources::default();
         let providers = provider::all(&root, &mut sources)?;

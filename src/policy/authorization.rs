@@ -69,9 +69,11 @@ impl ScopeTest {
 /// `scope` is a string of words; where it is absent, `scp` is one, or an array of words.
 fn scopes(claims: &Claims) -> Vec<&str> {
     let named = |name: &str| ClaimPath::dotted(name).and_then(|path| claims.at(&path));
-    match named("scope").or_else(|| named("scp")) {
-        Some(Value::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
-        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
+    match (named("scope"), named("scp")) {
+        (Some(Value::String(text)), _) | (None, Some(Value::String(text))) => {
+            text.split(' ').filter(|word| !word.is_empty()).collect()
+        }
+        (None, Some(Value::Array(words))) => words.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     }
 }

@@ -351,7 +351,7 @@ impl<T: Content> Document<T> {
             _ => return Vec::new(),
         };
         let fetched = match answer {
-            None => Fetched::Failed("no answer".into()),
+            None => Fetched::Failed(format!("no answer from the upstream \"{}\": does it exist?", self.source.cluster)),
             Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
                 Fetched::Failed(format!("the answer has more than {} bytes", T::MAX_BYTES))
             }

@@ -35,6 +35,8 @@ fn scopes_are_words_of_scope_or_else_of_scp() {
         (json!({"scope": "read,write"}), false, false),
         (json!({"scope": "read\twrite"}), false, false),
         (json!({"scope": 1}), false, false),
+        (json!({"scope": ["read", "write"]}), false, false),
+        (json!({"scope": ["read", "write"], "scp": "read write"}), false, false),
         (json!({"scope": {"read": true}}), false, false),
         (json!({"scp": "read write"}), true, true),
         (json!({"scp": ["read", "write"]}), true, true),

@@ -9,6 +9,7 @@ mod world;
 mod algorithms;
 mod authorization;
 mod decisions;
+mod readme;
 mod effects;
 mod fetching;
 mod requirements;

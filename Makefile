@@ -1,0 +1,71 @@
+# The one door: every way to build, run and test the project. CI calls these targets and nothing else.
+
+MODULE := target/wasm32-wasip1/release/jwt_gate.wasm
+EXAMPLE := examples/microservices
+DEMO := node $(EXAMPLE)/scenario/demo.mjs
+
+# What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
+ENVOY ?= process
+export ENVOY
+# Sets ENVOY_IMAGE where a container is asked for.
+IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 1; fi
+# An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
+
+.PHONY: help
+help: # Print this list (the default)
+	@sed -n 's/^\([a-z-]*\):[^#]*# \(.*\)/make \1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "%-12s  %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ready # Start the whole example, play the scenario against it, stop it
+	@$(IMAGE) && export ENVOY_IMAGE && $(DEMO)
+
+.PHONY: up
+up: ready # Start the whole example and leave it running
+	@$(IMAGE) && export ENVOY_IMAGE && $(DEMO) --up
+
+.PHONY: down
+down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
+	@$(DEMO) --down
+
+.PHONY: test
+test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
+	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
+
+.PHONY: envoy-image
+envoy-image: # Build a container image of Envoy from the pinned binary, where the official one cannot be had
+	.ci/envoy-image build
+
+# What the targets above need.
+
+.PHONY: ready
+ready: module envoy $(EXAMPLE)/node_modules/.package-lock.json
+
+.PHONY: module
+module: rust-tools
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+	cargo build --locked --release --target wasm32-wasip1
+
+.PHONY: envoy
+envoy: python-tools
+	@test -n "$$ENVOY_BIN" || .ci/install-envoy
+
+# npm writes this file last; older than the lockfile, it is stale.
+$(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json | node-tools
+	cd $(EXAMPLE) && npm ci
+	@touch $@
+
+.PHONY: rust-tools
+rust-tools:
+	@command -v rustup >/dev/null && command -v cargo >/dev/null || \
+	  { echo 'rustup is missing: https://rustup.rs has it, and it brings cargo.' >&2; exit 1; }
+
+.PHONY: python-tools
+python-tools:
+	@command -v python3 >/dev/null || { echo 'python3 is missing.' >&2; exit 1; }
+
+.PHONY: node-tools
+node-tools:
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo 'node (20 or later) or its npm is missing.' >&2; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || \
+	  { echo "node is too old: 20 or later is needed, this is $$(node --version)." >&2; exit 1; }

@@ -1,0 +1,209 @@
+// The scenario, step by step.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+
+import { Client, exchange, outcome } from './client.mjs'
+import * as forgery from './forgery.mjs'
+import { section, step } from './table.mjs'
+
+const PASSWORD = 'correct horse battery'
+// What a poll may take beyond its interval: the fetch, the way to the other worker, and a slow machine.
+const MARGIN = 2
+
+/** `services.stop(name)` and `services.start(name)` act on the processes of the example. */
+export async function play({ ports, provider, services }) {
+  const gateway = new Client(ports.gateway)
+  const internal = (method, path, body) => exchange(ports.internal, method, path, { body })
+  const testToken = async claims => (await internal('POST', '/internal/test-token', claims)).body.access_token
+  const login = (username, scope, password = PASSWORD) => gateway.post('/auth/login', { username, password, scope })
+  const tokenOf = async (username, scope) => (await login(username, scope)).body.access_token
+
+  // People by the ids that the services know them by.
+  const people = new Map()
+  const register = async username => {
+    const response = await gateway.post('/auth/register', { username, password: PASSWORD })
+    if (response.body?.id) people.set(response.body.id, username)
+    return response
+  }
+  const caller = ({ body }) => (body?.caller ? (people.get(body.caller.id) ?? body.caller.id) : 'nobody')
+  const seen = response =>
+    response.status < 300 ? `${response.status}, caller ${caller(response)}` : outcome(response)
+  // The headers that a service took for an identity, or for a credential.
+  const arrived = ({ body }, token) => {
+    const { sub, scope, jti, exp } = token ? forgery.claimsOf(token) : {}
+    const own = { 'x-user-id': sub, 'x-user-scope': scope, 'x-token-id': jti, 'x-token-expires': String(exp) }
+    const got = body.identity_headers
+    if (token && isDeepStrictEqual(got, own)) return "the gate's four"
+    return Object.entries(got).map(([name, value]) => `${name}: ${value}`).join(', ') || 'none'
+  }
+  const orders = async (token, headers) => seen(await gateway.get('/orders', { token, headers }))
+
+  section('Closed by default')
+  await step('GET /orders', '401 token_missing', async () => outcome(await gateway.get('/orders')))
+  await step('GET /no-rule-names-this', '401 token_missing', async () =>
+    outcome(await gateway.get('/no-rule-names-this')))
+  await step('GET /inventory/catalog, a public route', '200, caller nobody', async () =>
+    seen(await gateway.get('/inventory/catalog')))
+
+  section('Register and login, through public routes')
+  await step('POST /auth/register as ada', '201', async () => outcome(await register('ada')))
+  await step('POST /auth/register as ada, again', '409', async () => outcome(await register('ada')))
+  await step('POST /auth/login with a wrong password', '401', async () =>
+    outcome(await login('ada', undefined, 'x'.repeat(12))))
+  let ada
+  await step('POST /auth/login as ada', '200, a Bearer token', async () => {
+    const response = await login('ada')
+    ada = response.body?.access_token
+    return `${outcome(response)}, ${ada ? `a ${response.body.token_type} token` : 'no token'}`
+  })
+
+  section('With the token')
+  await step('GET /orders', '200, caller ada', () => orders(ada))
+  await step('POST /orders', '201, caller ada', async () =>
+    seen(await gateway.post('/orders', { item: 'lamp', quantity: 2 }, { token: ada })))
+  await step('GET /inventory/items, served by Python', '200, caller ada', async () =>
+    seen(await gateway.get('/inventory/items', { token: ada })))
+  await step('  what arrives of identity and credentials', "the gate's four", async () =>
+    arrived(await gateway.get('/orders', { token: ada }), ada))
+
+  section('Scopes')
+  const needs = response => {
+    const scope = /scope="([^"]*)"/.exec(response.headers['www-authenticate'])?.[1]
+    return outcome(response) === '403 scope_insufficient' ? `403, needs ${scope}` : outcome(response)
+  }
+  const reader = await tokenOf('ada', 'orders:read')
+  await step('GET /orders, a token for orders:read alone', '200, caller ada', () => orders(reader))
+  await step('POST /orders, the same token', '403, needs orders:write', async () =>
+    needs(await gateway.post('/orders', { item: 'lamp', quantity: 2 }, { token: reader })))
+  await step('DELETE /orders, the same token', '403, needs orders:write', async () =>
+    needs(await gateway.send('DELETE', '/orders', { token: reader })))
+  const setStock = token => gateway.send('PUT', '/inventory/items/lamp', { token, body: { quantity: 7 } })
+  await step('PUT /inventory/items/lamp as ada, a customer', '403, needs inventory:write', async () =>
+    needs(await setStock(ada)))
+  await register('cleo')
+  await internal('PUT', '/internal/users/cleo/role', { role: 'clerk' })
+  const cleo = await tokenOf('cleo')
+  await step('PUT /inventory/items/lamp as cleo, a clerk', '200, caller cleo', async () => seen(await setStock(cleo)))
+
+  section('GET /orders with tokens that are not good')
+  const [publicKey] = (await exchange(ports['auth-api'], 'GET', '/.well-known/jwks.json')).body.keys
+  const [pem, jwk] = [forgery.pem(publicKey), JSON.stringify(publicKey)]
+  const now = Math.floor(Date.now() / 1000)
+  const aged = age => testToken({ sub: 'test', scope: 'orders:read', iat: now - age - 60, exp: now - age })
+  const bad = [
+    ['payload changed', 'signature_invalid', forgery.withClaims(ada, { sub: 'someone-else' })],
+    ['signature changed by one bit', 'signature_invalid', forgery.withFlippedBit(ada)],
+    ['signed with another key, same kid', 'signature_invalid', forgery.signedWithOwnKey(ada)],
+    ['expired 90 s ago', 'token_expired', await aged(90)],
+    ['another audience', 'audience_not_allowed', await testToken({ scope: 'orders:read', aud: 'another-shop' })],
+    ['another issuer', 'issuer_not_allowed', await testToken({ scope: 'orders:read', iss: 'http://other.example' })],
+    ['alg: none, without a signature', 'token_malformed', forgery.withAlgNone(ada, { signed: false })],
+    ['alg: none, with a signature', 'algorithm_not_allowed', forgery.withAlgNone(ada, { signed: true })],
+    ['alg: HS256, secret: the public key as PEM', 'algorithm_not_allowed', forgery.signedWithText(ada, pem)],
+    ['alg: HS256, secret: the public key as JWK', 'algorithm_not_allowed', forgery.signedWithText(ada, jwk)],
+  ]
+  for (const [what, code, token] of bad) await step(what, `401 ${code}`, () => orders(token))
+  const late = await aged(30)
+  await step('expired 30 s ago: clocks may differ by 60 s', '200, caller test', () => orders(late))
+
+  section('A client that says who it is')
+  const claims = { 'x-user-id': 'mallory', X_User_Id: 'mallory', 'x-user-scope': 'orders:write', 'x-token-id': '0' }
+  await step('GET /orders with a token, x-user-id, X_User_Id, ...', '200, caller ada', () => orders(ada, claims))
+  await step('  what arrives of identity and credentials', "the gate's four", async () =>
+    arrived(await gateway.get('/orders', { token: ada, headers: claims }), ada))
+  await step('GET /inventory/catalog, public, the same headers', '200, caller nobody', async () =>
+    seen(await gateway.get('/inventory/catalog', { headers: claims })))
+  await step('  what arrives of identity and credentials', 'none', async () =>
+    arrived(await gateway.get('/inventory/catalog', { headers: claims })))
+
+  section('Closed paths spelt as if they were open, without a token')
+  for (const [path, expected] of [
+    ['/inventory/catalog/../items', '401 token_missing'],
+    ['/inventory/catalog%2f..%2fitems', '401 token_missing'],
+    ['/inventory/items/../catalog', '400 path_ambiguous'],
+    ['/auth/login/../../orders', '400 path_ambiguous'],
+    ['//orders', '400 path_ambiguous'],
+    ['/Inventory/Catalog', '400 path_ambiguous'],
+  ]) {
+    await step(`GET ${path}`, expected, async () => outcome(await gateway.get(path)))
+  }
+
+  // Repeats a request, on connections that reach both workers, until all of them get `expected`.
+  const until = async (expected, limit, send) => {
+    const began = performance.now()
+    for (;;) {
+      const got = await Promise.all(Array.from({ length: 8 }, send))
+      const elapsed = (performance.now() - began) / 1000
+      const all = got.every(one => one === expected)
+      if (all || elapsed > limit) {
+        const shown = got.find(one => one !== expected) ?? expected
+        return { got: `${shown} after ${elapsed.toFixed(1)} s`, ok: all && elapsed <= limit }
+      }
+      await sleep(50)
+    }
+  }
+  const seconds = duration => Number.parseFloat(duration)
+  const cacheDuration = seconds(provider.remote_jwks.cache_duration)
+  const refreshInterval = seconds(provider.revocation.refresh_interval)
+
+  section('The signing key is rotated')
+  await internal('POST', '/internal/rotate')
+  const fresh = await tokenOf('ada')
+  await step('8 × GET /orders, a token of the new key, at once', '200, caller ada', async () => {
+    const got = await Promise.all(Array.from({ length: 8 }, () => orders(fresh)))
+    return got.find(one => one !== '200, caller ada') ?? '200, caller ada'
+  })
+  await step('GET /orders, a token of the old key, still published', '200, caller ada', () => orders(ada))
+  await internal('POST', '/internal/withdraw')
+  const withdrawn = cacheDuration + MARGIN
+  await step('GET /orders, the same, the old key withdrawn', `401 key_unknown within ${withdrawn} s`, () =>
+    until('401 key_unknown', withdrawn, () => orders(ada)))
+  await step('GET /orders, a token of the new key', '200, caller ada', () => orders(fresh))
+
+  section('Logout')
+  const other = await tokenOf('ada')
+  await step('POST /auth/logout', '204', async () =>
+    outcome(await gateway.post('/auth/logout', undefined, { token: other })))
+  const revoked = refreshInterval + MARGIN
+  await step('GET /orders, the same token', `401 token_revoked within ${revoked} s`, () =>
+    until('401 token_revoked', revoked, () => orders(other)))
+  await step('GET /orders, another token of ada', '200, caller ada', () => orders(fresh))
+
+  section('auth-api is stopped')
+  await services.stop('auth-api')
+  await step('POST /auth/login', '503', async () => outcome(await login('ada')))
+  await step('GET /orders', '200, caller ada', () => orders(fresh))
+  const outage = cacheDuration + 1
+  await sleep(outage * 1000)
+  await step(`GET /orders, ${outage} s later: no refresh succeeded since`, '200, caller ada', () => orders(fresh))
+  await step('GET /orders, the token of the logout', '401 token_revoked', () => orders(other))
+  await services.start('auth-api')
+  await step('POST /auth/login, auth-api started again', '200', async () => outcome(await login('ada')))
+  await step('GET /orders, the token of the logout', '401 token_revoked', () => orders(other))
+
+  section("Envoy's /stats, against what this client counted")
+  const counters = await statistics(ports.admin)
+  const fetches = [
+    ...['jwks_fetch_ok', 'jwks_fetch_failed'],
+    ...['revocation_fetch_ok', 'revocation_fetch_not_modified', 'revocation_fetch_failed'],
+  ]
+  const expected = new Map([...gateway.tally].sort())
+  for (const name of fetches) expected.set(`jwt_gate_${name}`, 'at least 1')
+  for (const [name, count] of expected) {
+    const got = counters.get(name) ?? 0
+    const ok = count === 'at least 1' ? got >= 1 : got === count
+    await step(name, String(count), async () => ({ got: String(got), ok }))
+  }
+  await step('all other counters', 'none above 0', async () => {
+    const free = name => expected.has(name) || name === 'jwt_gate_jwks_fetch_not_modified'
+    const others = [...counters].filter(([name, count]) => count > 0 && !free(name))
+    return others.map(([name, count]) => `${name} ${count}`).join(', ') || 'none above 0'
+  })
+}
+
+async function statistics(port) {
+  const { text } = await exchange(port, 'GET', '/stats?filter=jwt_gate_')
+  const lines = text.trim().split('\n').map(line => line.replace('wasmcustom.', '').split(': '))
+  return new Map(lines.map(([name, count]) => [name, Number(count)]))
+}

@@ -1,0 +1,69 @@
+//! The module in a real Envoy with two worker threads. `make test` builds the module and installs Envoy; `ENVOY=docker` runs the
+//! same tests against a container.
+//!
+//! Every test starts an Envoy, an issuer and a service of its own, on free ports of the loopback.
+
+// What is forbidden to the core is the business of a host.
+#![allow(clippy::disallowed_methods)]
+
+#[path = "../support/mint.rs"]
+mod mint;
+mod proxy;
+mod servers;
+mod wire;
+
+mod answers;
+mod configuration;
+mod forwarding;
+mod hostile;
+mod keys;
+mod revocation;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{json, Value};
+
+use mint::{Key, Token, AUDIENCE, ISSUER};
+use proxy::Proxy;
+use servers::{Behaviour, Issuer};
+
+/// Where the issuer of the tests has its key set.
+const JWKS: &str = "/jwks.json";
+
+/// A provider of the tests' issuer.
+fn provider() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "remote_jwks": {"http_uri": {"uri": format!("http://issuer.example{JWKS}"), "cluster": "issuer", "timeout": "2s"}},
+    })
+}
+
+/// A configuration with that provider alone: every route closed.
+fn closed() -> Value {
+    json!({"providers": {"main": provider()}})
+}
+
+/// A token that such a provider takes.
+fn token(key: &Key) -> Token {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    Token::at(key, now.as_secs())
+}
+
+/// An issuer that publishes these keys.
+fn issuer(keys: &[&Key]) -> Issuer {
+    let issuer = Issuer::start();
+    issuer.set(JWKS, key_set(keys));
+    issuer
+}
+
+fn key_set(keys: &[&Key]) -> Behaviour {
+    Behaviour::json(&json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()}))
+}
+
+/// Envoy with that configuration, once the gate has keys on both workers' behalf.
+fn start(gate: &Value, issuer: &Issuer) -> Proxy {
+    let proxy = Proxy::start(gate, issuer);
+    proxy::eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
+    proxy
+}

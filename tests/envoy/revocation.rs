@@ -1,0 +1,71 @@
+//! Tokens that a list revokes, and lists that do not come.
+
+use serde_json::{json, Value};
+
+use crate::mint::Key;
+use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
+use crate::servers::Behaviour;
+use crate::wire::get;
+use crate::{issuer, provider, start, token};
+
+const LIST: &str = "/revoked.json";
+
+fn with_list(extra: &Value) -> Value {
+    let mut main = provider();
+    main["revocation"] = json!({
+        "http_uri": {"uri": format!("http://issuer.example{LIST}"), "cluster": "issuer", "timeout": "1s"},
+        "refresh_interval": "1s",
+    });
+    let object = main["revocation"].as_object_mut().expect("it is an object");
+    object.extend(extra.as_object().expect("it is an object").clone());
+    json!({"providers": {"main": main}})
+}
+
+fn start_with_list(gate: &Value, key: &Key, list: Behaviour) -> (Proxy, crate::servers::Issuer) {
+    let issuer = issuer(&[key]);
+    issuer.set(LIST, list);
+    (start(gate, &issuer), issuer)
+}
+
+#[test]
+fn a_revoked_token_is_refused_within_the_refresh_interval_and_the_others_pass() {
+    let key = Key::rsa().named("k1");
+    let (proxy, issuer) =
+        start_with_list(&with_list(&json!({})), &key, Behaviour::json(&json!({"revoked": []})).with("etag", "\"0\""));
+    let revoked = get("/").bearing(&token(&key).claim("jti", "t1").mint());
+    let other = get("/").bearing(&token(&key).claim("jti", "t2").mint());
+    assert_eq!((proxy.send(&revoked).status(), proxy.send(&other).status()), (200, 200));
+
+    eventually("an unchanged list is confirmed", || proxy.count("jwt_gate_revocation_fetch_not_modified") > 0);
+    issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"jti": "t1"}]})).with("etag", "\"1\""));
+    eventually_on_every_worker("the token is revoked", || proxy.send(&revoked).status() == 401);
+    assert!(proxy.send(&revoked).text().contains("token_revoked"));
+    assert_eq!(proxy.send(&other).status(), 200);
+
+    // What is no list changes nothing, and is counted and logged.
+    issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"jti": 1}]})));
+    eventually("a bad list is counted", || proxy.count("jwt_gate_revocation_fetch_failed") > 0);
+    assert_eq!((proxy.send(&revoked).status(), proxy.send(&other).status()), (401, 200));
+    assert!(proxy.log().contains("providers.main.revocation"), "{}", proxy.log());
+
+    issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"kid": "k1"}]})));
+    eventually_on_every_worker("the key is revoked", || proxy.send(&other).status() == 401);
+}
+
+#[test]
+fn without_a_list_tokens_are_refused_unless_the_configuration_says_otherwise() {
+    let key = Key::rsa().named("k1");
+    let good = get("/").bearing(&token(&key).mint());
+    let (proxy, _issuer) = start_with_list(&with_list(&json!({})), &key, Behaviour::status(500));
+    eventually("the fetch fails", || proxy.count("jwt_gate_revocation_fetch_failed") > 0);
+    let refused = proxy.send(&good);
+    assert_eq!(refused.status(), 503);
+    assert!(refused.text().contains("revocation_unavailable"), "{}", refused.text());
+
+    let (proxy, issuer) =
+        start_with_list(&with_list(&json!({"on_unavailable": "allow"})), &key, Behaviour::status(500));
+    eventually("the fetch fails", || proxy.count("jwt_gate_revocation_fetch_failed") > 0);
+    assert_eq!(proxy.send(&good).status(), 200);
+    issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"sub": "alice"}]})));
+    eventually_on_every_worker("the list came after all", || proxy.send(&good).status() == 401);
+}
