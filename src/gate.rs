@@ -53,7 +53,7 @@ pub enum Effect {
     Wait(RequestId),
     /// Read the shared record of the document.
     Read(DocumentId),
-    /// Write it, if its version is still this one.
+    /// Write it, if its version is still this one; `None`, if there is still no record.
     Write(DocumentId, Vec<u8>, Option<u32>),
     /// Read the shared body of the document.
     Load(DocumentId),

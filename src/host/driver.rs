@@ -86,7 +86,7 @@ impl Driver {
                     self.handle(Event::Record(id, bytes.as_deref(), cas))
                 }
                 Effect::Write(id, bytes, cas) => {
-                    let won = hostcalls::share(self.name(id), &bytes, cas);
+                    let won = hostcalls::compare_and_share(self.name(id), &bytes, cas);
                     self.handle(Event::Written(id, won))
                 }
                 Effect::Load(id) => {
@@ -94,7 +94,7 @@ impl Driver {
                     self.handle(Event::Entry(id, bytes.as_deref()))
                 }
                 Effect::Store(id, bytes) => {
-                    hostcalls::share(&self.body_name(id), &bytes, None);
+                    hostcalls::share(&self.body_name(id), &bytes);
                     Vec::new()
                 }
                 Effect::Call(id, number, call) => self.call(id, number, &call),

@@ -95,9 +95,20 @@ pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
     sdk::get_shared_data(name).unwrap_or_default()
 }
 
-/// Writes shared bytes, if their version is still `cas`; whatever it is, if that is `None`.
-pub fn share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
-    sdk::set_shared_data(name, Some(bytes), cas).is_ok()
+/// Writes shared bytes, whatever is there.
+pub fn share(name: &str, bytes: &[u8]) {
+    let _ = sdk::set_shared_data(name, Some(bytes), None);
+}
+
+/// Writes shared bytes, if their version is still `cas`; without one, if there are none yet.
+pub fn compare_and_share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
+    let set = |cas| sdk::set_shared_data(name, Some(bytes), cas).is_ok();
+    if cas.is_some() {
+        return set(cas);
+    }
+    // To Envoy, no version means "overwrite", so that two VMs would both have been first. A version that nothing has yet creates
+    // there and never overwrites. Nginx takes none but "no version" for a name that is not there, and never overwrites by it.
+    set(Some(u32::MAX)) || (shared(name).0.is_none() && set(None))
 }
 
 /// Defines a counter.
