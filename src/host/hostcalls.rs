@@ -61,7 +61,7 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     sdk::dispatch_http_call(&call.cluster, headers, None, Vec::new(), call.timeout).ok()
 }
 
