@@ -12,5 +12,6 @@ mod decisions;
 mod effects;
 mod fetching;
 mod readme;
+mod remembering;
 mod requirements;
 mod revocation;
