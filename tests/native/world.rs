@@ -15,7 +15,7 @@ use jwt_gate::policy::DocumentId;
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::{Denial, Edits, Reason};
+use jwt_gate::verdict::{Denial, Edits};
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER, NOW};
@@ -158,14 +158,6 @@ impl Verdict {
         }
     }
 
-    /// The reason of a denial.
-    pub fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Allowed(_) => None,
-            Self::Denied(denial, _) => Some(denial.reason),
-        }
-    }
-
     /// The denial.
     pub fn denial(&self) -> &Denial {
         match self {
@@ -264,8 +256,6 @@ impl Reply {
 pub struct Fetch {
     /// When, in milliseconds since the test began.
     pub at: u64,
-    /// By which VM.
-    pub vm: usize,
     /// Of what.
     pub uri: String,
     /// `If-None-Match`.
@@ -570,7 +560,7 @@ impl World {
         let reply = self.issuers.get(&uri).cloned().unwrap_or_else(Reply::hangs);
         let timeout = u64::try_from(call.timeout.as_millis()).expect("a short timeout");
         let after = u64::try_from(reply.after.as_millis()).expect("a short delay");
-        self.fetches.push(Fetch { at: self.elapsed, vm, uri, if_none_match: if_none_match.clone(), call });
+        self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
             ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
