@@ -18,7 +18,7 @@ use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::{Denial, Edits, Reason};
+use jwt_gate::verdict::{Denial, Edits};
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER, NOW};
@@ -161,14 +161,6 @@ impl Verdict {
         }
     }
 
-    /// The reason of a denial.
-    pub fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Allowed(_) => None,
-            Self::Denied(denial, _) => Some(denial.reason),
-        }
-    }
-
     /// The denial.
     pub fn denial(&self) -> &Denial {
         match self {
@@ -267,8 +259,6 @@ impl Reply {
 pub struct Fetch {
     /// When, in milliseconds since the test began.
     pub at: u64,
-    /// By which VM.
-    pub vm: usize,
     /// Of what.
     pub uri: String,
     /// `If-None-Match`.
@@ -298,6 +288,8 @@ pub struct World {
     checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
     pub counts: BTreeMap<&'static str, u64>,
+    /// The latest value of each gauge.
+    pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
@@ -349,6 +341,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
             interleaved: false,
@@ -566,6 +559,12 @@ impl World {
                 *self.counts.entry(name).or_default() += 1;
                 Vec::new()
             }
+            Effect::Gauge(id, gauge, value) => {
+                let gauges = self.vms[vm].gate.gauges();
+                let name = gauges.into_iter().find(|(known, kind, _)| (*known, *kind) == (id, gauge));
+                self.gauges.insert(name.expect("a gauge has a name").2, value);
+                Vec::new()
+            }
             Effect::Log(level, message) => {
                 self.logs.push((level, message));
                 Vec::new()
@@ -592,7 +591,7 @@ impl World {
         let reply = self.issuers.get(&uri).cloned().unwrap_or_else(Reply::hangs);
         let timeout = u64::try_from(call.timeout.as_millis()).expect("a short timeout");
         let after = u64::try_from(reply.after.as_millis()).expect("a short delay");
-        self.fetches.push(Fetch { at: self.elapsed, vm, uri, if_none_match: if_none_match.clone(), call });
+        self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
             ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
