@@ -9,10 +9,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::crypto::CryptoProvider;
 use crate::limits::MAX_WAITING;
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Policy};
+use crate::policy::{Decision, DocumentId, Documents, Policy, Verifier};
 use crate::remote::{Answer, Call, Input, Output};
 use crate::request::RequestHead;
 use crate::stats;
@@ -72,7 +71,7 @@ pub enum Effect {
 pub struct Gate {
     policy: Policy,
     documents: Documents,
-    crypto: Vec<Box<dyn CryptoProvider>>,
+    verifier: Verifier,
     can_wait: bool,
     started: bool,
     waiting: BTreeMap<RequestId, Waiting>,
@@ -85,9 +84,9 @@ struct Waiting {
 }
 
 impl Gate {
-    /// A gate. `crypto` is asked in order; `can_wait` says whether the host can hold a request and go on with it later.
-    pub fn new(policy: Policy, documents: Documents, crypto: Vec<Box<dyn CryptoProvider>>, can_wait: bool) -> Self {
-        Self { policy, documents, crypto, can_wait, started: false, waiting: BTreeMap::new() }
+    /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
+    pub fn new(policy: Policy, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
+        Self { policy, documents, verifier, can_wait, started: false, waiting: BTreeMap::new() }
     }
 
     /// The contract.
@@ -124,7 +123,7 @@ impl Gate {
     }
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
-        match self.policy.decide(&head, &self.documents, &self.crypto, now) {
+        match self.policy.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, otherwise) => {
                 let patiences = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
                 let patience = patiences.max().unwrap_or_default();
@@ -146,7 +145,7 @@ impl Gate {
         let Some(waiting) = self.waiting.remove(&id) else {
             return Vec::new();
         };
-        match self.policy.decide(&waiting.head, &self.documents, &self.crypto, now) {
+        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) if !waiting.is_over(now) => {
                 for (document, need) in needs {
                     self.documents.want(document, need, now);

@@ -5,6 +5,7 @@
 //! the next.
 
 mod alg;
+mod der;
 mod key;
 mod portable;
 

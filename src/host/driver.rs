@@ -13,6 +13,27 @@ use crate::policy::DocumentId;
 use crate::remote::Call;
 use crate::stats;
 
+/// What became of the request whose callback it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It goes on.
+    Passed,
+    /// It was answered.
+    Answered,
+    /// It waits.
+    Parked,
+}
+
+impl Course {
+    /// What the callback returns. After a local reply it pauses, too: the request is answered, not passed on.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Passed => Action::Continue,
+            Self::Answered | Self::Parked => Action::Pause,
+        }
+    }
+}
+
 /// One gate with its host.
 pub struct Driver {
     root: u32,
@@ -29,8 +50,8 @@ impl Driver {
         Self { root, gate: RefCell::new(gate), counters, shared_names, calls: RefCell::default() }
     }
 
-    /// The head of the request of this context arrived: what its callback returns.
-    pub fn on_request(&self, id: RequestId) -> Action {
+    /// The head of the request of this context arrived.
+    pub fn on_request(&self, id: RequestId) -> Course {
         let event = Event::Request(id, hostcalls::request_head());
         self.run(event, Some(id))
     }
@@ -53,20 +74,20 @@ impl Driver {
     }
 
     /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
-    fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Action {
+    fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Course {
         // Without a terminal effect a request does not go on.
-        let mut action = Action::Pause;
+        let mut course = Course::Parked;
         let mut effects: VecDeque<Effect> = self.handle(event).into();
         while let Some(effect) = effects.pop_front() {
             let followed = match effect {
                 Effect::Allow(id, edits) if current == Some(id) => {
                     hostcalls::edit_request(&edits);
-                    action = Action::Continue;
+                    course = Course::Passed;
                     Vec::new()
                 }
-                // After a local reply the callback pauses: the request is answered, not passed on.
                 Effect::Deny(id, denial, grpc) if current == Some(id) => {
                     hostcalls::deny(&denial, grpc);
+                    course = Course::Answered;
                     Vec::new()
                 }
                 Effect::Allow(id, edits) => {
@@ -114,7 +135,7 @@ impl Driver {
                 effects.push_front(effect);
             }
         }
-        action
+        course
     }
 
     fn handle(&self, event: Event<'_>) -> Vec<Effect> {

@@ -61,7 +61,7 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     sdk::dispatch_http_call(&call.cluster, headers, None, Vec::new(), call.timeout).ok()
 }
 
@@ -83,6 +83,11 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
         cache_control: text("cache-control"),
         body,
     })
+}
+
+/// Calls a function that the host brings; `None` if it has none of that name, or the call failed. Some hosts trap instead.
+pub fn call_foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    sdk::call_foreign_function(name, Some(arguments)).ok().flatten()
 }
 
 /// Shared bytes and their version.

@@ -71,10 +71,10 @@ impl RevocationList {
 }
 
 /// What a token has under the name of a member: the names of its key, or a claim.
-fn members<'a>(token: &'a Verified, name: &str) -> impl Iterator<Item = &'a str> {
-    let kids: &[String] = if name == "kid" { token.kids() } else { &[] };
-    let claim = if name == "kid" { None } else { token.claims().text(name) };
-    kids.iter().map(String::as_str).chain(claim)
+fn members<'a>(token: &'a Verified, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let is_key = name == "kid";
+    let claim = if is_key { None } else { token.claims().text(name) };
+    token.kids().filter(move |_| is_key).chain(claim)
 }
 
 impl Content for RevocationList {

@@ -26,6 +26,20 @@ pub struct Proxy {
     pub port: u16,
 }
 
+/// How Envoy is started.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub form: Form,
+    /// `--concurrency`.
+    pub workers: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { form: Form::Struct, workers: 2 }
+    }
+}
+
 /// In which form Envoy gets the configuration of the gate.
 #[derive(Clone, Copy)]
 pub enum Form {
@@ -36,11 +50,12 @@ pub enum Form {
 impl Proxy {
     /// Starts Envoy with this configuration of the gate.
     pub fn start(gate: &Value, issuer: &Issuer) -> Self {
-        Self::try_start(gate, issuer, Form::Struct).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+        Self::try_start(gate, issuer, Options::default()).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// The same, or Envoy's log where it exits instead.
-    pub fn try_start(gate: &Value, issuer: &Issuer, form: Form) -> Result<Self, String> {
+    pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
+        let Options { form, workers } = options;
         let folder = new_folder();
         let service = start_service();
         write(&folder, "listener.json", &listener(gate, form));
@@ -56,7 +71,7 @@ impl Proxy {
         });
         write(&folder, "bootstrap.json", &bootstrap);
 
-        let (mut command, container) = command(&folder);
+        let (mut command, container) = command(&folder, workers);
         let log = fs::File::create(folder.join("envoy.log")).expect("the log can be written");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -192,7 +207,7 @@ fn module() -> PathBuf {
 }
 
 /// Envoy, or the container that runs it, and the name of that container. Both see the same files and the host's loopback.
-fn command(folder: &Path) -> (Command, Option<String>) {
+fn command(folder: &Path, workers: u32) -> (Command, Option<String>) {
     let (mut command, container) = match std::env::var("ENVOY").as_deref() {
         Ok("docker") => {
             let image = std::env::var("ENVOY_IMAGE").expect("`make test ENVOY=docker` names the image");
@@ -213,7 +228,8 @@ fn command(folder: &Path) -> (Command, Option<String>) {
     };
     command.arg("--config-path").arg(folder.join("bootstrap.json"));
     command.arg("--admin-address-path").arg(folder.join("admin"));
-    command.args(["--concurrency", "2", "--use-dynamic-base-id", "--log-level", "warning"]);
+    command.arg("--concurrency").arg(workers.to_string());
+    command.args(["--use-dynamic-base-id", "--log-level", "warning"]);
     // Everything that the gate says is written, so that a test can look for what must not be in it.
     command.args(["--component-log-level", "wasm:debug,config:info"]);
     (command, container)

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
 use jwt_gate::crypto::Portable;
 use jwt_gate::gate::{Effect, Event, Gate, RequestId};
 use jwt_gate::limits::TICK;
 use jwt_gate::log::Level;
-use jwt_gate::policy::DocumentId;
+use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
@@ -344,7 +345,9 @@ impl World {
             self.seeds += 1;
             let documents = config.documents(self.seeds);
             let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
-            let gate = Gate::new(config.policy.clone(), documents, vec![Box::new(Portable)], self.can_wait);
+            let cache = TokenCache::new(config.token_cache, (1, 2));
+            let verifier = Verifier::new(vec![Box::new(Portable)], cache);
+            let gate = Gate::new(config.policy.clone(), documents, verifier, self.can_wait);
             self.vms.push(Vm { gate, names, queue: VecDeque::new() });
         }
         self.run((self.in_force..self.vms.len()).map(|vm| (vm, Event::Start)).collect());
