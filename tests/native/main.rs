@@ -15,5 +15,6 @@ mod fetching;
 mod imports;
 mod properties;
 mod readme;
+mod remembering;
 mod requirements;
 mod revocation;

@@ -3,12 +3,14 @@
 //! Effects are applied as the adapter applies them: in order, and what follows from one before what stands behind it. Every
 //! request gets at most one terminal effect; a second one fails the test at once, and [`World::settle`] finds the ones without.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
-use jwt_gate::crypto::Portable;
+use jwt_gate::crypto::{Alg, CryptoProvider, Portable, PublicKey};
 use jwt_gate::gate::{Effect, Event, Gate, RequestId};
 use jwt_gate::limits::TICK;
 use jwt_gate::log::Level;
@@ -283,6 +285,7 @@ struct InFlight {
 pub struct World {
     /// Every call that was made.
     pub fetches: Vec<Fetch>,
+    checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
     pub counts: BTreeMap<&'static str, u64>,
     /// What was logged.
@@ -302,7 +305,22 @@ pub struct World {
     seeds: u64,
 }
 
+/// The provider in pure Rust, and how often it was asked.
+struct Counting(Rc<Cell<u64>>);
+
+impl CryptoProvider for Counting {
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool> {
+        self.0.set(self.0.get() + 1);
+        Portable.verify(key, alg, message, signature)
+    }
+}
+
 impl World {
+    /// How many signatures were checked.
+    pub fn checks(&self) -> u64 {
+        self.checks.get()
+    }
+
     /// As many VMs with this configuration, not ticked yet. Issuers hang until they are told otherwise.
     pub fn new(config: &Value, vms: usize) -> Self {
         let mut world = Self::empty();
@@ -321,6 +339,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            checks: Rc::default(),
             logs: Vec::new(),
             interleaved: false,
             vms: Vec::new(),
@@ -346,7 +365,7 @@ impl World {
             let documents = config.documents(self.seeds);
             let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
             let cache = TokenCache::new(config.token_cache, (1, 2));
-            let verifier = Verifier::new(vec![Box::new(Portable)], cache);
+            let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
             let gate = Gate::new(config.policy.clone(), documents, verifier, self.can_wait);
             self.vms.push(Vm { gate, names, queue: VecDeque::new() });
         }
