@@ -144,3 +144,86 @@ fn doubled(point: ProjectivePoint, times: usize) -> ProjectivePoint {
 fn reduced(bytes: &FieldBytes) -> Scalar {
     <Scalar as Reduce<FieldBytes>>::reduce(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use p256::elliptic_curve::ops::MulVartime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scalar() -> impl Strategy<Value = Scalar> {
+        prop_oneof![
+            any::<[u8; 32]>().prop_map(|bytes| reduced(&bytes.into())),
+            // Long runs of zeros and of ones, where digits carry.
+            (0..256u32, 0..256u32, any::<bool>()).prop_map(|(high, low, negative)| {
+                let power = |exponent| Scalar::from(2u64).pow_vartime(&p256::U256::from(exponent));
+                let run = power(high) - power(low);
+                if negative {
+                    -run
+                } else {
+                    run
+                }
+            }),
+            (0..70u64).prop_map(Scalar::from),
+            (0..70u64).prop_map(|small| -Scalar::from(small)),
+        ]
+    }
+
+    fn product(point: ProjectivePoint, scalar: Scalar) -> ProjectivePoint {
+        point.mul_vartime(&scalar)
+    }
+
+    #[test]
+    fn a_table_holds_the_multiples() {
+        let point = product(ProjectivePoint::GENERATOR, Scalar::from(12_345_678_901_u64));
+        let table = Table::of(point);
+        assert_eq!(table.0.len(), ROWS * MULTIPLES);
+        let mut first = point;
+        for row in table.0.chunks(MULTIPLES) {
+            for (multiple, count) in row.iter().zip(1u64..) {
+                assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
+            }
+            first = product(first, Scalar::from(1u64 << 24));
+        }
+        assert!(std::mem::size_of_val(table.0.as_slice()) <= 26 * 1024);
+    }
+
+    #[test]
+    fn sums_that_meet_or_cancel_are_right() {
+        let generator = ProjectivePoint::GENERATOR;
+        let small = [0u64, 1, 2, 31, 32, 33, 63, 64, 65];
+        let scalars: Vec<Scalar> = small.iter().flat_map(|&k| [Scalar::from(k), -Scalar::from(k)]).collect();
+        for factor in [Scalar::ONE, -Scalar::ONE, Scalar::from(2u64), Scalar::from(1u64 << 24)] {
+            let point = product(generator, factor);
+            let table = Table::of(point);
+            for &a in &scalars {
+                for &b in &scalars {
+                    let sum = sum_of_multiples(&[(&BASE, a), (&table, b)]);
+                    assert_eq!(sum, product(generator, a + b * factor), "{a:?} {b:?} {factor:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn digits_add_up_to_their_scalar(scalar in scalar()) {
+            let mut sum = Scalar::ZERO;
+            for &digit in digits(&scalar).iter().rev() {
+                prop_assert!((-31..=32).contains(&digit));
+                let size = Scalar::from(u64::from(digit.unsigned_abs()));
+                sum = sum * Scalar::from(64u64) + if digit < 0 { -size } else { size };
+            }
+            prop_assert_eq!(sum, scalar);
+        }
+
+        #[test]
+        fn sums_of_multiples_are_those_of_the_library(a in scalar(), b in scalar(), key in scalar()) {
+            prop_assume!(key != Scalar::ZERO);
+            let point = product(ProjectivePoint::GENERATOR, key);
+            let sum = sum_of_multiples(&[(&BASE, a), (&Table::of(point), b)]);
+            prop_assert_eq!(sum, product(ProjectivePoint::GENERATOR, a) + product(point, b));
+        }
+    }
+}

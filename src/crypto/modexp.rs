@@ -295,3 +295,115 @@ fn add_product(columns: &mut Columns, a: &Block, b: &Block) {
 fn part(blocks: &[Block], from: usize, to: usize) -> &[Block] {
     blocks.get(from..to).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use p256::elliptic_curve::bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+    use p256::elliptic_curve::bigint::Odd;
+    use proptest::prelude::*;
+    use rsa::BoxedUint;
+
+    use super::*;
+
+    /// What the library that `rsa` computes with says.
+    fn reference(modulus: &[u8], exponent: u64, base: &[u8]) -> Vec<u8> {
+        let number =
+            |bytes: &[u8]| BoxedUint::from_be_slice(bytes, 8 * bytes.len().next_multiple_of(8) as u32).unwrap();
+        let params = BoxedMontyParams::new_vartime(Odd::new(number(modulus)).unwrap());
+        let power = BoxedMontyForm::new(number(base), &params).pow(&BoxedUint::from(exponent)).retrieve();
+        let bytes = power.to_be_bytes();
+        bytes[bytes.len() - modulus.len()..].to_vec()
+    }
+
+    fn one_less(number: &[u8]) -> Vec<u8> {
+        let mut number = number.to_vec();
+        *number.last_mut().unwrap() -= 1;
+        number
+    }
+
+    #[test]
+    fn small_powers_are_those_of_the_schoolbook() {
+        for modulus in (3..400u16).step_by(2).chain([65533, 65535]) {
+            let bytes = |number: u16| if modulus < 256 { vec![number as u8] } else { number.to_be_bytes().to_vec() };
+            for exponent in [3, 5, 7, 17, 255, 65537, (1 << 32) + 1, u64::MAX] {
+                let prepared = Exponentiation::new(&modulus.to_be_bytes(), exponent).unwrap();
+                for base in (0..modulus).step_by(usize::from(modulus / 64 + 1)) {
+                    let (mut expected, mut square, mut rest) = (1, u64::from(base), exponent);
+                    while rest > 0 {
+                        if rest & 1 == 1 {
+                            expected = expected * square % u64::from(modulus);
+                        }
+                        square = square * square % u64::from(modulus);
+                        rest >>= 1;
+                    }
+                    let power = prepared.power(&bytes(base)).unwrap();
+                    assert_eq!(power, bytes(expected as u16), "{base}^{exponent} mod {modulus}");
+                }
+                assert_eq!(prepared.power(&bytes(modulus)), None);
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_numbers_of_every_size_have_the_powers_of_the_library() {
+        for bits in [2048, 2049, 2055, 2056, 3072, WIDE_BITS - 1, WIDE_BITS, WIDE_BITS + 1, 4096, 8191, 8192usize] {
+            let mut smallest = vec![0; bits.div_ceil(8)];
+            smallest[0] = 1 << ((bits - 1) % 8);
+            *smallest.last_mut().unwrap() |= 1;
+            let mut largest = vec![0xff; bits.div_ceil(8)];
+            largest[0] >>= 8 * largest.len() - bits;
+            for modulus in [smallest, largest] {
+                let mut one = vec![0; modulus.len()];
+                *one.last_mut().unwrap() = 1;
+                let mut half = modulus.clone();
+                half[0] >>= 1;
+                let prepared = Exponentiation::new(&modulus, 65537).unwrap();
+                for base in [one_less(&one), one, half, one_less(&modulus)] {
+                    assert_eq!(prepared.power(&base).unwrap(), reference(&modulus, 65537, &base), "{bits} bits");
+                }
+                let mut longer = vec![0];
+                longer.extend(one_less(&modulus));
+                for (what, base) in [
+                    ("the modulus", &modulus[..]),
+                    ("a byte more", &longer),
+                    ("a byte less", &modulus[1..]),
+                    ("nothing", &[]),
+                    ("the largest number", &vec![0xff; modulus.len()]),
+                ] {
+                    assert_eq!(prepared.power(base), None, "{bits} bits: {what}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_modulus_or_no_exponent_is_refused() {
+        let modulus = [&[0x80][..], &[0; 254], &[1]].concat();
+        for exponent in [0, 1, 2, 4, 65536] {
+            assert!(Exponentiation::new(&modulus, exponent).is_none(), "{exponent}");
+        }
+        for modulus in [&[][..], &[0], &[0, 0], &[1], &[2], &[0x80, 0], &[1; 1025]] {
+            assert!(Exponentiation::new(modulus, 3).is_none(), "{modulus:?}");
+        }
+        let padded = [&[0, 0][..], &modulus].concat();
+        assert_eq!(Exponentiation::new(&padded, 3).unwrap().modulus(), modulus);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn random_numbers_have_the_powers_of_the_library(
+            mut modulus in prop::collection::vec(any::<u8>(), 256..=520),
+            seed in prop::collection::vec(any::<u8>(), 520),
+            exponent in prop_oneof![Just(3), Just(17), Just(65537), Just((1 << 32) + 1), 3..u64::MAX],
+        ) {
+            modulus[0] |= 1;
+            *modulus.last_mut().unwrap() |= 1;
+            let mut base = seed[..modulus.len()].to_vec();
+            base[0] %= modulus[0];
+            let prepared = Exponentiation::new(&modulus, exponent | 1).unwrap();
+            prop_assert_eq!(prepared.power(&base).unwrap(), reference(&modulus, exponent | 1, &base));
+        }
+    }
+}
