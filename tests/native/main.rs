@@ -11,3 +11,4 @@ mod algorithms;
 mod decisions;
 mod readme;
 mod requirements;
+mod signatures;
