@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::limits::MAX_WAITING;
 use crate::log::Level;
 use crate::policy::{Decision, DocumentId, Documents, Keys, Policy, Verifier};
-use crate::remote::{Answer, Call, Gauge, Input, Output};
+use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
@@ -40,6 +40,8 @@ pub enum Event<'a> {
     Entry(DocumentId, Option<&'a [u8]>),
     /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
     Answer(DocumentId, u64, Option<Answer>),
+    /// Answers [`Effect::Settle`].
+    Settled(RequestId),
 }
 
 /// What is to be done.
@@ -61,6 +63,8 @@ pub enum Effect {
     Store(DocumentId, Vec<u8>),
     /// Fetch the document, and answer with that number.
     Call(DocumentId, u64, Call),
+    /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
+    Settle(RequestId),
     /// Add one to a counter of [`stats`].
     Count(&'static str),
     /// Set a gauge of [`Gate::gauges`].
@@ -77,6 +81,16 @@ pub struct Gate {
     can_wait: bool,
     started: bool,
     waiting: BTreeMap<RequestId, Waiting>,
+    calls: RequestCalls,
+}
+
+/// In hosts that cannot resume a request from the root context: the request in whose context the host is, and the calls that
+/// requests made for themselves. A request is held there while its own call is under way, since only the answer to that call leads
+/// back into its context.
+#[derive(Debug, Default)]
+struct RequestCalls {
+    current: Option<RequestId>,
+    under_way: BTreeMap<(DocumentId, u64), RequestId>,
 }
 
 struct Waiting {
@@ -88,7 +102,15 @@ struct Waiting {
 impl Gate {
     /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
     pub fn new(policy: Policy, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
-        Self { policy, documents, verifier, can_wait, started: false, waiting: BTreeMap::new() }
+        Self {
+            policy,
+            documents,
+            verifier,
+            can_wait,
+            started: false,
+            waiting: BTreeMap::new(),
+            calls: RequestCalls::default(),
+        }
     }
 
     /// The names of the gauges, by provider.
@@ -118,24 +140,33 @@ impl Gate {
             Event::Request(id, head) => self.on_request(id, head, now),
             Event::Gone(id) => {
                 self.waiting.remove(&id);
+                self.calls.under_way.retain(|_, request| *request != id);
                 Vec::new()
             }
             Event::Record(id, bytes, cas) if self.started => self.on_document(id, Input::Record(bytes, cas), now),
             Event::Record(id, bytes, _) => self.on_document(id, Input::Shared(bytes), now),
             Event::Written(id, won) => self.on_document(id, Input::Written(won), now),
             Event::Entry(id, bytes) => self.on_document(id, Input::Entry(bytes), now),
-            Event::Answer(id, number, answer) => self.on_document(id, Input::Answer(number, answer), now),
+            Event::Answer(id, number, answer) => {
+                let request = self.calls.under_way.remove(&(id, number));
+                self.calls.current = request.or(self.calls.current);
+                let mut effects = self.on_document(id, Input::Answer(number, answer), now);
+                effects.extend(request.map(Effect::Settle));
+                effects
+            }
+            Event::Settled(id) => self.on_settled(id, now),
         }
     }
 
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
         self.started = true;
+        self.calls.current = None;
         for waiting in self.waiting.values_mut() {
             // A clock that was set back must not make a wait longer: it begins again.
             waiting.since = waiting.since.min(now);
         }
-        let late: Vec<RequestId> =
-            self.waiting.iter().filter(|(_, waiting)| waiting.is_over(now)).map(|(&id, _)| id).collect();
+        let late = self.waiting.iter().filter(|(_, waiting)| self.can_wait && waiting.is_over(now));
+        let late: Vec<RequestId> = late.map(|(&id, _)| id).collect();
         let mut effects: Vec<Effect> = late.into_iter().flat_map(|id| self.judge_again(id, now)).collect();
         for id in self.documents.ids() {
             effects.extend(self.on_document(id, Input::Tick, now));
@@ -145,17 +176,18 @@ impl Gate {
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
         match self.policy.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(needs, otherwise) => {
-                let patiences = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
-                let patience = patiences.max().unwrap_or_default();
-                if !self.can_wait {
-                    return conclude(id, &head, *otherwise);
-                }
+            Decision::Wait(needs, _) => {
+                let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
                     return conclude(id, &head, Decision::Deny(Reason::Overloaded.into()));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience });
-                vec![Effect::Wait(id)]
+                if self.can_wait {
+                    return vec![Effect::Wait(id)];
+                }
+                self.started = true;
+                self.calls.current = Some(id);
+                needs.into_iter().map(|(document, _)| Effect::Read(document)).chain([Effect::Settle(id)]).collect()
             }
             decision => conclude(id, &head, decision),
         }
@@ -168,12 +200,32 @@ impl Gate {
         };
         match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) if !waiting.is_over(now) => {
-                for (document, need) in needs {
-                    self.documents.want(document, need, now);
-                }
+                self.want(&needs, now);
                 self.waiting.insert(id, waiting);
-                Vec::new()
+                // What is still lacking may be another document, which it fetches for itself too.
+                let own = needs.into_iter().filter(|_| !self.can_wait);
+                own.map(|(document, _)| Effect::Read(document)).collect()
             }
+            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
+            decision => conclude(id, &waiting.head, decision),
+        }
+    }
+
+    /// Asks for what is needed; how long that may take.
+    fn want(&mut self, needs: &[(DocumentId, Need)], now: UnixTime) -> Duration {
+        needs.iter().map(|&(document, need)| self.documents.want(document, need, now)).max().unwrap_or_default()
+    }
+
+    /// Nothing follows any more from what a request began: it goes on waiting for a call of its own, or is decided.
+    fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        self.calls.current = None;
+        if self.calls.under_way.values().any(|&request| request == id) {
+            return vec![Effect::Wait(id)];
+        }
+        let Some(waiting) = self.waiting.remove(&id) else {
+            return Vec::new();
+        };
+        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
             decision => conclude(id, &waiting.head, decision),
         }
@@ -188,7 +240,12 @@ impl Gate {
                 Output::Write(bytes, cas) => effects.push(Effect::Write(id, bytes, cas)),
                 Output::Load => effects.push(Effect::Load(id)),
                 Output::Store(bytes) => effects.push(Effect::Store(id, bytes)),
-                Output::Call(number, call) => effects.push(Effect::Call(id, number, call)),
+                Output::Call(number, call) => {
+                    if let Some(request) = self.calls.current {
+                        self.calls.under_way.insert((id, number), request);
+                    }
+                    effects.push(Effect::Call(id, number, call));
+                }
                 Output::Gauge(gauge, value) => effects.push(Effect::Gauge(id, gauge, value)),
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
                 Output::Fetched(outcome) => {
@@ -199,7 +256,8 @@ impl Gate {
                     effects.push(Effect::Count(stats::fetched(names, outcome)));
                 }
                 Output::Changed => {
-                    let waiting: Vec<RequestId> = self.waiting.keys().copied().collect();
+                    let reachable = |id: &RequestId| self.can_wait || self.calls.current == Some(*id);
+                    let waiting: Vec<RequestId> = self.waiting.keys().copied().filter(reachable).collect();
                     effects.extend(waiting.into_iter().flat_map(|id| self.judge_again(id, now)));
                 }
             }

@@ -65,16 +65,17 @@ impl Driver {
         self.run(event, None);
     }
 
-    /// The answer to a call of this root context.
-    pub fn on_answer(&self, token: u32, headers: usize, body: usize) {
+    /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
+    pub fn on_answer(&self, token: u32, headers: usize, body: usize, current: Option<RequestId>) -> Course {
         let call = self.calls.borrow_mut().remove(&token);
-        if let Some((document, number)) = call {
-            let longest = match document {
-                DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
-                DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
-            };
-            self.on_event(Event::Answer(document, number, hostcalls::answer(headers, body, longest)));
-        }
+        let Some((document, number)) = call else {
+            return Course::Parked;
+        };
+        let longest = match document {
+            DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
+            DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
+        };
+        self.run(Event::Answer(document, number, hostcalls::answer(headers, body, longest)), current)
     }
 
     /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
@@ -129,6 +130,7 @@ impl Driver {
                     }
                     Vec::new()
                 }
+                Effect::Settle(id) => self.handle(Event::Settled(id)),
                 Effect::Gauge(id, gauge, value) => {
                     if let Some(&metric) = self.gauges.get(&(id, gauge)) {
                         hostcalls::set_gauge(metric, value);

@@ -42,6 +42,17 @@ impl HttpContext for Http {
 }
 
 impl Context for Http {
+    // In hosts that cannot resume a request from the root context, it makes its own call.
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        if let Some(driver) = &self.driver {
+            let course = driver.on_answer(token, headers, body, Some(self.id));
+            self.is_parked = course == Course::Parked;
+            if course == Course::Passed {
+                hostcalls::resume();
+            }
+        }
+    }
+
     fn on_done(&mut self) -> bool {
         // The gate knows nothing of the others any more.
         if let Some(driver) = self.driver.as_ref().filter(|_| self.is_parked) {

@@ -91,7 +91,7 @@ impl RootContext for Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let Some(driver) = &self.driver {
-            driver.on_answer(token, headers, body);
+            driver.on_answer(token, headers, body, None);
         }
     }
 }

@@ -28,7 +28,7 @@ impl Verifier {
     pub fn check_form<'t>(&self, token: &'t [u8], provider: &Provider) -> Result<(CompactJws<'t>, JoseHeader), Reason> {
         let jws = CompactJws::parse(token)?;
         let header = JoseHeader::parse(&jws)?;
-        if provider.algorithms.contains(&header.alg) {
+        if provider.algorithms.iter().any(|allowed| allowed.same_as(header.alg)) {
             Ok((jws, header))
         } else {
             Err(Reason::AlgorithmNotAllowed)

@@ -479,18 +479,43 @@ fn a_request_that_goes_away_while_it_waits_is_forgotten() {
 }
 
 #[test]
-fn a_host_that_cannot_hold_requests_gets_an_answer_at_once() {
+fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call() {
     let mut world = World::without_waiting(&config(json!({})), 2);
-    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
     let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    assert_eq!(world.verdict(first), None, "it waits for its own call");
+    // Others have no call of their own to wait for: the document is being fetched.
     assert_eq!(world.ask(0, &request).code(), "keys_unavailable");
+    assert_eq!(world.ask(1, &request).code(), "keys_unavailable");
     world.seconds_pass(1);
-    assert_eq!(world.ask(0, &request).code(), "allowed");
+    assert_eq!(world.verdict(first).unwrap().code(), "allowed");
+    assert_eq!((world.ask(0, &request).code(), world.ask(1, &request).code()), ("allowed", "allowed"));
+
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     let new = signed(&world, &two());
-    assert_eq!(world.ask(1, &new).code(), "key_unknown");
-    world.seconds_pass(1);
-    assert_eq!(world.ask(1, &new).code(), "allowed", "the fetch went on");
+    assert_eq!(world.ask_patiently(1, &new).code(), "allowed");
+    assert_eq!(world.fetches.iter().filter(|fetch| fetch.uri == JWKS).count(), 2);
+}
+
+#[test]
+fn a_call_of_its_own_that_fails_or_is_lost_leaves_no_request_behind() {
+    for reply in [Reply::status(500), Reply::hangs(), Reply::no_cluster(), Reply::ok("[]")] {
+        let mut world = World::without_waiting(&config(json!({})), 1);
+        world.issuer(JWKS, reply);
+        let request = signed(&world, &one());
+        assert_eq!(world.ask_patiently(0, &request).code(), "keys_unavailable");
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(5);
+        assert_eq!(world.ask(0, &request).code(), "allowed", "the root fetches too");
+    }
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(500)));
+    let request = signed(&world, &one());
+    let leaves = world.request(0, &request);
+    world.gone(leaves);
+    world.seconds_pass(10);
+    assert_eq!(world.ask(0, &request).code(), "allowed", "the lease of the lost call ran out");
 }
 
 #[test]

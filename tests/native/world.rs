@@ -274,6 +274,7 @@ struct Vm {
 }
 
 struct InFlight {
+    context: Option<RequestId>,
     due: u64,
     vm: usize,
     document: DocumentId,
@@ -285,6 +286,8 @@ struct InFlight {
 pub struct World {
     /// Every call that was made.
     pub fetches: Vec<Fetch>,
+    /// The request in whose context the host is, where it cannot leave that.
+    context: Option<RequestId>,
     checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
     pub counts: BTreeMap<&'static str, u64>,
@@ -341,6 +344,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            context: None,
             gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
@@ -372,7 +376,7 @@ impl World {
             let gate = Gate::new(config.policy.clone(), documents, verifier, self.can_wait);
             self.vms.push(Vm { gate, names, queue: VecDeque::new() });
         }
-        self.run((self.in_force..self.vms.len()).map(|vm| (vm, Event::Start)).collect());
+        self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());
     }
 
     /// What the issuer at `uri` answers from now on.
@@ -412,11 +416,14 @@ impl World {
             let mut events = Vec::new();
             let (arrived, rest) = std::mem::take(&mut self.in_flight).into_iter().partition(|call| call.due <= next);
             self.in_flight = rest;
-            for InFlight { vm, document, number, answer, .. } in arrived {
-                events.push((vm, Event::Answer(document, number, answer)));
+            for InFlight { vm, context, document, number, answer, .. } in arrived {
+                // The answer to a call of a request that is gone goes nowhere.
+                if context.is_none_or(|id| self.requests.contains_key(&id)) {
+                    events.push((vm, context, Event::Answer(document, number, answer)));
+                }
             }
             if next == next_tick {
-                events.extend((0..self.vms.len()).map(|vm| (vm, Event::Tick)));
+                events.extend((0..self.vms.len()).map(|vm| (vm, None, Event::Tick)));
             }
             self.run(events);
             if next == end {
@@ -435,7 +442,7 @@ impl World {
         let id = RequestId::try_from(self.requests.len() + 1).expect("few requests");
         let vm = self.in_force + vm;
         self.requests.insert(id, (vm, None));
-        self.run(vec![(vm, Event::Request(id, request.head()))]);
+        self.run(vec![(vm, Some(id), Event::Request(id, request.head()))]);
         id
     }
 
@@ -466,7 +473,7 @@ impl World {
     pub fn gone(&mut self, id: RequestId) {
         let (vm, verdict) = self.requests.remove(&id).expect("a request");
         assert_eq!(verdict, None, "the request had been decided");
-        self.run(vec![(vm, Event::Gone(id))]);
+        self.run(vec![(vm, Some(id), Event::Gone(id))]);
     }
 
     /// Lets a minute pass, and asserts that no request is left without an answer.
@@ -497,9 +504,9 @@ impl World {
         }
     }
 
-    fn run(&mut self, events: Vec<(usize, Event<'_>)>) {
+    fn run(&mut self, events: Vec<(usize, Option<RequestId>, Event<'_>)>) {
         if self.interleaved {
-            for (vm, event) in events {
+            for (vm, _, event) in events {
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
             }
@@ -509,7 +516,8 @@ impl World {
                 }
             }
         } else {
-            for (vm, event) in events {
+            for (vm, context, event) in events {
+                self.context = context.filter(|_| !self.can_wait);
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
                 while !self.vms[vm].queue.is_empty() {
@@ -530,9 +538,11 @@ impl World {
             Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
             Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
             Effect::Wait(id) => {
-                assert!(self.can_wait, "request {id} waits in a host that cannot hold it");
+                let has_call = self.in_flight.iter().any(|call| call.context == Some(id));
+                assert!(self.can_wait || has_call, "request {id} waits, and nothing leads back to it");
                 Vec::new()
             }
+            Effect::Settle(id) => self.handle(vm, Event::Settled(id)),
             Effect::Read(id) => {
                 let (bytes, cas) = self.read(&self.vms[vm].names[&id]);
                 self.handle(vm, Event::Record(id, bytes.as_deref(), cas))
@@ -578,6 +588,7 @@ impl World {
     fn end(&mut self, vm: usize, id: RequestId, verdict: Verdict) -> Vec<Effect> {
         let (owner, known) = self.requests.get_mut(&id).unwrap_or_else(|| panic!("request {id} is gone: {verdict:?}"));
         assert_eq!(*owner, vm, "request {id} was decided by another VM");
+        assert!(self.can_wait || self.context == Some(id), "request {id} was decided in another context");
         assert_eq!(*known, None, "request {id} was decided twice, now {verdict:?}");
         *known = Some(verdict);
         Vec::new()
@@ -606,7 +617,7 @@ impl World {
                 )
             }
         };
-        self.in_flight.push(InFlight { due: self.elapsed + due, vm, document, number, answer });
+        self.in_flight.push(InFlight { due: self.elapsed + due, vm, context: self.context, document, number, answer });
         Vec::new()
     }
 
