@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::limits::MAX_WAITING;
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Policy, Verifier};
-use crate::remote::{Answer, Call, Input, Output};
+use crate::policy::{Decision, DocumentId, Documents, Keys, Policy, Verifier};
+use crate::remote::{Answer, Call, Gauge, Input, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
@@ -63,6 +63,8 @@ pub enum Effect {
     Call(DocumentId, u64, Call),
     /// Add one to a counter of [`stats`].
     Count(&'static str),
+    /// Set a gauge of [`Gate::gauges`].
+    Gauge(DocumentId, Gauge, u64),
     /// Tell the operator.
     Log(Level, String),
 }
@@ -87,6 +89,25 @@ impl Gate {
     /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
     pub fn new(policy: Policy, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
         Self { policy, documents, verifier, can_wait, started: false, waiting: BTreeMap::new() }
+    }
+
+    /// The names of the gauges, by provider.
+    pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
+        let mut gauges = Vec::new();
+        for provider in &self.policy.providers {
+            let mut add = |id, names: [&str; 2]| {
+                for (gauge, name) in [Gauge::Length, Gauge::Age].into_iter().zip(names) {
+                    gauges.push((id, gauge, stats::of_provider(name, &provider.name)));
+                }
+            };
+            if let Keys::Remote(index) = provider.keys {
+                add(DocumentId::KeySet(index), stats::JWKS_GAUGES);
+            }
+            if let Some(revocation) = &provider.revocation {
+                add(DocumentId::Revocations(revocation.document), stats::REVOCATION_GAUGES);
+            }
+        }
+        gauges
     }
 
     /// The contract.
@@ -168,6 +189,7 @@ impl Gate {
                 Output::Load => effects.push(Effect::Load(id)),
                 Output::Store(bytes) => effects.push(Effect::Store(id, bytes)),
                 Output::Call(number, call) => effects.push(Effect::Call(id, number, call)),
+                Output::Gauge(gauge, value) => effects.push(Effect::Gauge(id, gauge, value)),
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
                 Output::Fetched(outcome) => {
                     let names = match id {

@@ -10,7 +10,7 @@ use super::hostcalls;
 use crate::gate::{Effect, Event, Gate, RequestId};
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
 use crate::policy::DocumentId;
-use crate::remote::Call;
+use crate::remote::{Call, Gauge};
 use crate::stats;
 
 /// What became of the request whose callback it is.
@@ -39,6 +39,7 @@ pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
     counters: HashMap<&'static str, u32>,
+    gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
     calls: RefCell<HashMap<u32, (DocumentId, u64)>>,
 }
@@ -47,7 +48,10 @@ impl Driver {
     /// Takes a gate; `root` is the root context that it belongs to.
     pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>) -> Self {
         let counters = stats::all().filter_map(|name| Some((name, hostcalls::define_counter(name)?))).collect();
-        Self { root, gate: RefCell::new(gate), counters, shared_names, calls: RefCell::default() }
+        let gauges = gate.gauges().into_iter();
+        let gauges =
+            gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&name)?))).collect();
+        Self { root, gate: RefCell::new(gate), counters, gauges, shared_names, calls: RefCell::default() }
     }
 
     /// The head of the request of this context arrived.
@@ -122,6 +126,12 @@ impl Driver {
                 Effect::Count(name) => {
                     if let Some(&counter) = self.counters.get(name) {
                         hostcalls::count(counter);
+                    }
+                    Vec::new()
+                }
+                Effect::Gauge(id, gauge, value) => {
+                    if let Some(&metric) = self.gauges.get(&(id, gauge)) {
+                        hostcalls::set_gauge(metric, value);
                     }
                     Vec::new()
                 }

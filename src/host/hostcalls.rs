@@ -116,6 +116,16 @@ pub fn define_counter(name: &str) -> Option<u32> {
     sdk::define_metric(MetricType::Counter, name).ok()
 }
 
+/// Defines a gauge.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    sdk::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Sets a gauge.
+pub fn set_gauge(gauge: u32, value: u64) {
+    let _ = sdk::record_metric(gauge, value);
+}
+
 /// Adds one to a counter.
 pub fn count(counter: u32) {
     let _ = sdk::increment_metric(counter, 1);

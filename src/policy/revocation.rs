@@ -97,6 +97,10 @@ impl Content for RevocationList {
         Ok(list)
     }
 
+    fn length(&self) -> usize {
+        self.length
+    }
+
     fn summary(&self) -> String {
         format!("{} entries", self.length)
     }

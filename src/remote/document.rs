@@ -19,6 +19,7 @@ pub struct Document<T> {
     source: Source,
     content: Option<Rc<T>>,
     generation: u64,
+    said: Option<(u64, u64)>,
     loaded: u64,
     lost: bool,
     etag: Option<String>,
@@ -96,8 +97,19 @@ pub enum Output {
     Changed,
     /// A fetch ended.
     Fetched(Outcome),
+    /// What can be seen of the content changed.
+    Gauge(Gauge, u64),
     /// Tell the operator.
     Log(Level, String),
+}
+
+/// What can be seen of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gauge {
+    /// How many keys or entries it has.
+    Length,
+    /// How long ago its source last confirmed it, in seconds.
+    Age,
 }
 
 /// How a fetch ended, for the counters.
@@ -130,6 +142,7 @@ impl<T: Content> Document<T> {
             source,
             content: None,
             generation: 0,
+            said: None,
             loaded: 0,
             lost: false,
             etag: None,
@@ -189,7 +202,11 @@ impl<T: Content> Document<T> {
     pub fn handle(&mut self, input: Input<'_>, now: UnixTime) -> Vec<Output> {
         match input {
             Input::Tick => vec![Output::Read],
-            Input::Record(bytes, cas) => self.on_record(bytes.and_then(Record::decode), cas, now),
+            Input::Record(bytes, cas) => {
+                let mut outputs = self.on_record(bytes.and_then(Record::decode), cas, now);
+                outputs.extend(self.gauges(now));
+                outputs
+            }
             Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
             Input::Written(won) => self.on_written(won),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
@@ -297,6 +314,24 @@ impl<T: Content> Document<T> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// What changed since it was last said.
+    fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
+        let Some(content) = &self.content else {
+            return Vec::new();
+        };
+        let seen = (content.length() as u64, now.since(self.record.fetched_at).as_secs());
+        let said = self.said.replace(seen);
+        let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
+        let mut outputs = Vec::new();
+        if is_new(|(length, _)| length) {
+            outputs.push(Output::Gauge(Gauge::Length, seen.0));
+        }
+        if is_new(|(_, age)| age) {
+            outputs.push(Output::Gauge(Gauge::Age, seen.1));
+        }
+        outputs
     }
 
     fn take(&mut self, content: Rc<T>) {

@@ -19,7 +19,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use crate::redact::Redacted;
 use crate::verdict::HeaderName;
 
-pub use document::{Document, Input, Need, Outcome, Output};
+pub use document::{Document, Gauge, Input, Need, Outcome, Output};
 pub use pace::{Pace, Retries};
 pub use record::Record;
 
@@ -40,6 +40,9 @@ pub trait Content: PartialEq + Sized {
     /// # Errors
     /// A sentence without any part of the body.
     fn parse(body: &[u8]) -> Result<Self, String>;
+
+    /// How many keys or entries it has.
+    fn length(&self) -> usize;
 
     /// One line about it, for the log.
     fn summary(&self) -> String;

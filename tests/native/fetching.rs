@@ -7,7 +7,7 @@ use jwt_gate::log::Level;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, ISSUER};
-use crate::world::{local, merged, remote, Reply, Request, World, JWKS};
+use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTES_10: u64 = 600;
@@ -717,4 +717,23 @@ fn a_cooldown_ends_though_the_clock_was_set_back() {
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     let request = signed(&world, &two());
     assert_eq!(world.ask_patiently(1, &request).code(), "allowed");
+}
+
+#[test]
+fn the_age_and_the_size_of_each_document_can_be_seen() {
+    let gate = json!({"providers": {"the main-one": remote(revoking(json!({})))}});
+    let mut world = World::new(&gate, 2);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1).named("a"), &Key::ed25519(2).named("b")]));
+    world.issuer(REVOKED, Reply::revoked(json!([{"jti": "x"}])));
+    world.seconds_pass(1);
+    let gauge = |world: &World, name: &str| world.gauges.get(&format!("jwt_gate_{name}_the_main_one")).copied();
+    assert_eq!(gauge(&world, "jwks_keys"), Some(2));
+    assert_eq!(gauge(&world, "revocation_entries"), Some(1));
+    world.issuer(JWKS, Reply::status(500));
+    world.issuer(REVOKED, Reply::revoked(json!([])));
+    world.seconds_pass(700);
+    assert_eq!(gauge(&world, "jwks_keys"), Some(2));
+    assert!((699..=701).contains(&gauge(&world, "jwks_age_seconds").expect("it is told")), "{:?}", world.gauges);
+    assert_eq!(gauge(&world, "revocation_entries"), Some(0));
+    assert!(gauge(&world, "revocation_age_seconds") < Some(11), "{:?}", world.gauges);
 }

@@ -294,6 +294,8 @@ pub struct World {
     checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
     pub counts: BTreeMap<&'static str, u64>,
+    /// The latest value of each gauge.
+    pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
@@ -345,6 +347,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
             interleaved: false,
@@ -560,6 +563,12 @@ impl World {
             Effect::Call(id, number, call) => self.call(vm, id, number, call),
             Effect::Count(name) => {
                 *self.counts.entry(name).or_default() += 1;
+                Vec::new()
+            }
+            Effect::Gauge(id, gauge, value) => {
+                let gauges = self.vms[vm].gate.gauges();
+                let name = gauges.into_iter().find(|(known, kind, _)| (*known, *kind) == (id, gauge));
+                self.gauges.insert(name.expect("a gauge has a name").2, value);
                 Vec::new()
             }
             Effect::Log(level, message) => {
