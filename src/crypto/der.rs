@@ -10,8 +10,8 @@ impl PublicKey {
     /// The key as a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7); `None` for a kind of key that hosts do not take.
     pub fn spki(&self) -> Option<Vec<u8>> {
         let document = match self {
-            Self::Rsa(key) => key.to_public_key_der(),
-            Self::P256(key) => key.to_public_key_der(),
+            Self::Rsa(key) => key.public().to_public_key_der(),
+            Self::P256(key) => key.public().to_public_key_der(),
             Self::P384(key) => key.to_public_key_der(),
             Self::P521(key) => key.to_public_key_der(),
             Self::Ed25519(_) | Self::Hmac(_) => return None,

@@ -2,20 +2,16 @@
 
 use std::fmt;
 
-use rsa::traits::PublicKeyParts;
-use rsa::BoxedUint;
-
-use super::Alg;
-use crate::limits::RSA_BITS;
+use super::{Alg, Es256Key, RsaKey};
 use crate::redact::Redacted;
 
 /// A key that checks signatures. Built once, when a key set is read, never per request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublicKey {
-    /// RSA, [2048 to 8192](RSA_BITS) bits.
-    Rsa(Box<rsa::PublicKey>),
+    /// RSA, [2048 to 8192](crate::limits::RSA_BITS) bits.
+    Rsa(Box<RsaKey>),
     /// A point on P-256.
-    P256(p256::ecdsa::VerifyingKey),
+    P256(Box<Es256Key>),
     /// A point on P-384.
     P384(p384::ecdsa::VerifyingKey),
     /// A point on P-521.
@@ -29,7 +25,7 @@ pub enum PublicKey {
 /// Why a key cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
-    /// The RSA modulus is shorter or longer than [`RSA_BITS`].
+    /// The RSA modulus is shorter or longer than [`RSA_BITS`](crate::limits::RSA_BITS).
     RsaSize,
     /// The RSA modulus or exponent cannot belong to a key.
     RsaValue,
@@ -42,24 +38,12 @@ pub enum KeyProblem {
 }
 
 impl PublicKey {
-    /// An RSA key from modulus and exponent, big-endian. Leading zeros, which RFC 7518 section 6.3.1.1 forbids and real sets
-    /// have, are ignored.
+    /// An RSA key from modulus and exponent, big-endian.
     ///
     /// # Errors
-    /// The size is out of range, the modulus is even, or the exponent is even, 1 or longer than 33 bits.
+    /// Those of [`RsaKey::new`].
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
-        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
-        let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
-        if !RSA_BITS.contains(&bits) {
-            return Err(KeyProblem::RsaSize);
-        }
-        let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-        if !is_odd(modulus) || !is_odd(exponent) || exponent == [1] || exponent.len() > 8 {
-            return Err(KeyProblem::RsaValue);
-        }
-        let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
-        let key = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
-        Ok(Self::Rsa(Box::new(key)))
+        Ok(Self::Rsa(Box::new(RsaKey::new(modulus, exponent)?)))
     }
 
     /// A point on P-256 (32 bytes each), P-384 (48) or P-521 (66), by the name of `crv`; `None` for another curve.
@@ -75,11 +59,11 @@ impl PublicKey {
         }
         let point = [&[4], x, y].concat();
         let key = match curve {
-            "P-256" => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P256),
-            "P-384" => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P384),
-            _ => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P521),
+            "P-256" => Es256Key::from_sec1(&point).map(|key| Self::P256(Box::new(key))),
+            "P-384" => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok().map(Self::P384),
+            _ => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok().map(Self::P521),
         };
-        Some(key.map_err(|_| KeyProblem::Point))
+        Some(key.ok_or(KeyProblem::Point))
     }
 
     /// An Ed25519 key from its 32 bytes.
@@ -133,11 +117,6 @@ impl fmt::Display for KeyProblem {
             Self::ShortSecret => "its secret has fewer than 32 bytes",
         })
     }
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
-    number.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]

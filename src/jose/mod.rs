@@ -1,6 +1,6 @@
 //! The JOSE RFCs and nothing else: the shape of a token, its header, its signature, and only then its claims.
 //!
-//! [`verify`] is the one function that makes a [`Verified`]; claims are parsed after the signature holds, never before, so
+//! [`verify()`] is the one function that makes a [`Verified`]; claims are parsed after the signature holds, never before, so
 //! that nothing decides on what an attacker wrote.
 
 mod claims;

@@ -16,7 +16,7 @@ use crate::time::UnixTime;
 use crate::verdict::Reason;
 
 /// Who is calling: a token whose signature, claims and revocation were checked for one provider. Only
-/// [`Attempt::authenticate`] makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
+/// `Attempt::authenticate` makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
 #[derive(Clone, Debug)]
 pub struct Principal {
     provider: usize,

@@ -18,3 +18,4 @@ mod readme;
 mod remembering;
 mod requirements;
 mod revocation;
+mod signatures;
