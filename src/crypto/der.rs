@@ -2,21 +2,28 @@
 
 use std::borrow::Cow;
 
-use rsa::pkcs8::{Document, EncodePublicKey};
+use rsa::pkcs8::EncodePublicKey;
 
 use super::{Alg, PublicKey};
 
+/// A key as a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7), made once for each key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spki(Vec<u8>);
+
+impl Spki {
+    /// The key in DER.
+    pub(super) fn of(key: &impl EncodePublicKey) -> Option<Self> {
+        Some(Self(key.to_public_key_der().ok()?.into_vec()))
+    }
+}
+
 impl PublicKey {
-    /// The key as a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7); `None` for a kind of key that hosts do not take.
-    pub fn spki(&self) -> Option<Vec<u8>> {
-        let document = match self {
-            Self::Rsa(key) => key.public().to_public_key_der(),
-            Self::P256(key) => key.public().to_public_key_der(),
-            Self::P384(key) => key.to_public_key_der(),
-            Self::P521(key) => key.to_public_key_der(),
-            Self::Ed25519(_) | Self::Hmac(_) => return None,
-        };
-        document.ok().map(Document::into_vec)
+    /// The key as a `SubjectPublicKeyInfo`; `None` for a kind of key that hosts do not take.
+    pub fn spki(&self) -> Option<&[u8]> {
+        match self {
+            Self::Rsa(_, spki) | Self::P256(_, spki) | Self::P384(_, spki) | Self::P521(_, spki) => Some(&spki.0),
+            Self::Ed25519(_) | Self::Hmac(_) => None,
+        }
     }
 }
 

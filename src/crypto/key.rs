@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-use super::{Alg, Es256Key, RsaKey};
+use super::{Alg, Es256Key, RsaKey, Spki};
 use crate::redact::Redacted;
 
 /// A key that checks signatures. Built once, when a key set is read, never per request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublicKey {
     /// RSA, [2048 to 8192](crate::limits::RSA_BITS) bits.
-    Rsa(Box<RsaKey>),
+    Rsa(Box<RsaKey>, Spki),
     /// A point on P-256.
-    P256(Box<Es256Key>),
+    P256(Box<Es256Key>, Spki),
     /// A point on P-384.
-    P384(p384::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey, Spki),
     /// A point on P-521.
-    P521(p521::ecdsa::VerifyingKey),
+    P521(p521::ecdsa::VerifyingKey, Spki),
     /// A point on edwards25519.
     Ed25519(ed25519_dalek::VerifyingKey),
     /// A shared secret.
@@ -43,7 +43,9 @@ impl PublicKey {
     /// # Errors
     /// Those of [`RsaKey::new`].
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
-        Ok(Self::Rsa(Box::new(RsaKey::new(modulus, exponent)?)))
+        let key = RsaKey::new(modulus, exponent)?;
+        let spki = Spki::of(key.public()).ok_or(KeyProblem::RsaValue)?;
+        Ok(Self::Rsa(Box::new(key), spki))
     }
 
     /// A point on P-256 (32 bytes each), P-384 (48) or P-521 (66), by the name of `crv`; `None` for another curve.
@@ -58,10 +60,19 @@ impl PublicKey {
             return Some(Err(KeyProblem::Point));
         }
         let point = [&[4], x, y].concat();
+        macro_rules! point_on {
+            ($curve:ident, $variant:ident) => {{
+                let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok();
+                key.and_then(|key| Some(Self::$variant(key, Spki::of(&key)?)))
+            }};
+        }
         let key = match curve {
-            "P-256" => Es256Key::from_sec1(&point).map(|key| Self::P256(Box::new(key))),
-            "P-384" => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok().map(Self::P384),
-            _ => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok().map(Self::P521),
+            "P-256" => Es256Key::from_sec1(&point).and_then(|key| {
+                let spki = Spki::of(key.public())?;
+                Some(Self::P256(Box::new(key), spki))
+            }),
+            "P-384" => point_on!(p384, P384),
+            _ => point_on!(p521, P521),
         };
         Some(key.ok_or(KeyProblem::Point))
     }
@@ -93,11 +104,11 @@ impl PublicKey {
     /// Whether the key is of the type that `alg` uses, and long enough for its hash.
     pub fn fits(&self, alg: Alg) -> bool {
         match (self, alg) {
-            (Self::Rsa(key), Alg::Ps512) => key.size() >= 2 * 64 + 2,
-            (Self::Rsa(_), Alg::Rs256 | Alg::Rs384 | Alg::Rs512 | Alg::Ps256 | Alg::Ps384)
-            | (Self::P256(_), Alg::Es256)
-            | (Self::P384(_), Alg::Es384)
-            | (Self::P521(_), Alg::Es512)
+            (Self::Rsa(key, _), Alg::Ps512) => key.size() >= 2 * 64 + 2,
+            (Self::Rsa(..), Alg::Rs256 | Alg::Rs384 | Alg::Rs512 | Alg::Ps256 | Alg::Ps384)
+            | (Self::P256(..), Alg::Es256)
+            | (Self::P384(..), Alg::Es384)
+            | (Self::P521(..), Alg::Es512)
             | (Self::Ed25519(_), Alg::EdDsa | Alg::Ed25519) => true,
             (Self::Hmac(secret), Alg::Hs256) => secret.0.len() >= 32,
             (Self::Hmac(secret), Alg::Hs384) => secret.0.len() >= 48,

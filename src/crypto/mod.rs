@@ -14,6 +14,7 @@ mod pss;
 mod rsa_key;
 
 pub use alg::Alg;
+pub use der::Spki;
 pub use es256::Es256Key;
 pub use key::{KeyProblem, PublicKey};
 pub use portable::Portable;

@@ -24,20 +24,20 @@ impl CryptoProvider for Portable {
             return Some(false);
         }
         Some(match (key, alg) {
-            (PublicKey::Rsa(key), Alg::Rs256) => holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Rs384) => holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Rs512) => holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps256) => holds(&RsaPss::<Sha256>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps384) => holds(&RsaPss::<Sha384>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps512) => holds(&RsaPss::<Sha512>::of(alg), key, message, signature),
-            (PublicKey::P256(key), _) => holds(&Es256, key, message, signature),
-            (PublicKey::P384(key), _) => holds(&Es384, key, message, signature),
-            (PublicKey::P521(key), _) => holds(&Es512, key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs256) => holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs384) => holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs512) => holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps256) => holds(&RsaPss::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps384) => holds(&RsaPss::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps512) => holds(&RsaPss::<Sha512>::of(alg), key, message, signature),
+            (PublicKey::P256(key, _), _) => holds(&Es256, key, message, signature),
+            (PublicKey::P384(key, _), _) => holds(&Es384, key, message, signature),
+            (PublicKey::P521(key, _), _) => holds(&Es512, key, message, signature),
             (PublicKey::Ed25519(key), _) => holds(&Ed25519, key, message, signature),
             (PublicKey::Hmac(secret), Alg::Hs256) => holds(&Hs256, &Hs256Key::new(&secret.0), message, signature),
             (PublicKey::Hmac(secret), Alg::Hs384) => holds(&Hs384, &Hs384Key::new(&secret.0), message, signature),
             (PublicKey::Hmac(secret), Alg::Hs512) => holds(&Hs512, &Hs512Key::new(&secret.0), message, signature),
-            (PublicKey::Rsa(_) | PublicKey::Hmac(_), _) => false,
+            (PublicKey::Rsa(..) | PublicKey::Hmac(_), _) => false,
         })
     }
 }

@@ -69,7 +69,7 @@ impl CryptoProvider for HostCrypto {
         };
         let arguments = Arguments {
             hash_function: hash_function.to_owned(),
-            public_key: key.spki()?,
+            public_key: key.spki()?.to_vec(),
             signature: signature.into_owned(),
             text: message.to_vec(),
         };
