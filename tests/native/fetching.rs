@@ -710,6 +710,41 @@ fn a_body_that_is_lost_before_every_vm_has_it_is_fetched_once_more() {
 }
 
 #[test]
+fn an_old_answer_never_overwrites_a_newer_one() {
+    let mut world = running(json!({"refetch_cooldown": "1s"}), 2);
+    world.seconds_pass(5);
+    // The second VM asks, and hears nothing until its lease is over; then the first one asks.
+    world.issuer(JWKS, Reply::late_keys(&[&one(), &Key::ed25519(3).named("old")], Duration::from_millis(3500)));
+    let request = signed(&world, &two());
+    world.request(1, &request);
+    world.advance(Duration::from_millis(2500));
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(SECOND));
+    let waiting = world.request(0, &request);
+    world.seconds_pass(3);
+    assert_eq!(world.fetches.len(), 3, "{:?}", world.fetches);
+    assert_eq!(world.logged(Level::Warn), ["providers.main.remote_jwks: a late answer was discarded"]);
+    assert_eq!(world.verdict(waiting).unwrap().code(), "allowed");
+    for vm in 0..2 {
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+    world.settle();
+}
+
+#[test]
+fn a_cooldown_ends_though_the_clock_was_set_back() {
+    let mut world = running(json!({}), 2);
+    let unknown = signed(&world, &Key::ed25519(3).named("three"));
+    world.request(0, &unknown);
+    world.seconds_pass(2);
+    assert_eq!(world.fetches.len(), 2);
+    world.step_clock(-86_400);
+    world.seconds_pass(2);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    let request = signed(&world, &two());
+    assert_eq!(world.ask_patiently(1, &request).code(), "allowed");
+}
+
+#[test]
 fn the_age_and_the_size_of_each_document_can_be_seen() {
     let gate = json!({"providers": {"the main-one": remote(revoking(json!({})))}});
     let mut world = World::new(&gate, 2);

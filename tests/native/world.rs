@@ -193,6 +193,7 @@ enum ReplyKind {
     Hangs,
     Never,
     NoCluster,
+    Late(Vec<u8>),
 }
 
 impl Reply {
@@ -233,6 +234,11 @@ impl Reply {
     /// The host knows no such upstream.
     pub fn no_cluster() -> Self {
         Self::of(ReplyKind::NoCluster)
+    }
+
+    /// 200 with these keys, long after the host should have given up.
+    pub fn late_keys(keys: &[&Key], after: Duration) -> Self {
+        Self::of(ReplyKind::Late(key_set(keys.iter().map(|key| key.jwk())).into_bytes())).after(after)
     }
 
     /// With an `ETag`; a request that knows it gets 304.
@@ -608,6 +614,7 @@ impl World {
             ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
             ReplyKind::Never => return Vec::new(),
             ReplyKind::Hangs => (timeout, None),
+            ReplyKind::Late(body) => (after, Some(Answer { status: Some(200), body, ..Answer::default() })),
             ReplyKind::Status(..) if after >= timeout => (timeout, None),
             ReplyKind::Status(status, body) => {
                 let (status, body) = if unchanged { (304, Vec::new()) } else { (status, body) };
