@@ -8,7 +8,7 @@ mod compact;
 mod header;
 mod verify;
 
-pub use claims::{ClaimPath, Claims};
+pub use claims::{numeric_date, ClaimPath, Claims};
 pub use compact::CompactJws;
 pub use header::JoseHeader;
 pub use verify::{verify, Verified};

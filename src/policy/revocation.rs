@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::jose::Verified;
+use crate::jose::{numeric_date, Verified};
 use crate::json::{self, Map, Value};
 use crate::limits::{MAX_REVOCATIONS, MAX_REVOCATION_BYTES};
 use crate::remote::Content;
@@ -48,8 +48,7 @@ impl RevocationList {
         let mut before = None;
         for (name, value) in entry {
             match (name.as_str(), value) {
-                ("before", Value::Number(secs)) => before = Some(UnixTime::from_secs(secs.as_u64()?)),
-                ("before", _) => return None,
+                ("before", time) => before = Some(numeric_date(time)?),
                 (_, Value::String(value)) => members.push((name.clone(), value.clone())),
                 _ => return None,
             }

@@ -282,6 +282,13 @@ fn a_key_is_used_for_what_its_jwk_says() {
             expected,
             "{own} key, {said} token"
         );
+        let provider = local(&[&Key::ed25519(1)], json!({"algorithms": [own]}));
+        let mut world = World::new(&json!({"providers": {"main": provider}}), 1);
+        assert_eq!(
+            code(&mut world, &Token::new(&Key::ed25519(1)).alg(said).mint()),
+            expected,
+            "{own} allowed, {said} token"
+        );
     }
 }
 
