@@ -23,6 +23,7 @@ pub mod row {
     pub const NATIVE: &str = "native jwt_authn, its defaults";
     pub const FLOOR: &str = "floor: an empty wasm filter";
     pub const REPEATED: &str = "jwt-gate, one token repeated";
+    pub const ROTATION: &str = "jwt-gate, 10,000 tokens in rotation";
     pub const BARE: &str = "jwt-gate, no token: 401";
 
     /// A token of that algorithm that was never seen before.
@@ -33,8 +34,7 @@ pub mod row {
 
 /// Measures all of them.
 pub fn measure(scale: Scale, cpus: Cpus) -> Result<Figures, String> {
-    let rows = rows(scale, cpus)?;
-    Figures::measure(rows, 1, cpus, scale.rounds)
+    Figures::measure(rows(scale), 1, cpus, scale.rounds)
 }
 
 /// Rows in the making: which of them others refer to is known by name.
@@ -48,45 +48,40 @@ impl Rows {
         self.rows.iter().position(|row| row.name == name).expect("a row stands before those that refer to it")
     }
 
-    /// Adds a row whose requests cost little.
-    fn add(&mut self, name: &str, filters: Filters, traffic: Traffic, status: u16, base: &str, native: Option<&str>) {
+    /// Adds a row; its requests get the same answers as those of `base`, and of `native`.
+    fn add(
+        &mut self,
+        name: &str,
+        filters: Filters,
+        traffic: Traffic,
+        status: u16,
+        base: &str,
+        native: Option<&str>,
+    ) -> &mut Row {
         let base = if base == name { self.rows.len() } else { self.index(base) };
         let native = native.map(|name| self.index(name));
         let (requests, warm_up) = (self.scale.requests, self.scale.requests / 2);
         self.rows.push(Row { name: name.into(), filters, traffic, status, requests, warm_up, base, native });
-    }
-
-    /// The last row sends fewer requests.
-    fn of_signatures(mut self, requests: usize) -> Self {
-        if let Some(row) = self.rows.last_mut() {
-            (row.requests, row.warm_up) = (requests, requests / 4);
-        }
-        self
-    }
-
-    /// The last row is warmed up by that many requests.
-    fn warmed_up(mut self, requests: usize) -> Self {
-        if let Some(row) = self.rows.last_mut() {
-            row.warm_up = requests;
-        }
-        self
+        self.rows.last_mut().expect("it was just added")
     }
 }
 
-fn rows(scale: Scale, _: Cpus) -> Result<Vec<Row>, String> {
-    let per_alg = scale.signatures * (scale.rounds + 1);
-    let pools = ALGORITHMS.map(|alg| {
-        let count = if alg == "RS256" { per_alg.max(ROTATION) } else { per_alg };
+/// The tokens of each algorithm, as many as are sent. The first time takes a minute; later ones read a file.
+pub fn mint(scale: Scale) -> [Arc<[String]>; ALGORITHMS.len()] {
+    let sent = scale.signatures * (scale.rounds + 1);
+    ALGORITHMS.map(|alg| {
+        let count = if alg == "RS256" { sent.max(ROTATION) } else { sent };
         tokens::kept(&filters::key(alg), alg, USUAL, count)
-    });
+    })
+}
+
+fn rows(scale: Scale) -> Vec<Row> {
+    let pools = mint(scale);
     let rs256 = &pools[0];
-    let forged = tokens::kept_as("forged", &filters::forger("RS256"), "RS256", USUAL, 100);
     let one = || Traffic::repeating(&rs256[0]);
     let keys = filters::published();
     let provider = || filters::provider(&keys);
     let gate = |vm: &str| filters::gate(vm, provider(), filters::one_rule(), &json!({}));
-    let portable =
-        |vm: &str| filters::gate(vm, provider(), filters::one_rule(), &json!({"crypto": "portable"}));
     let native = || filters::native(provider(), filters::one_rule());
 
     let mut rows = Rows { scale, rows: Vec::new() };
@@ -98,36 +93,35 @@ fn rows(scale: Scale, _: Cpus) -> Result<Vec<Row>, String> {
     rows.add("native jwt_authn, jwt_cache_config", cached, one(), 200, plain, Some(row::NATIVE));
     rows.add(row::FLOOR, filters::floor("floor"), one(), 200, plain, Some(row::NATIVE));
     rows.add(row::REPEATED, gate("repeated"), one(), 200, plain, Some(row::NATIVE));
-    let many: Arc<[String]> = rs256[..ROTATION].into();
-    rows.add("jwt-gate, 10,000 tokens in rotation", gate("rotation"), Traffic::rotating(many), 200, plain, Some(row::NATIVE));
-    rows = rows.warmed_up(ROTATION);
+    let many = Traffic::rotating(rs256[..ROTATION].into());
+    rows.add(row::ROTATION, gate("rotation"), many, 200, plain, Some(row::NATIVE)).warm_up = ROTATION;
     let everything = filters::gate_with_everything("everything");
     rows.add("jwt-gate, all of the example, repeated", everything, one(), 200, plain, Some(row::NATIVE));
-    let natively_bare = "native jwt_authn, no token: 401";
-    rows.add(natively_bare, native(), Traffic::bare(), 401, bare, None);
-    rows.add(row::BARE, gate("bare"), Traffic::bare(), 401, bare, Some(natively_bare));
+    let natively = "native jwt_authn, no token: 401";
+    rows.add(natively, native(), Traffic::bare(), 401, bare, None);
+    rows.add(row::BARE, gate("bare"), Traffic::bare(), 401, bare, Some(natively));
 
+    // Each of these rows sees tokens that are new to it.
     for (alg, pool) in ALGORITHMS.iter().zip(&pools) {
         let (natively, by_gate) = (row::first_sight("native jwt_authn", alg), row::first_sight("jwt-gate", alg));
         let traffic = || Traffic::once(Arc::clone(pool));
-        rows.add(&natively, native(), traffic(), 200, plain, None);
-        rows = rows.of_signatures(scale.signatures);
-        rows.add(&by_gate, gate(&by_gate), traffic(), 200, plain, Some(&natively));
-        rows = rows.of_signatures(scale.signatures);
+        rows.add(&natively, native(), traffic(), 200, plain, None).send(scale.signatures);
+        rows.add(&by_gate, gate(&by_gate), traffic(), 200, plain, Some(&natively)).send(scale.signatures);
     }
     for (alg, pool) in ALGORITHMS.iter().zip(&pools).take(2) {
-        let (natively, name) =
-            (row::first_sight("native jwt_authn", alg), row::first_sight("jwt-gate, crypto: portable", alg));
-        rows.add(&name, portable(&name), Traffic::once(Arc::clone(pool)), 200, plain, Some(&natively));
-        rows = rows.of_signatures(scale.signatures / 2);
+        let natively = row::first_sight("native jwt_authn", alg);
+        let name = row::first_sight("jwt-gate, crypto: portable", alg);
+        let portable = filters::gate(&name, provider(), filters::one_rule(), &json!({"crypto": "portable"}));
+        let traffic = Traffic::once(Arc::clone(pool));
+        rows.add(&name, portable, traffic, 200, plain, Some(&natively)).send(scale.signatures / 2);
     }
-    let natively_forged = "native jwt_authn, RS256 forged: 401";
+    let forged = tokens::mint(&filters::forger("RS256"), "RS256", USUAL, 100);
     let traffic = || Traffic::rotating(Arc::clone(&forged));
-    rows.add(natively_forged, native(), traffic(), 401, plain, None);
-    rows = rows.of_signatures(scale.signatures);
-    rows.add("jwt-gate, RS256 forged: 401", gate("forged"), traffic(), 401, plain, Some(natively_forged));
-    rows = rows.of_signatures(scale.signatures);
-    Ok(rows.rows)
+    let natively = "native jwt_authn, RS256 forged: 401";
+    rows.add(natively, native(), traffic(), 401, plain, None).send(scale.signatures);
+    rows.add("jwt-gate, RS256 forged: 401", gate("forged"), traffic(), 401, plain, Some(natively))
+        .send(scale.signatures);
+    rows.rows
 }
 
 /// The table as text: for each row what it costs above no filter, its ratio to Envoy's own filter with its defaults and a

@@ -15,7 +15,8 @@ pub struct Cpus {
 impl Cpus {
     /// Two of those that this process may use.
     pub fn choose() -> Result<Self, String> {
-        let status = fs::read_to_string("/proc/self/status").map_err(|_| "this benchmark needs Linux: it reads /proc")?;
+        let status =
+            fs::read_to_string("/proc/self/status").map_err(|_| "this benchmark needs Linux: it reads /proc")?;
         let list = field(&status, "Cpus_allowed_list:").unwrap_or_default();
         let cpus = parse_list(list);
         match (cpus.first(), cpus.last()) {

@@ -31,6 +31,13 @@ pub struct Row {
     pub native: Option<usize>,
 }
 
+impl Row {
+    /// Sends that many requests in each round, and a quarter of it before the first.
+    pub fn send(&mut self, requests: usize) {
+        (self.requests, self.warm_up) = (requests, requests / 4);
+    }
+}
+
 /// An Envoy that is being measured.
 pub struct Stage {
     pub envoy: Envoy,
@@ -38,9 +45,6 @@ pub struct Stage {
     loads: Vec<Option<Load>>,
     disturbed: Usage,
 }
-
-/// What one row cost in each round: microseconds of CPU time per request.
-pub type Costs = Vec<f64>;
 
 impl Stage {
     /// Starts Envoy with these rows and warms it up.
@@ -80,12 +84,13 @@ impl Stage {
                 }
                 thread::sleep(Duration::from_millis(50));
             }
-            load.run(&mut row.traffic, row.warm_up, row.status).map_err(|problem| format!("{}: {problem}", row.name))?;
+            load.run(&mut row.traffic, row.warm_up, row.status)
+                .map_err(|problem| format!("{}: {problem}", row.name))?;
         }
         Ok(())
     }
 
-    /// Measures every row once, in an order that differs from round to round. `None` for a row that cannot be had.
+    /// Measures the CPU time per request of every row once, in microseconds, in an order that differs from round to round. `None` for a row that cannot be had.
     pub fn round(&mut self, number: usize) -> Result<Vec<Option<f64>>, String> {
         let count = self.rows.len();
         let mut costs = vec![None; count];

@@ -32,7 +32,7 @@ pub fn kept(key: &Key, alg: &str, size: usize, count: usize) -> Arc<[String]> {
         let unsigned = blueprint(key, alg, size, index).unsigned();
         tokens.get(index).is_some_and(|token| token.starts_with(&unsigned))
     };
-    if !is_ours(0) || !is_ours(tokens.len() - 1) {
+    if !is_ours(0) || !is_ours(tokens.len().saturating_sub(1)) {
         tokens.clear();
     }
     if tokens.len() < count {
