@@ -121,5 +121,7 @@ fn listener(gate: &Value, form: Form) -> Value {
         }
     };
     let filter = wasm_filter("jwt-gate", &envoy::module(), &configuration);
-    json!({"resources": [envoy::listener("gateway", vec![filter], &json!({"route": {"cluster": "service"}}))]})
+    let mut listener = envoy::listener("gateway", vec![filter], &json!({"route": {"cluster": "service"}}));
+    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+    json!({"resources": [listener]})
 }

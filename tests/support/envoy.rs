@@ -203,7 +203,6 @@ pub fn listener(name: &str, filters: Vec<Value>, route: &Value) -> Value {
         "http_filters": filters.into_iter().chain([router]).collect::<Vec<_>>(),
     });
     json!({
-        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": name,
         "address": address(0),
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
