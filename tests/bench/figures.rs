@@ -1,5 +1,7 @@
 //! What comes out of the rounds: medians with their spread, of costs and of ratios within one round.
 
+use std::io::IsTerminal;
+
 use serde_json::{json, Value};
 
 use crate::machine::Cpus;
@@ -28,6 +30,13 @@ impl Spread {
     }
 }
 
+/// Shows how far it is, in place of what it showed before, where somebody may be looking.
+fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{text:40}\r");
+    }
+}
+
 /// Three decimals.
 pub fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
@@ -41,6 +50,7 @@ pub struct Figures {
     natives: Vec<Option<usize>>,
     rounds: Vec<Vec<Option<f64>>>,
     pub disturbance: f64,
+    idle: f64,
 }
 
 impl Figures {
@@ -50,9 +60,9 @@ impl Figures {
         let mut measured = Vec::new();
         for number in 0..rounds {
             measured.push(stage.round(number)?);
-            eprint!("\rround {} of {rounds} ", number + 1);
+            progress(&format!("round {} of {rounds}", number + 1));
         }
-        eprint!("\r");
+        progress("");
         let rows = stage.rows();
         Ok(Self {
             names: rows.iter().map(|row| row.name.clone()).collect(),
@@ -61,6 +71,7 @@ impl Figures {
             natives: rows.iter().map(|row| row.native).collect(),
             rounds: measured,
             disturbance: stage.disturbance(),
+            idle: stage.idle(),
         })
     }
 
@@ -129,6 +140,7 @@ impl Figures {
         json!({
             "rows": (0..self.len()).map(row).collect::<Vec<_>>(),
             "waited_for_cpu": rounded(self.disturbance),
+            "cpu_when_idle": rounded(self.idle),
         })
     }
 }

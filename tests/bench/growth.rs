@@ -197,9 +197,9 @@ pub struct PerVm {
     pub empty: f64,
     /// The same when it has seen 10,000 tokens.
     pub full: f64,
-    /// The linear memory of a VM, which is its heap, at the start.
+    /// The linear memory of a worker's VM, which is its heap, at the start.
     pub heap_empty: f64,
-    /// The same of a worker's VM when it has seen 10,000 tokens.
+    /// The same when it has seen 10,000 tokens.
     pub heap_full: f64,
 }
 
@@ -257,7 +257,15 @@ pub fn memory(scale: Scale, cpus: Cpus) -> Result<PerVm, String> {
     };
     let gate = || filters::gate("memory", filters::provider(&keys), filters::one_rule(), &json!({}));
     let (one, four) = (look(gate(), 1)?, look(gate(), 4)?);
+    if four.1.vms != one.1.vms + 3 {
+        return Err(format!(
+            "three workers more have {} VMs instead of {}: where are they?",
+            four.1.vms,
+            one.1.vms + 3
+        ));
+    }
     let (bare_one, bare_four) = (look(filters::none(), 1)?, look(filters::none(), 4)?);
+    if std::env::var_os("BENCH_DEBUG").is_some() { eprintln!("{one:?}\n{four:?}\n{bare_one:?}\n{bare_four:?}"); }
     let third = |more: u64, less: u64| (more as f64 - less as f64) / 3.0;
     let worker = |pick: fn(&(Memory, Memory)) -> u64| third(pick(&four), pick(&one));
     let bare = |pick: fn(&(Memory, Memory)) -> u64| third(pick(&bare_four), pick(&bare_one));

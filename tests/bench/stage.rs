@@ -121,6 +121,13 @@ impl Stage {
         &self.rows
     }
 
+    /// How much of a CPU it takes while there are no requests: clocks tick in every VM.
+    pub fn idle(&self) -> f64 {
+        let before = Usage::of(self.envoy.pid());
+        thread::sleep(Duration::from_secs(1));
+        Usage::of(self.envoy.pid()).since(before).ran.as_secs_f64()
+    }
+
     /// How long Envoy waited for its CPU while it was measured, as a share of the time that it ran.
     pub fn disturbance(&self) -> f64 {
         self.disturbed.waited.as_secs_f64() / self.disturbed.ran.as_secs_f64().max(1e-9)
