@@ -6,6 +6,8 @@
 // What is forbidden to the core is the business of a host.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "../support/envoy.rs"]
+mod envoy;
 #[path = "../support/mint.rs"]
 mod mint;
 mod proxy;

@@ -291,6 +291,12 @@ impl Token {
         sign_compact(&self.key, &self.alg, header.as_bytes(), self.payload().as_bytes())
     }
 
+    /// All of it but the signature, with the dot before that.
+    pub fn unsigned(&self) -> String {
+        let header = Value::Object(self.header.clone()).to_string();
+        format!("{}.{}.", encode(header.as_bytes()), encode(self.payload().as_bytes()))
+    }
+
     /// The value of `Authorization`.
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.mint())

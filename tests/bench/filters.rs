@@ -1,0 +1,143 @@
+//! The filters that are compared, each as Envoy's configuration has it.
+
+use std::path::PathBuf;
+
+use jwt_gate::config::Config;
+use serde_json::{json, Value};
+
+use crate::envoy::{module, project, wasm_filter};
+use crate::mint::{key_set, Key, AUDIENCE, ISSUER};
+
+/// The filters before the router; or why this build cannot have them.
+pub type Filters = Result<Vec<Value>, String>;
+
+/// The keys of the benchmark: one for each algorithm.
+pub fn key(alg: &str) -> Key {
+    Key::of(alg, false).named(key_name(alg))
+}
+
+/// A key that claims to be the one of [`key`].
+pub fn forger(alg: &str) -> Key {
+    Key::of(alg, true).named(key_name(alg))
+}
+
+fn key_name(alg: &str) -> &'static str {
+    match &alg[..2] {
+        "RS" | "PS" => "rsa",
+        "ES" => "p-256",
+        _ => "ed25519",
+    }
+}
+
+/// All of them, as an issuer publishes them.
+pub fn published() -> String {
+    key_set(["RS256", "ES256", "EdDSA"].map(|alg| key(alg).jwk()))
+}
+
+/// Nothing but the router.
+pub fn none() -> Filters {
+    Ok(Vec::new())
+}
+
+/// What every provider says, native or not: whose tokens, for whom, and the keys.
+pub fn provider(keys: &str) -> Value {
+    json!({"issuer": ISSUER, "audiences": [AUDIENCE], "local_jwks": {"inline_string": keys}})
+}
+
+/// One rule for everything.
+pub fn one_rule() -> Value {
+    json!([{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}])
+}
+
+/// That many rules, of which the last one matches the requests.
+pub fn rules(count: usize) -> Value {
+    let rule = |prefix: String| json!({"match": {"prefix": prefix}, "requires": {"provider_name": "main"}});
+    let others = (1..count).map(|number| rule(format!("/service-{number}/v1")));
+    others.chain([rule("/orders".into())]).collect()
+}
+
+/// Envoy's own filter.
+pub fn native(provider: Value, rules: Value) -> Filters {
+    Ok(vec![json!({
+        "name": "envoy.filters.http.jwt_authn",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": {"main": provider},
+            "rules": rules,
+        },
+    })])
+}
+
+/// The same with its cache.
+pub fn native_with_cache(mut provider: Value, rules: Value) -> Filters {
+    provider["jwt_cache_config"] = json!({});
+    native(provider, rules)
+}
+
+/// jwt-gate with a provider and rules, and whatever `more` says at the top.
+pub fn gate(vm: &str, provider: Value, rules: Value, more: &Value) -> Filters {
+    let mut configuration = json!({"providers": {"main": provider}, "rules": rules});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        configuration[name] = value.clone();
+    }
+    // What this build does not know yet is no reason not to measure the rest.
+    Config::parse(configuration.to_string().as_bytes()).map_err(|error| error.to_string())?;
+    let configuration = json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration});
+    Ok(vec![wasm_filter(vm, &module(), &configuration)])
+}
+
+/// jwt-gate as the example has it: keys fetched, revocations polled, claims forwarded, scopes asked for.
+pub fn gate_with_everything(vm: &str) -> Filters {
+    let fetched = |path: &str| {
+        let uri = format!("http://issuer.example{path}");
+        json!({"uri": uri, "cluster": "issuer", "timeout": "2s"})
+    };
+    let claims = [("x-user-id", "sub"), ("x-user-scope", "scope"), ("x-token-id", "jti"), ("x-token-expires", "exp")];
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "remote_jwks": {"http_uri": fetched("/jwks.json"), "cache_duration": "600s"},
+        "revocation": {"http_uri": fetched("/revocations.json"), "refresh_interval": "10s"},
+        "claim_to_headers": claims.map(|(header, claim)| json!({"header_name": header, "claim_name": claim})),
+    });
+    let public = |path: &str| json!({"match": {"path": path}, "public": true});
+    let to_read = |prefix: &str, scope: &str| {
+        json!({
+            "match": {"prefix": prefix, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+            "requires": {"provider_name": "main"},
+            "authorize": {"scopes": {"all_of": [scope]}},
+        })
+    };
+    let to_write = |prefix: &str, scope: &str| {
+        json!({
+            "match": {"prefix": prefix},
+            "requires": {"provider_name": "main"},
+            "authorize": {"scopes": {"all_of": [scope]}},
+        })
+    };
+    let rules = json!([
+        public("/auth/register"),
+        public("/auth/login"),
+        public("/inventory/catalog"),
+        {"match": {"path": "/auth/logout"}, "requires": {"provider_name": "main"}},
+        to_read("/orders", "orders:read"),
+        to_write("/orders", "orders:write"),
+        to_read("/inventory", "inventory:read"),
+        to_write("/inventory", "inventory:write"),
+    ]);
+    gate(vm, provider, rules, &json!({}))
+}
+
+/// The list that the issuer of [`gate_with_everything`] publishes.
+pub fn revocations() -> Value {
+    let revoked = (0..100).map(|number| json!({"jti": format!("logged-out-{number}")}));
+    json!({"revoked": revoked.collect::<Vec<_>>()})
+}
+
+/// The least that a filter can do.
+pub fn floor(vm: &str) -> Filters {
+    let module: PathBuf = project("target/wasm32-wasip1/release/examples/floor.wasm");
+    assert!(module.exists(), "{} is missing: `make bench` builds it", module.display());
+    let nothing = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": ""});
+    Ok(vec![wasm_filter(vm, &module, &nothing)])
+}
