@@ -258,11 +258,14 @@ fn a_pss_signature_needs_the_salt_of_its_hash_and_every_bit_of_its_encoding() {
             let salted = pair.secret.sign(rsa::Pss::<Sha256>::new_with_salt(length), &Sha256::digest(message)).unwrap();
             assert_eq!(holds(&pair.public, Alg::Ps256, message, &salted), length == 32, "{}: {length}", pair.name);
         }
-        for alg in [Alg::Ps256, Alg::Ps384, Alg::Ps512] {
+        for (alg, hash_length) in [(Alg::Ps256, 32), (Alg::Ps384, 48), (Alg::Ps512, 64)] {
             let good = pair.open(&pair.sign(alg, message));
             let mut bits: Vec<usize> = (0..good.len() * 8).step_by(89).collect();
-            // The first bytes, where the excess bits are, and the last.
-            bits.extend((0..24).chain(good.len() * 8 - 8..good.len() * 8));
+            // The first bytes, where the excess bits are; the byte before the salt and its neighbours; the last.
+            let before_salt = good.len() - 2 * hash_length - 2;
+            bits.extend(
+                (0..24).chain(before_salt * 8 - 8..before_salt * 8 + 16).chain(good.len() * 8 - 8..good.len() * 8),
+            );
             for bit in bits {
                 let mut changed = good.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
@@ -275,6 +278,20 @@ fn a_pss_signature_needs_the_salt_of_its_hash_and_every_bit_of_its_encoding() {
             }
         }
     }
+}
+
+#[test]
+fn a_pss_encoding_shorter_than_the_modulus_has_nothing_before_it() {
+    let pair = RsaPair::read("2049 bits", include_str!("../support/keys/rsa-2049-e3.pem"));
+    // 2048 bits of encoding, in 257 bytes: the first one is zero. Salts are random, so some encoding leaves room for a one.
+    let forged = (0..200)
+        .map(|_| pair.open(&pair.sign(Alg::Ps256, b"a message")))
+        .map(|encoding| [&[1], &encoding[1..]].concat())
+        .find(|changed| *changed < pair.modulus())
+        .unwrap();
+    let forged = pair.sign_raw(&forged);
+    assert!(!holds(&pair.public, Alg::Ps256, b"a message", &forged));
+    assert!(!pair.library_holds(Alg::Ps256, b"a message", &forged));
 }
 
 fn p256_key(point: impl Into<AffinePoint>) -> (PublicKey, p256::ecdsa::VerifyingKey) {
