@@ -5,8 +5,8 @@
 //! forged tokens leaves no trace, and one of good tokens that are seen once does not push out those that come again: the
 //! eviction resists scans.
 //!
-//! A token is remembered by a fingerprint, SipHash-2-4 of all its bytes, 128 bits, under a key that no one sees and that differs
-//! from VM to VM: to be taken for another token, a forgery would have to guess it.
+//! A token is remembered by a fingerprint: SipHash-1-3 of all its bytes, 128 bits, under a key that differs from VM to VM. Neither
+//! the key nor any fingerprint is ever seen outside, so whoever wants a forgery to be taken for another token can only guess.
 
 use std::cell::Cell;
 use std::hash::Hasher;
@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use quick_cache::unsync::Cache;
 use quick_cache::Weighter;
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::jose::Verified;
 use crate::keys::KeySet;
@@ -32,9 +32,13 @@ pub struct CacheLimits {
 /// The tokens of one VM.
 pub struct TokenCache {
     limits: CacheLimits,
-    fingerprints: SipHasher24,
+    fingerprints: SipHasher13,
     entries: Cache<u128, Entry, ByBytes>,
 }
+
+/// Stands for one token and one provider.
+#[derive(Clone, Copy)]
+pub struct Fingerprint(u128);
 
 struct Entry {
     verified: Rc<Verified>,
@@ -58,18 +62,28 @@ impl TokenCache {
         let capacity = limits.max_entries.saturating_mul(CACHED_TOKEN_BYTES) as u64;
         Self {
             limits,
-            fingerprints: SipHasher24::new_with_keys(secret.0, secret.1),
+            fingerprints: SipHasher13::new_with_keys(secret.0, secret.1),
             entries: Cache::with_weighter(limits.max_entries, capacity, ByBytes),
         }
     }
 
-    /// What `token` was verified to be for that provider, if `set` still has the key. `generation` changes whenever `set` does.
-    pub fn get(&mut self, provider: usize, token: &[u8], set: &KeySet, generation: u64) -> Option<Rc<Verified>> {
-        let fingerprint = self.fingerprint(provider, token)?;
-        let entry = self.entries.get(&fingerprint)?;
+    /// The fingerprint of `token` for the provider of that index; `None` for a token that is not remembered.
+    pub fn fingerprint(&self, provider: usize, token: &[u8]) -> Option<Fingerprint> {
+        if self.limits.max_entries == 0 || token.len() > self.limits.max_token_size {
+            return None;
+        }
+        let mut hasher = self.fingerprints;
+        hasher.write_u64(provider as u64);
+        hasher.write(token);
+        Some(Fingerprint(hasher.finish128().as_u128()))
+    }
+
+    /// What the token was verified to be, if `set` still has the key. `generation` changes whenever `set` does.
+    pub fn get(&mut self, fingerprint: Fingerprint, set: &KeySet, generation: u64) -> Option<Rc<Verified>> {
+        let entry = self.entries.get(&fingerprint.0)?;
         if entry.generation.get() != generation {
             if !entry.verified.still_holds(set) {
-                self.entries.remove(&fingerprint);
+                self.entries.remove(&fingerprint.0);
                 return None;
             }
             entry.generation.set(generation);
@@ -78,20 +92,7 @@ impl TokenCache {
     }
 
     /// Remembers a token that verified.
-    pub fn insert(&mut self, provider: usize, token: &[u8], verified: &Rc<Verified>, generation: u64) {
-        if let Some(fingerprint) = self.fingerprint(provider, token) {
-            self.entries
-                .insert(fingerprint, Entry { verified: Rc::clone(verified), generation: Cell::new(generation) });
-        }
-    }
-
-    fn fingerprint(&self, provider: usize, token: &[u8]) -> Option<u128> {
-        if self.limits.max_entries == 0 || token.len() > self.limits.max_token_size {
-            return None;
-        }
-        let mut hasher = self.fingerprints;
-        hasher.write_u64(provider as u64);
-        hasher.write(token);
-        Some(hasher.finish128().as_u128())
+    pub fn insert(&mut self, fingerprint: Fingerprint, verified: Rc<Verified>, generation: u64) {
+        self.entries.insert(fingerprint.0, Entry { verified, generation: Cell::new(generation) });
     }
 }

@@ -1,14 +1,13 @@
 //! The claims of a token (RFC 7519 section 4), typed: a claim of a wrong type is an error, never an absence.
 
-use crate::json::{self, Map, Value};
+use crate::json::{Entry, Number, Packed};
 use crate::time::UnixTime;
 use crate::verdict::Reason;
 
 /// The claims of one token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
-    all: Map<String, Value>,
-    aud: Vec<String>,
+    all: Packed,
     exp: Option<UnixTime>,
     nbf: Option<UnixTime>,
     iat: Option<UnixTime>,
@@ -24,26 +23,25 @@ impl Claims {
     /// # Errors
     /// [`Reason::ClaimsMalformed`] if it is no strict JSON object, or a registered claim has a wrong type.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Reason> {
-        let all = json::parse_object(payload).ok_or(Reason::ClaimsMalformed)?;
-        for name in ["iss", "sub", "jti"] {
-            if !matches!(all.get(name), None | Some(Value::String(_))) {
-                return Err(Reason::ClaimsMalformed);
-            }
-        }
-        let aud = match all.get("aud") {
-            None => Vec::new(),
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(several)) => several
-                .iter()
-                .map(|one| one.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .ok_or(Reason::ClaimsMalformed)?,
-            Some(_) => return Err(Reason::ClaimsMalformed),
+        let all = Packed::parse(payload).ok_or(Reason::ClaimsMalformed)?;
+        let is_text = |entry: Entry<'_>| entry.as_str().is_some();
+        let are_text = ["iss", "sub", "jti"].into_iter().all(|name| all.get(name).is_none_or(is_text));
+        let is_audience = |entry: Entry<'_>| match entry.elements() {
+            Some(mut elements) => elements.all(is_text),
+            None => is_text(entry),
         };
-        let date =
-            |name: &str| all.get(name).map(|value| numeric_date(value).ok_or(Reason::ClaimsMalformed)).transpose();
+        if !are_text || !all.get("aud").is_none_or(is_audience) {
+            return Err(Reason::ClaimsMalformed);
+        }
+        let date = |name: &str| match all.get(name) {
+            None => Ok(None),
+            Some(entry) => {
+                let date = entry.as_number().and_then(|number| numeric_date(&number));
+                date.map(Some).ok_or(Reason::ClaimsMalformed)
+            }
+        };
         let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
-        Ok(Self { all, aud, exp, nbf, iat })
+        Ok(Self { all, exp, nbf, iat })
     }
 
     /// `iss`.
@@ -56,9 +54,11 @@ impl Claims {
         self.text("sub")
     }
 
-    /// `aud`; empty if absent.
-    pub fn audiences(&self) -> &[String] {
-        &self.aud
+    /// `aud`, one or several; none if it is absent.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        let aud = self.all.get("aud");
+        let several = aud.and_then(Entry::elements).into_iter().flatten().filter_map(Entry::as_str);
+        aud.and_then(Entry::as_str).into_iter().chain(several)
     }
 
     /// `exp`.
@@ -76,19 +76,25 @@ impl Claims {
         self.iat
     }
 
+    /// The claim of that name.
+    pub fn get(&self, name: &str) -> Option<Entry<'_>> {
+        self.all.get(name)
+    }
+
     /// The claim of that name, if it is a string.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.all.get(name).and_then(Value::as_str)
+        self.all.get(name).and_then(Entry::as_str)
     }
 
     /// The claim at `path`; `None` if it is absent, or something on the way to it is no object.
-    pub fn at(&self, path: &ClaimPath) -> Option<&Value> {
-        let (last, objects) = path.0.split_last()?;
-        let mut object = &self.all;
-        for name in objects {
-            object = object.get(name)?.as_object()?;
-        }
-        object.get(last)
+    pub fn at(&self, path: &ClaimPath) -> Option<Entry<'_>> {
+        let (first, rest) = path.0.split_first()?;
+        rest.iter().try_fold(self.all.get(first)?, |entry, name| entry.get(name))
+    }
+
+    /// What they take in memory beside themselves, in bytes.
+    pub fn size(&self) -> usize {
+        self.all.size()
     }
 }
 
@@ -106,9 +112,8 @@ impl ClaimPath {
 
 /// A `NumericDate` (RFC 7519 section 2): seconds since the epoch, with or without a fraction. Negative ones and those beyond
 /// 2^53, where a double no longer counts in ones, are none.
-pub fn numeric_date(value: &Value) -> Option<UnixTime> {
+pub fn numeric_date(number: &Number) -> Option<UnixTime> {
     const LIMIT: u64 = 1 << 53;
-    let number = value.as_number()?;
     if let Some(secs) = number.as_u64() {
         return (secs <= LIMIT).then(|| UnixTime::from_secs(secs));
     }
@@ -155,18 +160,19 @@ mod tests {
         assert_eq!(claims.expires(), Some(UnixTime::from_millis(1_700_000_000_500)));
         assert_eq!(claims.not_before(), Some(UnixTime::from_secs(0)));
         assert_eq!(claims.issued_at(), Some(UnixTime::from_secs(1_700_000_000)));
-        assert_eq!(claims.audiences(), ["a", "b"]);
+        assert!(claims.audiences().eq(["a", "b"]));
     }
 
     #[test]
     fn a_path_leads_through_objects_only() {
         let claims = Claims::parse(br#"{"a":{"b":{"c":1}},"a.b":2,"l":[{"b":3}]}"#).unwrap();
-        let at = |path: &str| claims.at(&ClaimPath::dotted(path).unwrap()).cloned();
+        let at = |path: &str| claims.at(&ClaimPath::dotted(path).unwrap()).map(Entry::to_value);
         assert_eq!(at("a.b.c"), Some(1.into()));
         assert_eq!(at("l.b"), None);
         assert_eq!(at("l.0"), None);
         assert_eq!(at("a.x"), None);
-        assert_eq!(claims.at(&ClaimPath::new(vec!["a.b".into()]).unwrap()), Some(&2.into()));
+        let literal = claims.at(&ClaimPath::new(vec!["a.b".into()]).unwrap());
+        assert_eq!(literal.map(Entry::to_value), Some(2.into()));
         for path in ["", ".", "a.", ".a", "a..b"] {
             assert_eq!(ClaimPath::dotted(path), None, "{path:?}");
         }

@@ -12,8 +12,8 @@ pub struct CompactJws<'a> {
     pub(super) signing_input: &'a [u8],
     /// The JOSE header, decoded.
     pub(super) header: Vec<u8>,
-    /// The payload as it came. Decoded before the signature holds only to see that it can be.
-    pub(super) payload: &'a str,
+    /// The payload, decoded; not read before the signature holds.
+    pub(super) payload: Vec<u8>,
     /// The signature, decoded.
     pub(super) signature: Vec<u8>,
 }
@@ -39,11 +39,10 @@ impl<'a> CompactJws<'a> {
                 Ok(bytes)
             }
         };
-        decode(payload)?;
         Ok(Self {
             signing_input: signing_input.as_bytes(),
             header: decode(header)?,
-            payload,
+            payload: decode(payload)?,
             signature: decode(signature)?,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::CompactJws;
 use crate::crypto::Alg;
-use crate::json::{self, Value};
+use crate::json::Packed;
 use crate::verdict::Reason;
 
 /// What the gate reads of a header. Members that carry or locate keys (`jwk`, `jku`, `x5c`, `x5u`) are not read: keys come
@@ -25,18 +25,17 @@ impl JoseHeader {
     /// `crit` lists what must be understood (section 4.1.11), and `b64` changes what is signed (RFC 7797).
     /// [`Reason::AlgorithmNotAllowed`] if `alg` is unknown; `none` is.
     pub fn parse(jws: &CompactJws<'_>) -> Result<Self, Reason> {
-        let header = json::parse_object(&jws.header).ok_or(Reason::HeaderMalformed)?;
-        if header.contains_key("crit") || header.contains_key("b64") {
+        let header = Packed::parse(&jws.header).ok_or(Reason::HeaderMalformed)?;
+        if header.get("crit").is_some() || header.get("b64").is_some() {
             return Err(Reason::HeaderMalformed);
         }
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Reason::HeaderMalformed),
+            Some(entry) => entry.as_str().map(Some).ok_or(Reason::HeaderMalformed),
         };
         let (kid, typ) = (text("kid")?, text("typ")?);
-        let alg = Alg::from_name(&text("alg")?.ok_or(Reason::HeaderMalformed)?).ok_or(Reason::AlgorithmNotAllowed)?;
-        Ok(Self { alg, kid, typ })
+        let alg = Alg::from_name(text("alg")?.ok_or(Reason::HeaderMalformed)?).ok_or(Reason::AlgorithmNotAllowed)?;
+        Ok(Self { alg, kid: kid.map(str::to_owned), typ: typ.map(str::to_owned) })
     }
 }
 

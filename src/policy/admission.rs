@@ -15,7 +15,7 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
         return Err(Reason::IssuerNotAllowed);
     }
     if let Some(audiences) = audiences.or(provider.audiences.as_deref()) {
-        if !claims.audiences().iter().any(|audience| audiences.contains(audience)) {
+        if !claims.audiences().any(|audience| audiences.iter().any(|allowed| allowed == audience)) {
             return Err(Reason::AudienceNotAllowed);
         }
     }

@@ -1,7 +1,7 @@
 //! What a caller may do: the scopes and claims that a rule asks for.
 
 use crate::jose::{ClaimPath, Claims};
-use crate::json::Value;
+use crate::json::{Entry, Value};
 
 /// `authorize` of one rule. Everything in it must hold of one and the same token.
 #[derive(Clone, Debug, Default)]
@@ -68,21 +68,22 @@ impl ScopeTest {
 
 /// `scope` is a string of words; where it is absent, `scp` is one, or an array of words.
 fn scopes(claims: &Claims) -> Vec<&str> {
-    let named = |name: &str| ClaimPath::dotted(name).and_then(|path| claims.at(&path));
-    match (named("scope"), named("scp")) {
-        (Some(Value::String(text)), _) | (None, Some(Value::String(text))) => {
-            text.split(' ').filter(|word| !word.is_empty()).collect()
-        }
-        (None, Some(Value::Array(words))) => words.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
+    let words = |text| str::split(text, ' ').filter(|word| !word.is_empty());
+    match (claims.get("scope"), claims.get("scp")) {
+        (Some(scope), _) => scope.as_str().into_iter().flat_map(words).collect(),
+        (None, Some(scp)) => match scp.elements() {
+            Some(elements) => elements.filter_map(Entry::as_str).collect(),
+            None => scp.as_str().into_iter().flat_map(words).collect(),
+        },
+        (None, None) => Vec::new(),
     }
 }
 
 impl ClaimCondition {
     /// Whether the claim is what it must be.
     pub fn holds(&self, claims: &Claims) -> bool {
-        let claim = claims.at(&self.claim);
-        let result = match (&self.test, claim) {
+        let claim = claims.at(&self.claim).map(Entry::to_value);
+        let result = match (&self.test, claim.as_ref()) {
             (ClaimTest::Present(wanted), claim) => Some(claim.is_some_and(|value| !value.is_null()) == *wanted),
             (_, None) => Some(false),
             (ClaimTest::Equals(wanted), Some(value)) => same(value, wanted),

@@ -2,7 +2,7 @@
 
 use super::{Leaf, Principal, Provider};
 use crate::jose::Verified;
-use crate::json::Value;
+use crate::json::{Entry, Value};
 use crate::request::{self, Location, RequestHead};
 use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
 
@@ -62,10 +62,12 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text.
-fn header_value(claim: &Value) -> Option<Vec<u8>> {
-    match claim {
+fn header_value(claim: Entry<'_>) -> Option<Vec<u8>> {
+    if let Some(text) = claim.as_str() {
+        return Some(text.as_bytes().to_vec());
+    }
+    match claim.to_value() {
         Value::Null => None,
-        Value::String(text) => Some(text.clone().into_bytes()),
         other => Some(other.to_string().into_bytes()),
     }
 }

@@ -48,7 +48,7 @@ impl RevocationList {
         let mut before = None;
         for (name, value) in entry {
             match (name.as_str(), value) {
-                ("before", time) => before = Some(numeric_date(time)?),
+                ("before", time) => before = Some(numeric_date(time.as_number()?)?),
                 (_, Value::String(value)) => members.push((name.clone(), value.clone())),
                 _ => return None,
             }

@@ -46,7 +46,8 @@ impl Verifier {
         (index, provider): (usize, &Provider),
         (set, generation): (&KeySet, u64),
     ) -> Result<Rc<Verified>, Reason> {
-        if let Some(verified) = self.cache.get(index, token, set, generation) {
+        let fingerprint = self.cache.fingerprint(index, token);
+        if let Some(verified) = fingerprint.and_then(|fingerprint| self.cache.get(fingerprint, set, generation)) {
             return Ok(verified);
         }
         let (jws, header) = self.check_form(token, provider)?;
@@ -61,7 +62,9 @@ impl Verifier {
             Selection::Unknown => return Err(Reason::KeyUnknown),
         };
         let verified = Rc::new(verified);
-        self.cache.insert(index, token, &verified, generation);
+        if let Some(fingerprint) = fingerprint {
+            self.cache.insert(fingerprint, Rc::clone(&verified), generation);
+        }
         Ok(verified)
     }
 }

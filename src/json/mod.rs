@@ -4,8 +4,11 @@
 //! leave the choice between "last wins" and refusal; two readers that choose differently are an attack), anything after the
 //! value, invalid UTF-8, nesting deeper than 128 and numbers outside the range of a double.
 
+mod packed;
+
 use std::fmt;
 
+pub use packed::{Entry, Packed};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 pub use serde_json::{Map, Number, Value};
 
