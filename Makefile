@@ -31,6 +31,11 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
 	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
 
+.PHONY: bench
+bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes a minute
+	cargo build --locked --release --target wasm32-wasip1 --example floor
+	cargo bench --locked --bench envoy
+
 .PHONY: envoy-image
 envoy-image: # Build a container image of Envoy from the pinned binary, where the official one cannot be had
 	.ci/envoy-image build

@@ -9,11 +9,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::crypto::CryptoProvider;
 use crate::limits::MAX_WAITING;
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Policy};
-use crate::remote::{Answer, Call, Input, Output};
+use crate::policy::{Decision, DocumentId, Documents, Keys, Policy, Verifier};
+use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
@@ -41,6 +40,8 @@ pub enum Event<'a> {
     Entry(DocumentId, Option<&'a [u8]>),
     /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
     Answer(DocumentId, u64, Option<Answer>),
+    /// Answers [`Effect::Settle`].
+    Settled(RequestId),
 }
 
 /// What is to be done.
@@ -54,7 +55,7 @@ pub enum Effect {
     Wait(RequestId),
     /// Read the shared record of the document.
     Read(DocumentId),
-    /// Write it, if its version is still this one.
+    /// Write it, if its version is still this one; `None`, if there is still no record.
     Write(DocumentId, Vec<u8>, Option<u32>),
     /// Read the shared body of the document.
     Load(DocumentId),
@@ -62,8 +63,12 @@ pub enum Effect {
     Store(DocumentId, Vec<u8>),
     /// Fetch the document, and answer with that number.
     Call(DocumentId, u64, Call),
+    /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
+    Settle(RequestId),
     /// Add one to a counter of [`stats`].
     Count(&'static str),
+    /// Set a gauge of [`Gate::gauges`].
+    Gauge(DocumentId, Gauge, u64),
     /// Tell the operator.
     Log(Level, String),
 }
@@ -72,10 +77,20 @@ pub enum Effect {
 pub struct Gate {
     policy: Policy,
     documents: Documents,
-    crypto: Vec<Box<dyn CryptoProvider>>,
+    verifier: Verifier,
     can_wait: bool,
     started: bool,
     waiting: BTreeMap<RequestId, Waiting>,
+    calls: RequestCalls,
+}
+
+/// In hosts that cannot resume a request from the root context: the request in whose context the host is, and the calls that
+/// requests made for themselves. A request is held there while its own call is under way, since only the answer to that call leads
+/// back into its context.
+#[derive(Debug, Default)]
+struct RequestCalls {
+    current: Option<RequestId>,
+    under_way: BTreeMap<(DocumentId, u64), RequestId>,
 }
 
 struct Waiting {
@@ -85,9 +100,36 @@ struct Waiting {
 }
 
 impl Gate {
-    /// A gate. `crypto` is asked in order; `can_wait` says whether the host can hold a request and go on with it later.
-    pub fn new(policy: Policy, documents: Documents, crypto: Vec<Box<dyn CryptoProvider>>, can_wait: bool) -> Self {
-        Self { policy, documents, crypto, can_wait, started: false, waiting: BTreeMap::new() }
+    /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
+    pub fn new(policy: Policy, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
+        Self {
+            policy,
+            documents,
+            verifier,
+            can_wait,
+            started: false,
+            waiting: BTreeMap::new(),
+            calls: RequestCalls::default(),
+        }
+    }
+
+    /// The names of the gauges, by provider.
+    pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
+        let mut gauges = Vec::new();
+        for provider in &self.policy.providers {
+            let mut add = |id, names: [&str; 2]| {
+                for (gauge, name) in [Gauge::Length, Gauge::Age].into_iter().zip(names) {
+                    gauges.push((id, gauge, stats::of_provider(name, &provider.name)));
+                }
+            };
+            if let Keys::Remote(index) = provider.keys {
+                add(DocumentId::KeySet(index), stats::JWKS_GAUGES);
+            }
+            if let Some(revocation) = &provider.revocation {
+                add(DocumentId::Revocations(revocation.document), stats::REVOCATION_GAUGES);
+            }
+        }
+        gauges
     }
 
     /// The contract.
@@ -98,24 +140,33 @@ impl Gate {
             Event::Request(id, head) => self.on_request(id, head, now),
             Event::Gone(id) => {
                 self.waiting.remove(&id);
+                self.calls.under_way.retain(|_, request| *request != id);
                 Vec::new()
             }
             Event::Record(id, bytes, cas) if self.started => self.on_document(id, Input::Record(bytes, cas), now),
             Event::Record(id, bytes, _) => self.on_document(id, Input::Shared(bytes), now),
             Event::Written(id, won) => self.on_document(id, Input::Written(won), now),
             Event::Entry(id, bytes) => self.on_document(id, Input::Entry(bytes), now),
-            Event::Answer(id, number, answer) => self.on_document(id, Input::Answer(number, answer), now),
+            Event::Answer(id, number, answer) => {
+                let request = self.calls.under_way.remove(&(id, number));
+                self.calls.current = request.or(self.calls.current);
+                let mut effects = self.on_document(id, Input::Answer(number, answer), now);
+                effects.extend(request.map(Effect::Settle));
+                effects
+            }
+            Event::Settled(id) => self.on_settled(id, now),
         }
     }
 
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
         self.started = true;
+        self.calls.current = None;
         for waiting in self.waiting.values_mut() {
             // A clock that was set back must not make a wait longer: it begins again.
             waiting.since = waiting.since.min(now);
         }
-        let late: Vec<RequestId> =
-            self.waiting.iter().filter(|(_, waiting)| waiting.is_over(now)).map(|(&id, _)| id).collect();
+        let late = self.waiting.iter().filter(|(_, waiting)| self.can_wait && waiting.is_over(now));
+        let late: Vec<RequestId> = late.map(|(&id, _)| id).collect();
         let mut effects: Vec<Effect> = late.into_iter().flat_map(|id| self.judge_again(id, now)).collect();
         for id in self.documents.ids() {
             effects.extend(self.on_document(id, Input::Tick, now));
@@ -124,18 +175,19 @@ impl Gate {
     }
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
-        match self.policy.decide(&head, &self.documents, &self.crypto, now) {
-            Decision::Wait(needs, otherwise) => {
-                let patiences = needs.into_iter().map(|(document, need)| self.documents.want(document, need, now));
-                let patience = patiences.max().unwrap_or_default();
-                if !self.can_wait {
-                    return conclude(id, &head, *otherwise);
-                }
+        match self.policy.decide(&head, &self.documents, &mut self.verifier, now) {
+            Decision::Wait(needs, _) => {
+                let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
                     return conclude(id, &head, Decision::Deny(Reason::Overloaded.into()));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience });
-                vec![Effect::Wait(id)]
+                if self.can_wait {
+                    return vec![Effect::Wait(id)];
+                }
+                self.started = true;
+                self.calls.current = Some(id);
+                needs.into_iter().map(|(document, _)| Effect::Read(document)).chain([Effect::Settle(id)]).collect()
             }
             decision => conclude(id, &head, decision),
         }
@@ -146,14 +198,34 @@ impl Gate {
         let Some(waiting) = self.waiting.remove(&id) else {
             return Vec::new();
         };
-        match self.policy.decide(&waiting.head, &self.documents, &self.crypto, now) {
+        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) if !waiting.is_over(now) => {
-                for (document, need) in needs {
-                    self.documents.want(document, need, now);
-                }
+                self.want(&needs, now);
                 self.waiting.insert(id, waiting);
-                Vec::new()
+                // What is still lacking may be another document, which it fetches for itself too.
+                let own = needs.into_iter().filter(|_| !self.can_wait);
+                own.map(|(document, _)| Effect::Read(document)).collect()
             }
+            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
+            decision => conclude(id, &waiting.head, decision),
+        }
+    }
+
+    /// Asks for what is needed; how long that may take.
+    fn want(&mut self, needs: &[(DocumentId, Need)], now: UnixTime) -> Duration {
+        needs.iter().map(|&(document, need)| self.documents.want(document, need, now)).max().unwrap_or_default()
+    }
+
+    /// Nothing follows any more from what a request began: it goes on waiting for a call of its own, or is decided.
+    fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        self.calls.current = None;
+        if self.calls.under_way.values().any(|&request| request == id) {
+            return vec![Effect::Wait(id)];
+        }
+        let Some(waiting) = self.waiting.remove(&id) else {
+            return Vec::new();
+        };
+        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
             decision => conclude(id, &waiting.head, decision),
         }
@@ -168,7 +240,13 @@ impl Gate {
                 Output::Write(bytes, cas) => effects.push(Effect::Write(id, bytes, cas)),
                 Output::Load => effects.push(Effect::Load(id)),
                 Output::Store(bytes) => effects.push(Effect::Store(id, bytes)),
-                Output::Call(number, call) => effects.push(Effect::Call(id, number, call)),
+                Output::Call(number, call) => {
+                    if let Some(request) = self.calls.current {
+                        self.calls.under_way.insert((id, number), request);
+                    }
+                    effects.push(Effect::Call(id, number, call));
+                }
+                Output::Gauge(gauge, value) => effects.push(Effect::Gauge(id, gauge, value)),
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
                 Output::Fetched(outcome) => {
                     let names = match id {
@@ -178,7 +256,8 @@ impl Gate {
                     effects.push(Effect::Count(stats::fetched(names, outcome)));
                 }
                 Output::Changed => {
-                    let waiting: Vec<RequestId> = self.waiting.keys().copied().collect();
+                    let reachable = |id: &RequestId| self.can_wait || self.calls.current == Some(*id);
+                    let waiting: Vec<RequestId> = self.waiting.keys().copied().filter(reachable).collect();
                     effects.extend(waiting.into_iter().flat_map(|id| self.judge_again(id, now)));
                 }
             }

@@ -22,6 +22,7 @@
 //! * [`request`] is what arrives, as bytes: the rule that a request falls under, and where its tokens are.
 //! * [`jose`] is the JOSE RFCs: the only way to a [`Verified`](jose::Verified) leads through the signature check.
 //! * [`keys`] chooses keys; [`crypto`] checks signatures, through a provider.
+//! * [`cache`] remembers what verified.
 //! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy.
 //! * [`policy`] decides: requirements, claims, revocation, authorization; only a [`Principal`](policy::Principal), or one of the
 //!   named exceptions of [`Pass`](policy::Pass), passes.
@@ -30,7 +31,7 @@
 //! * `host` is the adapter, for wasm32 alone.
 //!
 //! Imports go one way: `time`, `redact`, `limits`, `json`, `log` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] · [`jose`],
-//! [`remote`] · [`stats`] · [`policy`] · [`gate`] · [`config`] · `host`. A test holds the table.
+//! [`remote`] · [`cache`], [`stats`] · [`policy`] · [`gate`] · [`config`] · `host`. A test holds the table.
 //!
 //! # Where the code departs from the design on paper
 //!
@@ -46,6 +47,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod cache;
 pub mod config;
 pub mod crypto;
 pub mod gate;

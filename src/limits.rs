@@ -42,3 +42,10 @@ pub const MIN_MAX_AGE: Duration = Duration::from_secs(10);
 /// How often each VM looks at the clock and at what other VMs share. Bounds how long a rotation takes to reach a worker, and
 /// how long a request that met an unknown key waits before the fetch begins.
 pub const TICK: Duration = Duration::from_millis(100);
+
+/// What a remembered token is taken to hold, in bytes: the claims of an access token of 1 KB. A larger one counts as what it
+/// holds.
+pub const CACHED_TOKEN_BYTES: usize = 1536;
+
+/// The most tokens that one VM can be told to remember: 100,000 of them take some 150 MB.
+pub const MAX_CACHED_TOKENS: usize = 100_000;

@@ -1,4 +1,4 @@
-//! The list of counters; their names are API.
+//! The list of counters and gauges; their names are API.
 
 use crate::remote::Outcome;
 use crate::verdict::Reason;
@@ -14,6 +14,18 @@ pub const JWKS_FETCH: [&str; 3] =
 /// Fetches of revocation lists.
 pub const REVOCATION_FETCH: [&str; 3] =
     ["jwt_gate_revocation_fetch_ok", "jwt_gate_revocation_fetch_not_modified", "jwt_gate_revocation_fetch_failed"];
+
+/// Of the key set of a provider: how many keys it has, and how many seconds ago its source last confirmed it.
+pub const JWKS_GAUGES: [&str; 2] = ["jwt_gate_jwks_keys", "jwt_gate_jwks_age_seconds"];
+
+/// The same of its revocation list.
+pub const REVOCATION_GAUGES: [&str; 2] = ["jwt_gate_revocation_entries", "jwt_gate_revocation_age_seconds"];
+
+/// The name of a gauge for one provider: its name follows, with an underscore for what no metric's name may hold.
+pub fn of_provider(gauge: &str, provider: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    format!("{gauge}_{}", provider.chars().map(plain).collect::<String>())
+}
 
 /// The counter in `names` for how a fetch ended.
 pub const fn fetched(names: [&'static str; 3], outcome: Outcome) -> &'static str {

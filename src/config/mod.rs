@@ -14,21 +14,28 @@ mod provider;
 mod requirement;
 mod rule;
 mod values;
+mod verifier;
 
 use std::fmt;
 
+use crate::cache::CacheLimits;
 use crate::policy::{Documents, Policy};
 use crate::remote::{Document, Source};
 
 use cursor::Cursor;
 pub use error::ConfigError;
 pub use fields::{Field, FIELDS};
+pub use verifier::Crypto;
 
 /// A configuration that holds together.
 #[derive(Clone)]
 pub struct Config {
     /// What decides.
     pub policy: Policy,
+    /// `crypto`.
+    pub crypto: Crypto,
+    /// `token_cache`.
+    pub token_cache: CacheLimits,
     key_sets: Vec<Source>,
     revocations: Vec<Source>,
 }
@@ -51,7 +58,8 @@ impl Config {
         output_headers.dedup();
         let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
         let policy = Policy { providers, routes, rules, fallback, bypass_cors_preflight, output_headers };
-        Ok(Self { policy, key_sets: sources.key_sets, revocations: sources.revocations })
+        let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root)?);
+        Ok(Self { policy, crypto, token_cache, key_sets: sources.key_sets, revocations: sources.revocations })
     }
 
     /// The documents that it fetches, none of them fetched yet. `seed` must differ from VM to VM.

@@ -11,8 +11,10 @@ use super::ConfigError;
 use crate::crypto::Alg;
 use crate::keys::{KeySet, Origin};
 use crate::policy::{ClaimHeader, Keys, PayloadHeader, Provider, Revocation};
-use crate::remote::Source;
+use crate::redact::Redacted;
+use crate::remote::{Pace, Retries, Source};
 use crate::request::Location;
+use crate::verdict::{is_field_value, HeaderName};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -168,7 +170,54 @@ fn source(
         lifetime,
         cooldown,
         max_stale,
+        pace: pace(object)?,
+        request_headers: request_headers(object)?,
     })
+}
+
+fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<String>)>, ConfigError> {
+    let Some(cursor) = object.get("request_headers") else {
+        return Ok(Vec::new());
+    };
+    let one = |element: &Cursor<'_>| {
+        let item = element.object("request_header")?;
+        let (name, value) = (output_header(item.required("name")?)?, item.required("value")?);
+        if !is_field_value(value.text()?.as_bytes()) {
+            return Err(value.error("holds characters that no header may hold"));
+        }
+        Ok((name, Redacted(value.text()?.to_owned())))
+    };
+    cursor.elements()?.iter().map(one).collect()
+}
+
+/// What follows a failed fetch: `retry_policy`, and `failed_refetch_duration` of `async_fetch`.
+fn pace(object: &Object<'_>) -> Result<Pace, ConfigError> {
+    let mut pace = Pace::default();
+    if let Some(cursor) = object.get("async_fetch") {
+        let fetch = cursor.object("async_fetch")?;
+        // Both ways requests wait for the first keys: a filter cannot hold its listener back.
+        fetch.flag("fast_listener", false)?;
+        if let Some(cursor) = fetch.get("failed_refetch_duration") {
+            let pause = duration(cursor, Duration::from_millis(100)..=HOUR)?;
+            pace.backoff = pause..=pause;
+        }
+    }
+    if let Some(cursor) = object.get("retry_policy") {
+        let policy = cursor.object("retry_policy")?;
+        let count = policy.get("num_retries").map_or(Ok(1), Cursor::whole_number)?;
+        let range = Duration::from_millis(100)..=HOUR;
+        let (mut base, mut max) = (SECOND, None);
+        if let Some(cursor) = policy.get("retry_back_off") {
+            let back_off = cursor.object("retry_back_off")?;
+            base = duration(back_off.required("base_interval")?, range.clone())?;
+            max = back_off.get("max_interval").map(|cursor| duration(cursor, range)).transpose()?;
+            if max.is_some_and(|max| max < base) {
+                return Err(cursor.error("\"max_interval\" is shorter than \"base_interval\""));
+            }
+        }
+        pace.retries = Some(Retries { count, backoff: base..=max.unwrap_or(base.saturating_mul(10)) });
+    }
+    Ok(pace)
 }
 
 fn within(

@@ -2,24 +2,20 @@
 
 use std::fmt;
 
-use rsa::traits::PublicKeyParts;
-use rsa::BoxedUint;
-
-use super::Alg;
-use crate::limits::RSA_BITS;
+use super::{Alg, Es256Key, RsaKey, Spki};
 use crate::redact::Redacted;
 
 /// A key that checks signatures. Built once, when a key set is read, never per request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublicKey {
-    /// RSA, [2048 to 8192](RSA_BITS) bits.
-    Rsa(Box<rsa::PublicKey>),
+    /// RSA, [2048 to 8192](crate::limits::RSA_BITS) bits.
+    Rsa(Box<RsaKey>, Spki),
     /// A point on P-256.
-    P256(p256::ecdsa::VerifyingKey),
+    P256(Box<Es256Key>, Spki),
     /// A point on P-384.
-    P384(p384::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey, Spki),
     /// A point on P-521.
-    P521(p521::ecdsa::VerifyingKey),
+    P521(p521::ecdsa::VerifyingKey, Spki),
     /// A point on edwards25519.
     Ed25519(ed25519_dalek::VerifyingKey),
     /// A shared secret.
@@ -29,7 +25,7 @@ pub enum PublicKey {
 /// Why a key cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
-    /// The RSA modulus is shorter or longer than [`RSA_BITS`].
+    /// The RSA modulus is shorter or longer than [`RSA_BITS`](crate::limits::RSA_BITS).
     RsaSize,
     /// The RSA modulus or exponent cannot belong to a key.
     RsaValue,
@@ -42,24 +38,14 @@ pub enum KeyProblem {
 }
 
 impl PublicKey {
-    /// An RSA key from modulus and exponent, big-endian. Leading zeros, which RFC 7518 section 6.3.1.1 forbids and real sets
-    /// have, are ignored.
+    /// An RSA key from modulus and exponent, big-endian.
     ///
     /// # Errors
-    /// The size is out of range, the modulus is even, or the exponent is even, 1 or longer than 33 bits.
+    /// Those of [`RsaKey::new`].
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
-        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
-        let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
-        if !RSA_BITS.contains(&bits) {
-            return Err(KeyProblem::RsaSize);
-        }
-        let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-        if !is_odd(modulus) || !is_odd(exponent) || exponent == [1] || exponent.len() > 8 {
-            return Err(KeyProblem::RsaValue);
-        }
-        let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
-        let key = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
-        Ok(Self::Rsa(Box::new(key)))
+        let key = RsaKey::new(modulus, exponent)?;
+        let spki = Spki::of(key.public()).ok_or(KeyProblem::RsaValue)?;
+        Ok(Self::Rsa(Box::new(key), spki))
     }
 
     /// A point on P-256 (32 bytes each), P-384 (48) or P-521 (66), by the name of `crv`; `None` for another curve.
@@ -74,12 +60,21 @@ impl PublicKey {
             return Some(Err(KeyProblem::Point));
         }
         let point = [&[4], x, y].concat();
+        macro_rules! point_on {
+            ($curve:ident, $variant:ident) => {{
+                let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok();
+                key.and_then(|key| Some(Self::$variant(key, Spki::of(&key)?)))
+            }};
+        }
         let key = match curve {
-            "P-256" => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P256),
-            "P-384" => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P384),
-            _ => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Self::P521),
+            "P-256" => Es256Key::from_sec1(&point).and_then(|key| {
+                let spki = Spki::of(key.public())?;
+                Some(Self::P256(Box::new(key), spki))
+            }),
+            "P-384" => point_on!(p384, P384),
+            _ => point_on!(p521, P521),
         };
-        Some(key.map_err(|_| KeyProblem::Point))
+        Some(key.ok_or(KeyProblem::Point))
     }
 
     /// An Ed25519 key from its 32 bytes.
@@ -109,11 +104,11 @@ impl PublicKey {
     /// Whether the key is of the type that `alg` uses, and long enough for its hash.
     pub fn fits(&self, alg: Alg) -> bool {
         match (self, alg) {
-            (Self::Rsa(key), Alg::Ps512) => key.size() >= 2 * 64 + 2,
-            (Self::Rsa(_), Alg::Rs256 | Alg::Rs384 | Alg::Rs512 | Alg::Ps256 | Alg::Ps384)
-            | (Self::P256(_), Alg::Es256)
-            | (Self::P384(_), Alg::Es384)
-            | (Self::P521(_), Alg::Es512)
+            (Self::Rsa(key, _), Alg::Ps512) => key.size() >= 2 * 64 + 2,
+            (Self::Rsa(..), Alg::Rs256 | Alg::Rs384 | Alg::Rs512 | Alg::Ps256 | Alg::Ps384)
+            | (Self::P256(..), Alg::Es256)
+            | (Self::P384(..), Alg::Es384)
+            | (Self::P521(..), Alg::Es512)
             | (Self::Ed25519(_), Alg::EdDsa | Alg::Ed25519) => true,
             (Self::Hmac(secret), Alg::Hs256) => secret.0.len() >= 32,
             (Self::Hmac(secret), Alg::Hs384) => secret.0.len() >= 48,
@@ -133,11 +128,6 @@ impl fmt::Display for KeyProblem {
             Self::ShortSecret => "its secret has fewer than 32 bytes",
         })
     }
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
-    number.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]

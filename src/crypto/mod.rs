@@ -5,12 +5,20 @@
 //! the next.
 
 mod alg;
+mod der;
+mod es256;
 mod key;
+mod modexp;
 mod portable;
+mod pss;
+mod rsa_key;
 
 pub use alg::Alg;
+pub use der::Spki;
+pub use es256::Es256Key;
 pub use key::{KeyProblem, PublicKey};
 pub use portable::Portable;
+pub use rsa_key::RsaKey;
 
 /// Checks signatures.
 pub trait CryptoProvider {

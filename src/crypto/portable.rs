@@ -8,13 +8,11 @@ use std::num::NonZeroUsize;
 use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use p256::ecdsa::signature::Verifier;
-use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Sign, Pss};
 use sha2::digest::const_oid::AssociatedOid;
-use sha2::digest::{Digest, FixedOutputReset};
+use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::{Alg, CryptoProvider, PublicKey};
+use super::{Alg, CryptoProvider, Es256Key, PublicKey, RsaKey};
 
 /// Pure Rust, in every host. Answers every question.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,20 +24,20 @@ impl CryptoProvider for Portable {
             return Some(false);
         }
         Some(match (key, alg) {
-            (PublicKey::Rsa(key), Alg::Rs256) => holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Rs384) => holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Rs512) => holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps256) => holds(&RsaPss::<Sha256>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps384) => holds(&RsaPss::<Sha384>::of(alg), key, message, signature),
-            (PublicKey::Rsa(key), Alg::Ps512) => holds(&RsaPss::<Sha512>::of(alg), key, message, signature),
-            (PublicKey::P256(key), _) => holds(&Es256, key, message, signature),
-            (PublicKey::P384(key), _) => holds(&Es384, key, message, signature),
-            (PublicKey::P521(key), _) => holds(&Es512, key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs256) => holds(&RsaPkcs1::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs384) => holds(&RsaPkcs1::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Rs512) => holds(&RsaPkcs1::<Sha512>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps256) => holds(&RsaPss::<Sha256>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps384) => holds(&RsaPss::<Sha384>::of(alg), key, message, signature),
+            (PublicKey::Rsa(key, _), Alg::Ps512) => holds(&RsaPss::<Sha512>::of(alg), key, message, signature),
+            (PublicKey::P256(key, _), _) => holds(&Es256, key, message, signature),
+            (PublicKey::P384(key, _), _) => holds(&Es384, key, message, signature),
+            (PublicKey::P521(key, _), _) => holds(&Es512, key, message, signature),
             (PublicKey::Ed25519(key), _) => holds(&Ed25519, key, message, signature),
             (PublicKey::Hmac(secret), Alg::Hs256) => holds(&Hs256, &Hs256Key::new(&secret.0), message, signature),
             (PublicKey::Hmac(secret), Alg::Hs384) => holds(&Hs384, &Hs384Key::new(&secret.0), message, signature),
             (PublicKey::Hmac(secret), Alg::Hs512) => holds(&Hs512, &Hs512Key::new(&secret.0), message, signature),
-            (PublicKey::Rsa(_) | PublicKey::Hmac(_), _) => false,
+            (PublicKey::Rsa(..) | PublicKey::Hmac(_), _) => false,
         })
     }
 }
@@ -88,7 +86,7 @@ impl AlgorithmSignature for RsaSignature {
 impl<H: Digest + AssociatedOid> Algorithm for RsaPkcs1<H> {
     // The gate checks; it has nothing to sign with.
     type SigningKey = Infallible;
-    type VerifyingKey = rsa::PublicKey;
+    type VerifyingKey = RsaKey;
     type Signature = RsaSignature;
 
     fn name(&self) -> Cow<'static, str> {
@@ -99,15 +97,14 @@ impl<H: Digest + AssociatedOid> Algorithm for RsaPkcs1<H> {
         match *key {}
     }
 
-    fn verify_signature(&self, signature: &RsaSignature, key: &rsa::PublicKey, message: &[u8]) -> bool {
-        signature.0.len() == key.size()
-            && key.verify(Pkcs1v15Sign::new::<H>(), &H::digest(message), &signature.0).is_ok()
+    fn verify_signature(&self, signature: &RsaSignature, key: &RsaKey, message: &[u8]) -> bool {
+        key.verify_pkcs1::<H>(message, &signature.0)
     }
 }
 
-impl<H: Digest + FixedOutputReset> Algorithm for RsaPss<H> {
+impl<H: Digest> Algorithm for RsaPss<H> {
     type SigningKey = Infallible;
-    type VerifyingKey = rsa::PublicKey;
+    type VerifyingKey = RsaKey;
     type Signature = RsaSignature;
 
     fn name(&self) -> Cow<'static, str> {
@@ -118,14 +115,14 @@ impl<H: Digest + FixedOutputReset> Algorithm for RsaPss<H> {
         match *key {}
     }
 
-    fn verify_signature(&self, signature: &RsaSignature, key: &rsa::PublicKey, message: &[u8]) -> bool {
-        signature.0.len() == key.size() && key.verify(Pss::<H>::new(), &H::digest(message), &signature.0).is_ok()
+    fn verify_signature(&self, signature: &RsaSignature, key: &RsaKey, message: &[u8]) -> bool {
+        key.verify_pss::<H>(message, &signature.0)
     }
 }
 
 /// A curve of RFC 7518 section 3.4: the signature is R and S, each as long as the order, concatenated.
 macro_rules! ecdsa {
-    ($name:ident, $curve:ident, $signature:ident, $length:literal) => {
+    ($name:ident, $curve:ident, $key:ty, $signature:ident, $length:literal) => {
         struct $name;
 
         struct $signature($curve::ecdsa::Signature);
@@ -145,7 +142,7 @@ macro_rules! ecdsa {
 
         impl Algorithm for $name {
             type SigningKey = Infallible;
-            type VerifyingKey = $curve::ecdsa::VerifyingKey;
+            type VerifyingKey = $key;
             type Signature = $signature;
 
             fn name(&self) -> Cow<'static, str> {
@@ -163,9 +160,9 @@ macro_rules! ecdsa {
     };
 }
 
-ecdsa!(Es256, p256, Es256Signature, 64);
-ecdsa!(Es384, p384, Es384Signature, 96);
-ecdsa!(Es512, p521, Es512Signature, 132);
+ecdsa!(Es256, p256, Es256Key, Es256Signature, 64);
+ecdsa!(Es384, p384, p384::ecdsa::VerifyingKey, Es384Signature, 96);
+ecdsa!(Es512, p521, p521::ecdsa::VerifyingKey, Es512Signature, 132);
 
 /// RFC 8037 section 3.1, by the strict rules of RFC 8032 section 5.1.7 without its cofactor.
 struct Ed25519;

@@ -10,14 +10,36 @@ use super::hostcalls;
 use crate::gate::{Effect, Event, Gate, RequestId};
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
 use crate::policy::DocumentId;
-use crate::remote::Call;
+use crate::remote::{Call, Gauge};
 use crate::stats;
+
+/// What became of the request whose callback it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It goes on.
+    Passed,
+    /// It was answered.
+    Answered,
+    /// It waits.
+    Parked,
+}
+
+impl Course {
+    /// What the callback returns. After a local reply it pauses, too: the request is answered, not passed on.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Passed => Action::Continue,
+            Self::Answered | Self::Parked => Action::Pause,
+        }
+    }
+}
 
 /// One gate with its host.
 pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
     counters: HashMap<&'static str, u32>,
+    gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
     calls: RefCell<HashMap<u32, (DocumentId, u64)>>,
 }
@@ -26,11 +48,14 @@ impl Driver {
     /// Takes a gate; `root` is the root context that it belongs to.
     pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>) -> Self {
         let counters = stats::all().filter_map(|name| Some((name, hostcalls::define_counter(name)?))).collect();
-        Self { root, gate: RefCell::new(gate), counters, shared_names, calls: RefCell::default() }
+        let gauges = gate.gauges().into_iter();
+        let gauges =
+            gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&name)?))).collect();
+        Self { root, gate: RefCell::new(gate), counters, gauges, shared_names, calls: RefCell::default() }
     }
 
-    /// The head of the request of this context arrived: what its callback returns.
-    pub fn on_request(&self, id: RequestId) -> Action {
+    /// The head of the request of this context arrived.
+    pub fn on_request(&self, id: RequestId) -> Course {
         let event = Event::Request(id, hostcalls::request_head());
         self.run(event, Some(id))
     }
@@ -40,33 +65,34 @@ impl Driver {
         self.run(event, None);
     }
 
-    /// The answer to a call of this root context.
-    pub fn on_answer(&self, token: u32, headers: usize, body: usize) {
+    /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
+    pub fn on_answer(&self, token: u32, headers: usize, body: usize, current: Option<RequestId>) -> Course {
         let call = self.calls.borrow_mut().remove(&token);
-        if let Some((document, number)) = call {
-            let longest = match document {
-                DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
-                DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
-            };
-            self.on_event(Event::Answer(document, number, hostcalls::answer(headers, body, longest)));
-        }
+        let Some((document, number)) = call else {
+            return Course::Parked;
+        };
+        let longest = match document {
+            DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
+            DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
+        };
+        self.run(Event::Answer(document, number, hostcalls::answer(headers, body, longest)), current)
     }
 
     /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
-    fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Action {
+    fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Course {
         // Without a terminal effect a request does not go on.
-        let mut action = Action::Pause;
+        let mut course = Course::Parked;
         let mut effects: VecDeque<Effect> = self.handle(event).into();
         while let Some(effect) = effects.pop_front() {
             let followed = match effect {
                 Effect::Allow(id, edits) if current == Some(id) => {
                     hostcalls::edit_request(&edits);
-                    action = Action::Continue;
+                    course = Course::Passed;
                     Vec::new()
                 }
-                // After a local reply the callback pauses: the request is answered, not passed on.
                 Effect::Deny(id, denial, grpc) if current == Some(id) => {
                     hostcalls::deny(&denial, grpc);
+                    course = Course::Answered;
                     Vec::new()
                 }
                 Effect::Allow(id, edits) => {
@@ -86,7 +112,7 @@ impl Driver {
                     self.handle(Event::Record(id, bytes.as_deref(), cas))
                 }
                 Effect::Write(id, bytes, cas) => {
-                    let won = hostcalls::share(self.name(id), &bytes, cas);
+                    let won = hostcalls::compare_and_share(self.name(id), &bytes, cas);
                     self.handle(Event::Written(id, won))
                 }
                 Effect::Load(id) => {
@@ -94,13 +120,20 @@ impl Driver {
                     self.handle(Event::Entry(id, bytes.as_deref()))
                 }
                 Effect::Store(id, bytes) => {
-                    hostcalls::share(&self.body_name(id), &bytes, None);
+                    hostcalls::share(&self.body_name(id), &bytes);
                     Vec::new()
                 }
                 Effect::Call(id, number, call) => self.call(id, number, &call),
                 Effect::Count(name) => {
                     if let Some(&counter) = self.counters.get(name) {
                         hostcalls::count(counter);
+                    }
+                    Vec::new()
+                }
+                Effect::Settle(id) => self.handle(Event::Settled(id)),
+                Effect::Gauge(id, gauge, value) => {
+                    if let Some(&metric) = self.gauges.get(&(id, gauge)) {
+                        hostcalls::set_gauge(metric, value);
                     }
                     Vec::new()
                 }
@@ -114,7 +147,7 @@ impl Driver {
                 effects.push_front(effect);
             }
         }
-        action
+        course
     }
 
     fn handle(&self, event: Event<'_>) -> Vec<Effect> {

@@ -61,7 +61,7 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     sdk::dispatch_http_call(&call.cluster, headers, None, Vec::new(), call.timeout).ok()
 }
 
@@ -85,19 +85,45 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     })
 }
 
+/// Calls a function that the host brings; `None` if it has none of that name, or the call failed. Some hosts trap instead.
+pub fn call_foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    sdk::call_foreign_function(name, Some(arguments)).ok().flatten()
+}
+
 /// Shared bytes and their version.
 pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
     sdk::get_shared_data(name).unwrap_or_default()
 }
 
-/// Writes shared bytes, if their version is still `cas`; whatever it is, if that is `None`.
-pub fn share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
-    sdk::set_shared_data(name, Some(bytes), cas).is_ok()
+/// Writes shared bytes, whatever is there.
+pub fn share(name: &str, bytes: &[u8]) {
+    let _ = sdk::set_shared_data(name, Some(bytes), None);
+}
+
+/// Writes shared bytes, if their version is still `cas`; without one, if there are none yet.
+pub fn compare_and_share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
+    let set = |cas| sdk::set_shared_data(name, Some(bytes), cas).is_ok();
+    if cas.is_some() {
+        return set(cas);
+    }
+    // To Envoy, no version means "overwrite", so that two VMs would both have been first. A version that nothing has yet creates
+    // there and never overwrites. Nginx takes none but "no version" for a name that is not there, and never overwrites by it.
+    set(Some(u32::MAX)) || (shared(name).0.is_none() && set(None))
 }
 
 /// Defines a counter.
 pub fn define_counter(name: &str) -> Option<u32> {
     sdk::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Defines a gauge.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    sdk::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Sets a gauge.
+pub fn set_gauge(gauge: u32, value: u64) {
+    let _ = sdk::record_metric(gauge, value);
 }
 
 /// Adds one to a counter.

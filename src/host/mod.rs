@@ -4,6 +4,7 @@
 //! the context that dispatched it; a request is parked only where the host can resume it from the root context; shared data is
 //! read, compared and swapped; headers are bytes.
 
+mod crypto;
 mod driver;
 mod hostcalls;
 mod http;

@@ -7,14 +7,17 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use super::crypto::HostCrypto;
 use super::driver::Driver;
 use super::hostcalls;
 use super::http::Http;
-use crate::config::Config;
-use crate::crypto::Portable;
+use crate::cache::TokenCache;
+use crate::config::{Config, Crypto};
+use crate::crypto::{CryptoProvider, Portable};
 use crate::gate::{Event, Gate};
 use crate::limits::TICK;
 use crate::log::Level;
+use crate::policy::Verifier;
 
 /// One root context.
 pub struct Root {
@@ -29,20 +32,40 @@ impl Root {
     }
 }
 
+fn refuse(problem: &str) {
+    hostcalls::log(Level::Error, &format!("jwt-gate: configuration refused: {problem}"));
+}
+
+/// Bits that nobody outside this VM knows: the host seeds the hasher's keys from its random numbers.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let config = match Config::parse(&hostcalls::configuration()) {
             Ok(config) => config,
             Err(error) => {
-                hostcalls::log(Level::Error, &format!("jwt-gate: configuration refused: {error}"));
+                refuse(&error.to_string());
                 return false;
             }
         };
-        // The host seeds the hasher's keys from its random numbers.
-        let documents = config.documents(RandomState::new().build_hasher().finish());
-        let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
         let can_wait = hostcalls::can_resume_from_root();
-        let gate = Gate::new(config.policy, documents, vec![Box::new(Portable)], can_wait);
+        // The hosts that can resume are those where the call of a missing function is an error and no trap.
+        let host = if can_wait && config.crypto != Crypto::Portable { HostCrypto::probe() } else { None };
+        let mut crypto: Vec<Box<dyn CryptoProvider>> = vec![Box::new(Portable)];
+        match host {
+            Some(host) => crypto.insert(0, Box::new(host)),
+            None if config.crypto == Crypto::Host => {
+                refuse("crypto: this host has no \"verify_signature\": \"auto\" or \"portable\" would do");
+                return false;
+            }
+            None => {}
+        }
+        let documents = config.documents(random());
+        let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
+        let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
+        let gate = Gate::new(config.policy, documents, verifier, can_wait);
         let driver = Driver::new(self.id, gate, shared_names);
         driver.on_event(Event::Start);
         self.driver = Some(Rc::new(driver));
@@ -68,7 +91,7 @@ impl RootContext for Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let Some(driver) = &self.driver {
-            driver.on_answer(token, headers, body);
+            driver.on_answer(token, headers, body, None);
         }
     }
 }

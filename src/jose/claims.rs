@@ -40,7 +40,8 @@ impl Claims {
                 .ok_or(Reason::ClaimsMalformed)?,
             Some(_) => return Err(Reason::ClaimsMalformed),
         };
-        let date = |name: &str| all.get(name).map(numeric_date).transpose();
+        let date =
+            |name: &str| all.get(name).map(|value| numeric_date(value).ok_or(Reason::ClaimsMalformed)).transpose();
         let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
         Ok(Self { all, aud, exp, nbf, iat })
     }
@@ -104,19 +105,15 @@ impl ClaimPath {
 }
 
 /// A `NumericDate` (RFC 7519 section 2): seconds since the epoch, with or without a fraction. Negative ones and those beyond
-/// 2^53, where a double no longer counts in ones, are errors.
-fn numeric_date(value: &Value) -> Result<UnixTime, Reason> {
+/// 2^53, where a double no longer counts in ones, are none.
+pub fn numeric_date(value: &Value) -> Option<UnixTime> {
     const LIMIT: u64 = 1 << 53;
-    let Value::Number(number) = value else {
-        return Err(Reason::ClaimsMalformed);
-    };
+    let number = value.as_number()?;
     if let Some(secs) = number.as_u64() {
-        return if secs <= LIMIT { Ok(UnixTime::from_secs(secs)) } else { Err(Reason::ClaimsMalformed) };
+        return (secs <= LIMIT).then(|| UnixTime::from_secs(secs));
     }
-    match number.as_f64() {
-        Some(secs) if (0.0..=LIMIT as f64).contains(&secs) => Ok(UnixTime::from_millis((secs * 1000.0) as u64)),
-        _ => Err(Reason::ClaimsMalformed),
-    }
+    let secs = number.as_f64().filter(|secs| (0.0..=LIMIT as f64).contains(secs))?;
+    Some(UnixTime::from_millis((secs * 1000.0) as u64))
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! The signature check, and the only way to a [`Verified`].
 
+use std::rc::Rc;
+
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::{Claims, CompactJws, JoseHeader};
-use crate::crypto::CryptoProvider;
-use crate::keys::Key;
+use crate::crypto::{Alg, CryptoProvider};
+use crate::keys::{Key, KeySet, Selection};
 use crate::verdict::Reason;
 
 /// A token whose signature holds. Nothing but [`verify`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
     claims: Claims,
-    payload: String,
-    kids: Vec<String>,
+    kid: Option<String>,
+    alg: Alg,
+    key: Rc<Key>,
+    size: usize,
 }
 
 impl Verified {
@@ -21,14 +25,22 @@ impl Verified {
         &self.claims
     }
 
-    /// The payload as it came: base64url without padding.
-    pub fn payload(&self) -> &str {
-        &self.payload
+    /// The names of the key: the `kid` of the header, and that of the key itself.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.kid.as_deref().into_iter().chain(self.key.kid().map(String::as_str))
     }
 
-    /// The names of the key: the `kid` of the header, and that of the key itself if it has another.
-    pub fn kids(&self) -> &[String] {
-        &self.kids
+    /// Whether `set` would check the token with the key that verified it.
+    pub fn still_holds(&self, set: &KeySet) -> bool {
+        match set.select(self.kid.as_deref(), self.alg) {
+            Selection::Keys(keys) | Selection::Nameless(keys) => keys.contains(&&self.key),
+            Selection::Unknown => false,
+        }
+    }
+
+    /// What it takes in memory, in bytes: roughly, by the length of its claims.
+    pub fn size(&self) -> usize {
+        self.size
     }
 }
 
@@ -41,7 +53,7 @@ impl Verified {
 pub fn verify(
     jws: &CompactJws<'_>,
     header: &JoseHeader,
-    keys: &[&Key],
+    keys: &[&Rc<Key>],
     providers: &[Box<dyn CryptoProvider>],
 ) -> Result<Verified, Reason> {
     let holds = |key: &Key| {
@@ -54,7 +66,8 @@ pub fn verify(
     let key = keys.iter().find(|key| holds(key)).ok_or(Reason::SignatureInvalid)?;
 
     let payload = BASE64_URL_SAFE_NO_PAD.decode(jws.payload).map_err(|_| Reason::TokenMalformed)?;
-    let mut kids: Vec<String> = header.kid.iter().chain(key.kid()).cloned().collect();
-    kids.dedup();
-    Ok(Verified { claims: Claims::parse(&payload)?, payload: jws.payload.to_owned(), kids })
+    // Parsed, a text of many small strings takes some three times its length.
+    let size = size_of::<Verified>() + 3 * payload.len();
+    let claims = Claims::parse(&payload)?;
+    Ok(Verified { claims, kid: header.kid.clone(), alg: header.alg, key: Rc::clone(key), size })
 }

@@ -1,6 +1,7 @@
 //! A key set (RFC 7517 section 5), and which of its keys may check a token.
 
 use std::fmt;
+use std::rc::Rc;
 
 use super::{Key, Origin, Skipped};
 use crate::crypto::Alg;
@@ -10,7 +11,7 @@ use crate::limits::{MAX_KEYS, MAX_KEYS_TRIED};
 /// The usable keys of one set, in their order, at least one.
 #[derive(Clone, Debug)]
 pub struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<Rc<Key>>,
     skipped: Vec<(usize, Skipped)>,
 }
 
@@ -27,9 +28,9 @@ pub enum KeySetProblem {
 #[derive(Debug, PartialEq)]
 pub enum Selection<'a> {
     /// These, tried in order: one where `kid` names it, at most [`MAX_KEYS_TRIED`] where there is no `kid`.
-    Keys(Vec<&'a Key>),
+    Keys(Vec<&'a Rc<Key>>),
     /// No key has that name. These have none and may be meant, again at most [`MAX_KEYS_TRIED`]; if not, a newer set may help.
-    Nameless(Vec<&'a Key>),
+    Nameless(Vec<&'a Rc<Key>>),
     /// None, or two different ones of the same name: a newer set may help.
     Unknown,
 }
@@ -44,7 +45,7 @@ impl KeySet {
         let Some(Value::Array(members)) = document.get("keys") else {
             return Err(KeySetProblem::Malformed);
         };
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<Rc<Key>> = Vec::new();
         let mut skipped = Vec::new();
         for (index, member) in members.iter().enumerate() {
             if keys.len() >= MAX_KEYS {
@@ -52,8 +53,8 @@ impl KeySet {
                 break;
             }
             match Key::parse(member, origin) {
-                Ok(key) if keys.contains(&key) => {}
-                Ok(key) => keys.push(key),
+                Ok(key) if keys.iter().any(|known| **known == key) => {}
+                Ok(key) => keys.push(Rc::new(key)),
                 Err(reason) => skipped.push((index, reason)),
             }
         }
@@ -77,7 +78,7 @@ impl KeySet {
                 return Selection::Unknown;
             }
         }
-        let tried: Vec<&Key> =
+        let tried: Vec<&Rc<Key>> =
             fitting().filter(|key| kid.is_none() || key.kid().is_none()).take(MAX_KEYS_TRIED).collect();
         match kid {
             _ if tried.is_empty() => Selection::Unknown,
@@ -87,7 +88,7 @@ impl KeySet {
     }
 
     /// The usable keys.
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[Rc<Key>] {
         &self.keys
     }
 

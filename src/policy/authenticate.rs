@@ -4,24 +4,24 @@
 //! Authorization follows in [`decide`](super::Policy::decide).
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::admission::admit;
-use super::{DocumentId, Documents, Keys, Leaf, Provider};
-use crate::crypto::CryptoProvider;
-use crate::jose::{self, CompactJws, JoseHeader, Verified};
-use crate::keys::{KeySet, Selection};
+use super::{DocumentId, Documents, Keys, Leaf, Provider, Verifier};
+use crate::jose::Verified;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
 use crate::time::UnixTime;
 use crate::verdict::Reason;
 
 /// Who is calling: a token whose signature, claims and revocation were checked for one provider. Only
-/// [`Attempt::authenticate`] makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
+/// `Attempt::authenticate` makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
 #[derive(Clone, Debug)]
 pub struct Principal {
     provider: usize,
-    verified: Verified,
+    verified: Rc<Verified>,
+    payload: Vec<u8>,
 }
 
 /// Why a token, or the lack of one, did not suffice.
@@ -38,7 +38,7 @@ pub struct Attempt<'a> {
     head: &'a RequestHead,
     providers: &'a [Provider],
     documents: &'a Documents,
-    crypto: &'a [Box<dyn CryptoProvider>],
+    verifier: &'a mut Verifier,
     now: UnixTime,
     /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it.
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
@@ -57,6 +57,11 @@ impl Principal {
     /// The token.
     pub fn verified(&self) -> &Verified {
         &self.verified
+    }
+
+    /// The payload as it came, base64url without padding; empty where the provider does not forward it.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
     }
 }
 
@@ -81,10 +86,10 @@ impl<'a> Attempt<'a> {
         head: &'a RequestHead,
         providers: &'a [Provider],
         documents: &'a Documents,
-        crypto: &'a [Box<dyn CryptoProvider>],
+        verifier: &'a mut Verifier,
         now: UnixTime,
     ) -> Self {
-        Self { head, providers, documents, crypto, now, seen: Vec::new(), unreadable: None, needs: Vec::new() }
+        Self { head, providers, documents, verifier, now, seen: Vec::new(), unreadable: None, needs: Vec::new() }
     }
 
     /// The tokens at the provider's locations, every one of which must be good.
@@ -102,10 +107,10 @@ impl<'a> Attempt<'a> {
         let mut principals = Vec::with_capacity(tokens.len());
         let mut failures = Vec::new();
         for token in tokens {
-            let result = self.one(&token, provider, leaf.audiences.as_deref());
+            let result = self.one(&token, leaf, provider);
             self.note(token, result.as_ref().err().copied());
             match result {
-                Ok(verified) => principals.push(Principal { provider: leaf.provider, verified }),
+                Ok(principal) => principals.push(principal),
                 Err(failure) => failures.push(failure),
             }
         }
@@ -132,43 +137,36 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn one(&mut self, token: &[u8], provider: &Provider, audiences: Option<&[String]>) -> Result<Verified, Failure> {
-        let jws = CompactJws::parse(token)?;
-        let header = JoseHeader::parse(&jws)?;
-        if !provider.algorithms.contains(&header.alg) {
-            return Err(Reason::AlgorithmNotAllowed.into());
-        }
-        let verified = self.verify(&jws, &header, provider)?;
-        admit(verified.claims(), provider, audiences, self.now)?;
+    fn one(&mut self, token: &[u8], leaf: &Leaf, provider: &Provider) -> Result<Principal, Failure> {
+        let verified = self.verify(token, leaf.provider, provider)?;
+        admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
         self.check_revocation(&verified, provider)?;
         super::effects::check_forwardable(&verified, provider)?;
-        Ok(verified)
+        // The second part of what verified as a whole.
+        let payload = || token.split(|&b| b == b'.').nth(1).map(<[u8]>::to_vec);
+        let payload = provider.payload_header.as_ref().and_then(|_| payload());
+        Ok(Principal { provider: leaf.provider, verified, payload: payload.unwrap_or_default() })
     }
 
-    fn verify(&mut self, jws: &CompactJws<'_>, header: &JoseHeader, provider: &Provider) -> Result<Verified, Failure> {
-        let verify = |set: &KeySet| match set.select(header.kid.as_deref(), header.alg) {
-            Selection::Keys(keys) => jose::verify(jws, header, &keys, self.crypto),
-            Selection::Nameless(keys) => jose::verify(jws, header, &keys, self.crypto).map_err(|reason| match reason {
-                Reason::SignatureInvalid => Reason::KeyUnknown,
-                other => other,
-            }),
-            Selection::Unknown => Err(Reason::KeyUnknown),
+    fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {
+        let source = match &provider.keys {
+            Keys::Local(set) => return Ok(self.verifier.verify(token, (index, provider), (set, 0))?),
+            Keys::Remote(source) => *source,
         };
-        let index = match &provider.keys {
-            Keys::Local(set) => return Ok(verify(set)?),
-            Keys::Remote(index) => *index,
-        };
-        let Some(document) = self.documents.key_sets.get(index) else {
+        let Some(document) = self.documents.key_sets.get(source) else {
             return Err(Reason::KeysUnavailable.into());
         };
         let (reason, need) = match document.content(self.now) {
-            None => (Reason::KeysUnavailable, Need::Content),
-            Some(set) => match verify(set) {
+            None => {
+                self.verifier.check_form(token, provider)?;
+                (Reason::KeysUnavailable, Need::Content)
+            }
+            Some(set) => match self.verifier.verify(token, (index, provider), (set, document.generation())) {
                 Err(Reason::KeyUnknown) => (Reason::KeyUnknown, Need::Newer),
                 result => return Ok(result?),
             },
         };
-        Err(self.lacking(reason, DocumentId::KeySet(index), need, document.retry_after(self.now)))
+        Err(self.lacking(reason, DocumentId::KeySet(source), need, document.retry_after(self.now)))
     }
 
     fn check_revocation(&mut self, verified: &Verified, provider: &Provider) -> Result<(), Failure> {

@@ -1,8 +1,7 @@
 //! The decision about one request, from its head to a verdict.
 
 use super::authenticate::Attempt;
-use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement};
-use crate::crypto::CryptoProvider;
+use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
 use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
@@ -95,7 +94,7 @@ impl Policy {
         &self,
         head: &RequestHead,
         documents: &Documents,
-        crypto: &[Box<dyn CryptoProvider>],
+        verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
         let mut edits = Edits::default();
@@ -115,7 +114,7 @@ impl Policy {
             },
         };
 
-        let mut attempt = Attempt::new(head, &self.providers, documents, crypto, now);
+        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
         let result = requirement.check(&mut attempt);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());

@@ -1,7 +1,5 @@
 //! What the service behind learns: headers from claims, the payload, and no token unless it asked for one.
 
-use base64::prelude::{Engine, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
-
 use super::{Leaf, Principal, Provider};
 use crate::jose::Verified;
 use crate::json::Value;
@@ -49,10 +47,11 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
     for (provider, principal) in passed {
         let verified = principal.verified();
         if let Some(header) = &provider.payload_header {
-            let payload = verified.payload();
-            let padded = || BASE64_URL_SAFE_NO_PAD.decode(payload).map(|bytes| BASE64_URL_SAFE.encode(bytes));
-            let value = if header.pad { padded().unwrap_or_default() } else { payload.to_owned() };
-            edits.set(header.name.as_str(), value.into_bytes());
+            let mut value = principal.payload().to_vec();
+            if header.pad {
+                value.resize(value.len().next_multiple_of(4), b'=');
+            }
+            edits.set(header.name.as_str(), value);
         }
         for header in &provider.claim_headers {
             if let Some(value) = verified.claims().at(&header.claim).and_then(header_value) {

@@ -10,6 +10,7 @@ mod effects;
 mod provider;
 mod requirement;
 mod revocation;
+mod verifier;
 
 pub use authenticate::{Failure, Principal};
 pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
@@ -18,3 +19,4 @@ pub use documents::{DocumentId, Documents};
 pub use provider::{ClaimHeader, Keys, PayloadHeader, Provider, Revocation};
 pub use requirement::{Leaf, Requirement};
 pub use revocation::RevocationList;
+pub use verifier::Verifier;

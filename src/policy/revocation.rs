@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::jose::Verified;
+use crate::jose::{numeric_date, Verified};
 use crate::json::{self, Map, Value};
 use crate::limits::{MAX_REVOCATIONS, MAX_REVOCATION_BYTES};
 use crate::remote::Content;
@@ -48,8 +48,7 @@ impl RevocationList {
         let mut before = None;
         for (name, value) in entry {
             match (name.as_str(), value) {
-                ("before", Value::Number(secs)) => before = Some(UnixTime::from_secs(secs.as_u64()?)),
-                ("before", _) => return None,
+                ("before", time) => before = Some(numeric_date(time)?),
                 (_, Value::String(value)) => members.push((name.clone(), value.clone())),
                 _ => return None,
             }
@@ -71,10 +70,10 @@ impl RevocationList {
 }
 
 /// What a token has under the name of a member: the names of its key, or a claim.
-fn members<'a>(token: &'a Verified, name: &str) -> impl Iterator<Item = &'a str> {
-    let kids: &[String] = if name == "kid" { token.kids() } else { &[] };
-    let claim = if name == "kid" { None } else { token.claims().text(name) };
-    kids.iter().map(String::as_str).chain(claim)
+fn members<'a>(token: &'a Verified, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let is_key = name == "kid";
+    let claim = if is_key { None } else { token.claims().text(name) };
+    token.kids().filter(move |_| is_key).chain(claim)
 }
 
 impl Content for RevocationList {
@@ -95,6 +94,10 @@ impl Content for RevocationList {
             added.ok_or_else(|| format!("revoked[{index}] is not an object of strings and a number \"before\""))?;
         }
         Ok(list)
+    }
+
+    fn length(&self) -> usize {
+        self.length
     }
 
     fn summary(&self) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::record::Entry;
 use super::{cache_control, Answer, Call, Content, Record, Source};
-use crate::limits::{BACKOFF, WAIT_MARGIN};
+use crate::limits::WAIT_MARGIN;
 use crate::log::Level;
 use crate::time::UnixTime;
 
@@ -18,6 +18,8 @@ use crate::time::UnixTime;
 pub struct Document<T> {
     source: Source,
     content: Option<Rc<T>>,
+    generation: u64,
+    said: Option<(u64, u64)>,
     loaded: u64,
     lost: bool,
     etag: Option<String>,
@@ -51,7 +53,14 @@ enum Task<T> {
 enum Fetched<T> {
     Content { content: Rc<T>, body: Vec<u8>, etag: Option<String>, lifetime: Duration },
     NotModified { lifetime: Duration },
-    Failed(String),
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    problem: String,
+    /// The connection's fault or the server's, not that of what it sent: another attempt may mend it.
+    connection: bool,
 }
 
 /// What happens to a document.
@@ -88,8 +97,19 @@ pub enum Output {
     Changed,
     /// A fetch ended.
     Fetched(Outcome),
+    /// What can be seen of the content changed.
+    Gauge(Gauge, u64),
     /// Tell the operator.
     Log(Level, String),
+}
+
+/// What can be seen of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gauge {
+    /// How many keys or entries it has.
+    Length,
+    /// How long ago its source last confirmed it, in seconds.
+    Age,
 }
 
 /// How a fetch ended, for the counters.
@@ -121,6 +141,8 @@ impl<T: Content> Document<T> {
         Self {
             source,
             content: None,
+            generation: 0,
+            said: None,
             loaded: 0,
             lost: false,
             etag: None,
@@ -135,12 +157,17 @@ impl<T: Content> Document<T> {
 
     /// The name under which the VMs of one process share it: two configurations with the same source share it too.
     pub fn shared_name(&self) -> String {
-        format!("jwt-gate {} {} {}", T::NAME, self.source.cluster, self.source.uri)
+        format!("jwt-gate {} {} {}{}", T::NAME, self.source.cluster, self.source.uri, self.source.variant())
     }
 
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
     pub fn content(&self, now: UnixTime) -> Option<&Rc<T>> {
         self.content.as_ref().filter(|_| now.since(self.record.fetched_at) <= self.source.max_stale)
+    }
+
+    /// Counts the contents of this VM: changes whenever [`content`](Self::content) does.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether waiting could meet `need`: a fetch is under way or due, or what another VM fetched is not loaded yet.
@@ -175,7 +202,11 @@ impl<T: Content> Document<T> {
     pub fn handle(&mut self, input: Input<'_>, now: UnixTime) -> Vec<Output> {
         match input {
             Input::Tick => vec![Output::Read],
-            Input::Record(bytes, cas) => self.on_record(bytes.and_then(Record::decode), cas, now),
+            Input::Record(bytes, cas) => {
+                let mut outputs = self.on_record(bytes.and_then(Record::decode), cas, now);
+                outputs.extend(self.gauges(now));
+                outputs
+            }
             Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
             Input::Written(won) => self.on_written(won),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
@@ -246,9 +277,12 @@ impl<T: Content> Document<T> {
                 self.renew(&mut next, *lifetime, now);
             }
             Fetched::NotModified { lifetime } => self.renew(&mut next, *lifetime, now),
-            Fetched::Failed(_) => {
+            // A fetch before its time, for an unknown key, that fails leaves the schedule as it was: the cooldown bounds those.
+            Fetched::Failed(_) if !self.is_due(now) => {}
+            Fetched::Failed(failure) => {
                 next.failures = next.failures.saturating_add(1);
-                next.next_attempt = now.plus(self.backoff(next.failures));
+                let pause = self.source.pace.after_failure(next.failures, failure.connection, &mut self.random);
+                next.next_attempt = now.plus(pause);
             }
         }
         outputs.push(Output::Write(next.encode(), cas));
@@ -256,17 +290,10 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    /// A good fetch: the next is due before the lifetime is over, at a moment of our own, so that a fleet does not beat in time.
     fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
         next.fetched_at = now;
         next.failures = 0;
-        next.next_attempt = now.plus(lifetime.mul_f64(0.80 + 0.15 * self.random.f64()));
-    }
-
-    fn backoff(&mut self, failures: u64) -> Duration {
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-        let longest = BACKOFF.start().saturating_mul(1 << doublings).min(*BACKOFF.end());
-        longest.mul_f64(0.75 + 0.25 * self.random.f64())
+        next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
     }
 
     fn on_written(&mut self, won: bool) -> Vec<Output> {
@@ -289,6 +316,29 @@ impl<T: Content> Document<T> {
         }
     }
 
+    /// What changed since it was last said.
+    fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
+        let Some(content) = &self.content else {
+            return Vec::new();
+        };
+        let seen = (content.length() as u64, now.since(self.record.fetched_at).as_secs());
+        let said = self.said.replace(seen);
+        let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
+        let mut outputs = Vec::new();
+        if is_new(|(length, _)| length) {
+            outputs.push(Output::Gauge(Gauge::Length, seen.0));
+        }
+        if is_new(|(_, age)| age) {
+            outputs.push(Output::Gauge(Gauge::Age, seen.1));
+        }
+        outputs
+    }
+
+    fn take(&mut self, content: Rc<T>) {
+        self.content = Some(content);
+        self.generation = self.generation.wrapping_add(1);
+    }
+
     fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
         let mut outputs = Vec::new();
         match fetched {
@@ -300,12 +350,12 @@ impl<T: Content> Document<T> {
                         Level::Info,
                         format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
                     ));
-                    self.content = Some(content);
+                    self.take(content);
                     self.loaded = next.version;
                 }
             }
             Fetched::NotModified { .. } => {}
-            Fetched::Failed(problem) => {
+            Fetched::Failed(Failure { problem, .. }) => {
                 let stays = if self.content.is_some() { "; the last good one stays" } else { "" };
                 outputs.push(Output::Log(
                     Level::Warn,
@@ -335,7 +385,7 @@ impl<T: Content> Document<T> {
         match T::parse(entry.body) {
             Ok(content) => {
                 self.lost = false;
-                self.content = Some(Rc::new(content));
+                self.take(Rc::new(content));
                 self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
                 vec![Output::Changed]
             }
@@ -350,23 +400,26 @@ impl<T: Content> Document<T> {
             Task::Calling { number: current, conditional } if current == number => conditional,
             _ => return Vec::new(),
         };
+        let connection = |problem: String| Fetched::Failed(Failure { problem, connection: true });
+        let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
         let fetched = match answer {
-            None => Fetched::Failed(format!("no answer from the upstream \"{}\": does it exist?", self.source.cluster)),
+            None => connection(format!("no answer from the upstream \"{}\": does it exist?", self.source.cluster)),
             Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
-                Fetched::Failed(format!("the answer has more than {} bytes", T::MAX_BYTES))
+                content(format!("the answer has more than {} bytes", T::MAX_BYTES))
             }
             Some(Answer { status: Some(200), etag, cache_control, body }) => match T::parse(&body) {
                 Ok(content) => {
                     let lifetime = cache_control::lifetime(cache_control.as_deref(), self.source.lifetime);
                     Fetched::Content { content: Rc::new(content), body, etag, lifetime }
                 }
-                Err(problem) => Fetched::Failed(problem),
+                Err(problem) => content(problem),
             },
             Some(Answer { status: Some(304), cache_control, .. }) if conditional => Fetched::NotModified {
                 lifetime: cache_control::lifetime(cache_control.as_deref(), self.source.lifetime),
             },
-            Some(Answer { status: Some(status), .. }) => Fetched::Failed(format!("status {status}")),
-            Some(Answer { status: None, .. }) => Fetched::Failed("no connection".into()),
+            Some(Answer { status: Some(status @ 500..), .. }) => connection(format!("status {status}")),
+            Some(Answer { status: Some(status), .. }) => content(format!("status {status}")),
+            Some(Answer { status: None, .. }) => connection("no connection".into()),
         };
         let outcome = match &fetched {
             Fetched::Content { .. } => Outcome::Ok,
@@ -379,7 +432,7 @@ impl<T: Content> Document<T> {
 
     /// Whether someone's fetch is under way. A lease that ends later than any fetch can is a clock that was set back.
     fn is_leased(&self, now: UnixTime) -> bool {
-        let longest = self.patience().max(*BACKOFF.end());
+        let longest = self.patience().max(self.source.pace.longest());
         self.record.lease_until > now && self.record.lease_until.since(now) <= longest
     }
 
@@ -388,7 +441,7 @@ impl<T: Content> Document<T> {
     fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, fetched_at, failures, .. } = self.record;
         if failures > 0 {
-            return next_attempt <= now || next_attempt.since(now) > *BACKOFF.end();
+            return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
         }
         let is_old = now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN);
         next_attempt <= now || is_old || self.lost

@@ -12,6 +12,10 @@ impl Content for KeySet {
         Self::parse(body, Origin::Remote).map_err(|problem| problem.to_string())
     }
 
+    fn length(&self) -> usize {
+        self.keys().len()
+    }
+
     fn summary(&self) -> String {
         let skipped: Vec<String> =
             self.skipped().iter().map(|(index, why)| format!("; keys[{index}] skipped: {why}")).collect();

@@ -8,12 +8,24 @@
 mod cache_control;
 mod document;
 mod key_set;
+mod pace;
 mod record;
 
+use std::hash::Hasher;
 use std::time::Duration;
 
-pub use document::{Document, Input, Need, Outcome, Output};
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use crate::redact::Redacted;
+use crate::verdict::HeaderName;
+
+pub use document::{Document, Gauge, Input, Need, Outcome, Output};
+pub use pace::{Pace, Retries};
 pub use record::Record;
+
+const ACCEPT: &str = "application/json";
+
+const USER_AGENT: &str = concat!("jwt-gate/", env!("CARGO_PKG_VERSION"));
 
 /// What a document holds.
 pub trait Content: PartialEq + Sized {
@@ -28,6 +40,9 @@ pub trait Content: PartialEq + Sized {
     /// # Errors
     /// A sentence without any part of the body.
     fn parse(body: &[u8]) -> Result<Self, String>;
+
+    /// How many keys or entries it has.
+    fn length(&self) -> usize;
 
     /// One line about it, for the log.
     fn summary(&self) -> String;
@@ -50,6 +65,10 @@ pub struct Source {
     pub cooldown: Duration,
     /// `max_stale`: how long the last good content serves when no fetch succeeds.
     pub max_stale: Duration,
+    /// What follows a failure.
+    pub pace: Pace,
+    /// `request_headers`: names and values, which may be credentials.
+    pub request_headers: Vec<(HeaderName, Redacted<String>)>,
 }
 
 /// A request to the source.
@@ -58,7 +77,7 @@ pub struct Call {
     /// The upstream.
     pub cluster: String,
     /// Header fields, pseudo-headers among them.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// When the host gives up.
     pub timeout: Duration,
 }
@@ -77,6 +96,21 @@ pub struct Answer {
 }
 
 impl Source {
+    /// Tells sources apart that differ in what they send alone, without naming it.
+    fn variant(&self) -> String {
+        if self.request_headers.is_empty() {
+            return String::new();
+        }
+        let mut hasher = SipHasher24::new();
+        for (name, value) in &self.request_headers {
+            hasher.write(name.as_str().as_bytes());
+            hasher.write(b": ");
+            hasher.write(value.0.as_bytes());
+            hasher.write(b"\n");
+        }
+        format!(" {:032x}", hasher.finish128().as_u128())
+    }
+
     /// The request that fetches it, conditional where an `ETag` is known (RFC 9110 section 13.1.2).
     fn call(&self, etag: Option<&str>) -> Call {
         let (scheme, rest) = self.uri.split_once("://").unwrap_or(("http", &self.uri));
@@ -84,16 +118,16 @@ impl Source {
         let (authority, path) = rest.split_at(start);
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let mut headers = vec![
-            (":method", "GET".to_owned()),
-            (":scheme", scheme.to_owned()),
-            (":authority", authority.to_owned()),
-            (":path", path),
-            ("accept", "application/json".to_owned()),
-            ("user-agent", concat!("jwt-gate/", env!("CARGO_PKG_VERSION")).to_owned()),
+            (":method".to_owned(), "GET".to_owned()),
+            (":scheme".to_owned(), scheme.to_owned()),
+            (":authority".to_owned(), authority.to_owned()),
+            (":path".to_owned(), path),
         ];
-        if let Some(etag) = etag {
-            headers.push(("if-none-match", etag.to_owned()));
-        }
+        let own = [("accept", ACCEPT), ("user-agent", USER_AGENT), ("if-none-match", etag.unwrap_or_default())];
+        let configured = |name: &str| self.request_headers.iter().any(|(known, _)| known.as_str() == name);
+        let own = own.into_iter().filter(|(name, value)| !value.is_empty() && !configured(name));
+        headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        headers.extend(self.request_headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.0.clone())));
         Call { cluster: self.cluster.clone(), headers, timeout: self.timeout }
     }
 }

@@ -3,6 +3,7 @@
 mod extract;
 mod head;
 mod path;
+mod route_index;
 mod routes;
 mod string_match;
 

@@ -42,13 +42,17 @@ pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
 
     let mut spellings = Vec::new();
     for reading in readings {
+        // One takes a backslash for a slash, one drops parameters, one drops empty segments, one resolves dot segments, and each
+        // may do so before the other; another does nothing of it.
         let slashed: Vec<u8> = reading.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect();
-        let bare = without_parameters(&slashed);
-        for candidate in [slashed, bare] {
-            // One resolves dot segments, one drops empty ones first, one does neither.
-            for spelling in [normal_form(&candidate, false), normal_form(&candidate, true), candidate] {
-                if spelling != path && !spellings.contains(&spelling) {
-                    spellings.push(spelling);
+        for separated in [reading, slashed] {
+            for candidate in [without_parameters(&separated), separated] {
+                let (merged, resolved) = (without_empty_segments(&candidate), without_dot_segments(&candidate));
+                let both = [without_dot_segments(&merged), without_empty_segments(&resolved)];
+                for spelling in both.into_iter().chain([merged, resolved, candidate]) {
+                    if spelling != path && !spellings.contains(&spelling) {
+                        spellings.push(spelling);
+                    }
                 }
             }
         }
@@ -73,34 +77,39 @@ fn without_parameters(path: &[u8]) -> Vec<u8> {
     bare
 }
 
-/// Resolves dot segments (RFC 3986 section 5.2.4), with empty segments dropped first (`merge`) or kept as segments.
-fn normal_form(path: &[u8], merge: bool) -> Vec<u8> {
+/// Each run of slashes as one.
+fn without_empty_segments(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|b, before| (*b, *before) == (b'/', b'/'));
+    merged
+}
+
+/// Dot segments resolved as RFC 3986 section 5.2.4 says; an empty segment is one like any other.
+fn without_dot_segments(path: &[u8]) -> Vec<u8> {
     let Some(rest) = path.strip_prefix(b"/") else {
         return path.to_vec();
     };
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut ends_open = false;
     for segment in rest.split(|&b| b == b'/') {
-        ends_open = false;
+        ends_open = matches!(segment, b"." | b"..");
         match segment {
-            b"." => ends_open = true,
+            b"." => {}
             b".." => {
                 kept.pop();
-                ends_open = true;
             }
-            b"" if merge => ends_open = true,
             _ => kept.push(segment),
         }
     }
-    let mut normal = Vec::with_capacity(path.len());
+    let mut resolved = Vec::with_capacity(path.len());
     for segment in &kept {
-        normal.push(b'/');
-        normal.extend_from_slice(segment);
+        resolved.push(b'/');
+        resolved.extend_from_slice(segment);
     }
     if ends_open || kept.is_empty() {
-        normal.push(b'/');
+        resolved.push(b'/');
     }
-    normal
+    resolved
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which rule a request falls under: the first that matches. A prefix matches whole path segments.
 
 use super::path::{other_spellings, split_path};
+use super::route_index::RouteIndex;
 use super::{RequestHead, StringMatch};
 use crate::verdict::Reason;
 
@@ -8,6 +9,7 @@ use crate::verdict::Reason;
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     matches: Vec<Match>,
+    index: RouteIndex,
 }
 
 /// What one rule matches: `route.v3.RouteMatch`.
@@ -62,7 +64,8 @@ pub struct Regex(regex::bytes::Regex);
 impl Routes {
     /// Takes the matches of the rules in their order.
     pub fn new(matches: Vec<Match>) -> Self {
-        Self { matches }
+        let index = RouteIndex::new(matches.iter().map(|rule| &rule.path));
+        Self { matches, index }
     }
 
     /// The index of the first rule that matches `head`; `None` if no rule does.
@@ -82,7 +85,8 @@ impl Routes {
     }
 
     fn first(&self, path: &[u8], head: &RequestHead) -> Result<Option<usize>, Reason> {
-        for (index, rule) in self.matches.iter().enumerate() {
+        for index in self.index.candidates(path) {
+            let Some(rule) = self.matches.get(index) else { continue };
             if rule.path.matches(path, true) && rule.headers.iter().all(|header| header.matches(head)) {
                 // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
                 return if rule.path.matches(path, false) { Ok(Some(index)) } else { Err(Reason::PathAmbiguous) };
@@ -93,7 +97,7 @@ impl Routes {
 }
 
 impl PathMatch {
-    fn matches(&self, path: &[u8], ignore_case: bool) -> bool {
+    pub(super) fn matches(&self, path: &[u8], ignore_case: bool) -> bool {
         let same = |a: &[u8], b: &[u8]| {
             if ignore_case {
                 a.eq_ignore_ascii_case(b)

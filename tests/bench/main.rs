@@ -90,7 +90,7 @@ fn run() -> Result<(), String> {
         println!("{}", curve.table());
         curves.push(curve);
     }
-    let memory = growth::memory(scale, cpus)?;
+    let memory = growth::memory(cpus)?;
     println!("{}", memory.table());
     let bars = bars::check(&comparison, &curves, &memory);
     println!("{}", bars::table(&bars));
@@ -106,7 +106,7 @@ fn run() -> Result<(), String> {
         "requests_with_signatures": scale.signatures,
         "comparison": comparison.json(),
         "growth": curves.iter().map(growth::Curve::json).collect::<Vec<_>>(),
-        "memory_per_vm": memory.json(),
+        "memory": memory.json(),
         "bars": bars::json(&bars),
     });
     let svg = plot::draw(&comparison, &curves, &memory);

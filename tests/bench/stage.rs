@@ -95,7 +95,7 @@ impl Stage {
         let count = self.rows.len();
         let mut costs = vec![None; count];
         for step in 0..count {
-            let index = if number % 2 == 0 { step } else { count - 1 - step };
+            let index = if number.is_multiple_of(2) { step } else { count - 1 - step };
             costs[index] = self.measure(index)?;
         }
         Ok(costs)

@@ -6,14 +6,16 @@ use std::thread;
 use serde_json::{json, Value};
 
 use crate::mint::{Key, AUDIENCE, ISSUER};
-use crate::proxy::{eventually, eventually_on_every_worker, Form, Proxy};
+use crate::proxy::{eventually, eventually_on_every_worker, Form, Options, Proxy};
 use crate::wire::{get, Connection};
 use crate::{closed, issuer, provider, start, token, JWKS};
 
 #[test]
 fn json_text_in_a_string_value_is_taken_like_a_struct() {
     let key = Key::rsa().named("k1");
-    let proxy = Proxy::try_start(&closed(), &issuer(&[&key]), Form::StringValue).expect("Envoy starts");
+    let proxy =
+        Proxy::try_start(&closed(), &issuer(&[&key]), Options { form: Form::StringValue, ..Options::default() })
+            .expect("Envoy starts");
     assert_eq!(proxy.send(&get("/").bearing(&token(&key).mint())).status(), 200);
     assert_eq!(proxy.send(&get("/")).status(), 401);
 }
@@ -52,7 +54,9 @@ fn a_refused_configuration_is_named_in_the_log_and_nothing_is_served() {
         ),
     ] {
         for form in [Form::Struct, Form::StringValue] {
-            let Err(log) = Proxy::try_start(&gate, &issuer(&[]), form) else { panic!("accepted: {gate}") };
+            let Err(log) = Proxy::try_start(&gate, &issuer(&[]), Options { form, ..Options::default() }) else {
+                panic!("accepted: {gate}")
+            };
             assert!(log.contains(&format!("configuration refused: {problem}")), "{problem}\n{log}");
         }
     }

@@ -3,7 +3,7 @@
 use base64::prelude::{Engine, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::mint::{Key, ALGORITHMS};
+use crate::mint::{Key, Token, ALGORITHMS};
 use crate::proxy::Proxy;
 use crate::servers::Seen;
 use crate::wire::{get, request};
@@ -122,17 +122,29 @@ fn forward_leaves_the_token_and_pads_the_payload_where_that_is_asked_for() {
 
 #[test]
 fn a_good_token_of_every_algorithm_passes_and_one_of_another_key_does_not() {
+    let (mut providers, mut rules) = (json!({}), Vec::new());
     for alg in ALGORITHMS {
-        let (key, other) = (Key::of(alg, false), Key::of(alg, true));
         let mut main = provider();
         main["remote_jwks"] = json!(null);
-        main["local_jwks"] = json!({"inline_string": json!({"keys": [key.jwk()]}).to_string()});
+        main["local_jwks"] = json!({"inline_string": json!({"keys": [Key::of(alg, false).jwk()]}).to_string()});
         main["algorithms"] = json!([alg]);
-        let proxy = Proxy::start(&json!({"providers": {"main": main}}), &issuer(&[]));
-        assert_eq!(proxy.send(&get("/").bearing(&token(&key).alg(alg).mint())).status(), 200, "{alg}");
-        let refused = proxy.send(&get("/").bearing(&token(&other).alg(alg).mint()));
-        assert_eq!(refused.status(), 401, "{alg}");
-        assert!(refused.text().contains("signature_invalid"), "{alg}: {}", refused.text());
+        providers[alg] = main;
+        rules.push(json!({"match": {"prefix": format!("/{alg}")}, "requires": {"provider_name": alg}}));
+    }
+    for crypto in ["auto", "host", "portable"] {
+        let gate = json!({"crypto": crypto, "providers": providers, "rules": rules});
+        let proxy = Proxy::start(&gate, &issuer(&[]));
+        for alg in ALGORITHMS {
+            let request = |token: &Token| get(&format!("/{alg}")).bearing(&token.clone().alg(alg).mint());
+            let good = token(&Key::of(alg, false));
+            // The first is checked, on each worker; the rest are remembered.
+            for _ in 0..6 {
+                assert_eq!(proxy.send(&request(&good)).status(), 200, "{crypto} {alg}");
+            }
+            let refused = proxy.send(&request(&token(&Key::of(alg, true))));
+            assert_eq!(refused.status(), 401, "{crypto} {alg}");
+            assert!(refused.text().contains("signature_invalid"), "{crypto} {alg}: {}", refused.text());
+        }
     }
 }
 

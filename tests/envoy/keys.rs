@@ -1,12 +1,12 @@
 //! Keys that come, change, and fail to come; judged by the issuer's own log of requests.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{json, Value};
 
-use crate::mint::Key;
-use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
+use crate::mint::{encode, Key};
+use crate::proxy::{eventually, eventually_on_every_worker, Options, Proxy};
 use crate::servers::{Behaviour, Issuer, Seen};
 use crate::wire::{get, request};
 use crate::{closed, issuer, key_set, provider, start, token, JWKS};
@@ -37,14 +37,23 @@ fn a_request_that_comes_before_the_first_keys_waits_for_them_and_its_body_is_kep
     assert_eq!(issuer.requests(JWKS).len(), 1);
 }
 
+/// Envoy with four workers, each with a VM of its own, and one on the main thread.
+fn start_with_four_workers(gate: &Value, issuer: &Issuer) -> Proxy {
+    let proxy = Proxy::try_start(gate, issuer, Options { workers: 4, ..Options::default() }).expect("Envoy starts");
+    eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
+    proxy
+}
+
 #[test]
 fn one_fetch_serves_every_worker() {
     let key = Key::rsa().named("k1");
     let issuer = issuer(&[&key]);
-    let proxy = start(&closed(), &issuer);
+    let mut main = provider();
+    main["remote_jwks"]["request_headers"] = json!([{"name": "x-api-key", "value": "hush-4711"}]);
+    let proxy = start_with_four_workers(&json!({"providers": {"main": main}}), &issuer);
     let token = token(&key).mint();
-    // Connections are spread over the workers; each worker has a VM of its own.
-    for _ in 0..20 {
+    // Connections are spread over the workers.
+    for _ in 0..40 {
         assert_eq!(proxy.send(&get("/").bearing(&token)).status(), 200);
     }
     thread::sleep(Duration::from_millis(500));
@@ -53,6 +62,32 @@ fn one_fetch_serves_every_worker() {
     assert_eq!(fetches[0].value("user-agent"), Some(concat!("jwt-gate/", env!("CARGO_PKG_VERSION"))));
     assert_eq!(fetches[0].value("accept"), Some("application/json"));
     assert_eq!(fetches[0].value("host"), Some("issuer.example"));
+    assert_eq!(fetches[0].value("x-api-key"), Some("hush-4711"));
+    assert!(!proxy.log().contains("hush-4711"), "{}", proxy.log());
+}
+
+#[test]
+fn each_refresh_is_one_fetch_and_reaches_every_worker_within_a_second() {
+    let (old, new) = (Key::rsa().named("old"), Key::p256(1).named("new"));
+    let issuer = issuer(&[&old]);
+    let mut main = provider();
+    main["remote_jwks"]["cache_duration"] = json!("2s");
+    let proxy = start_with_four_workers(&json!({"providers": {"main": main}}), &issuer);
+    let before = Instant::now();
+    eventually("three refreshes", || issuer.requests(JWKS).len() >= 4);
+    // 80 to 95 % of two seconds each, and a tick until one worker notices.
+    assert!(before.elapsed() >= Duration::from_millis(4700), "{:?}", before.elapsed());
+
+    let fetches = issuer.requests(JWKS).len();
+    issuer.set(JWKS, key_set(&[&old, &new]));
+    eventually("the next refresh", || issuer.requests(JWKS).len() > fetches);
+    thread::sleep(Duration::from_secs(1));
+    let rotated = get("/").bearing(&token(&new).mint());
+    for _ in 0..40 {
+        assert_eq!(proxy.send(&rotated).status(), 200);
+    }
+    let counted = proxy.count("jwt_gate_jwks_fetch_ok");
+    assert_eq!(issuer.requests(JWKS).len() as u64, counted, "every fetch is counted once");
 }
 
 #[test]
@@ -85,16 +120,14 @@ fn a_withdrawn_key_stops_working_with_the_next_fetch() {
     assert_eq!(proxy.send(&get("/").bearing(&token(&new).mint())).status(), 200);
 }
 
-#[test]
-fn a_flood_of_unknown_kids_costs_the_issuer_one_request() {
-    let key = Key::rsa().named("k1");
-    let issuer = issuer(&[&key]);
-    let proxy = start(&closed(), &issuer);
+/// Sends 10,000 tokens with a `kid` that nobody knows, 20 at a time.
+fn flood(proxy: &Proxy) {
     let mut connections: Vec<_> = (0..20).map(|_| proxy.connect()).collect();
-    for round in 0..10 {
+    for round in 0..500 {
         for (number, connection) in connections.iter_mut().enumerate() {
-            let unknown = Key::p256(1).named(&format!("unknown-{round}-{number}"));
-            connection.send(&get("/").bearing(&token(&unknown).mint()).bytes());
+            let header = json!({"alg": "ES256", "kid": format!("{round}-{number}")}).to_string();
+            let token = format!("{}.e30.{}", encode(header.as_bytes()), encode(&[1; 64]));
+            connection.send(&get("/").bearing(&token).bytes());
         }
         for connection in &mut connections {
             let response = connection.receive();
@@ -102,8 +135,29 @@ fn a_flood_of_unknown_kids_costs_the_issuer_one_request() {
             assert!(response.text().contains("key_unknown"), "{}", response.text());
         }
     }
+}
+
+#[test]
+fn a_flood_of_unknown_kids_costs_the_issuer_one_request() {
+    let key = Key::rsa().named("k1");
+    let issuer = issuer(&[&key]);
+    let proxy = start_with_four_workers(&closed(), &issuer);
+    flood(&proxy);
     assert_eq!(proxy.send(&get("/").bearing(&token(&key).mint())).status(), 200);
     assert_eq!(issuer.requests(JWKS).len(), 2, "one at start, one for the flood");
+}
+
+#[test]
+fn a_flood_costs_an_issuer_that_fails_no_more() {
+    let key = Key::rsa().named("k1");
+    let issuer = issuer(&[&key]);
+    let proxy = start_with_four_workers(&closed(), &issuer);
+    issuer.set(JWKS, Behaviour::status(503));
+    flood(&proxy);
+    thread::sleep(Duration::from_secs(3));
+    flood(&proxy);
+    assert_eq!(proxy.send(&get("/").bearing(&token(&key).mint())).status(), 200);
+    assert_eq!(issuer.requests(JWKS).len(), 2, "one at start, one for both floods");
 }
 
 #[test]

@@ -11,13 +11,27 @@ use crate::servers::{start_service, Issuer};
 use crate::wire::{Connection, Message, Request};
 
 /// Everything that the gate says is written, so that a test can look for what must not be in it.
-const SETTINGS: Settings = Settings { concurrency: 2, cpu: None, logs: "wasm:debug,config:info" };
+const LOGS: &str = "wasm:debug,config:info";
 
 /// Envoy between a client and a service, with an issuer beside it.
 pub struct Proxy {
     envoy: Envoy,
     form: Form,
     pub port: u16,
+}
+
+/// How Envoy is started.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub form: Form,
+    /// `--concurrency`.
+    pub workers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { form: Form::Struct, workers: 2 }
+    }
 }
 
 /// In which form Envoy gets the configuration of the gate.
@@ -30,11 +44,12 @@ pub enum Form {
 impl Proxy {
     /// Starts Envoy with this configuration of the gate.
     pub fn start(gate: &Value, issuer: &Issuer) -> Self {
-        Self::try_start(gate, issuer, Form::Struct).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+        Self::try_start(gate, issuer, Options::default()).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// The same, or Envoy's log where it exits instead.
-    pub fn try_start(gate: &Value, issuer: &Issuer, form: Form) -> Result<Self, String> {
+    pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
+        let Options { form, workers } = options;
         let folder = envoy::new_folder();
         let service = start_service();
         envoy::write(&folder, "listener.json", &listener(gate, form));
@@ -48,7 +63,7 @@ impl Proxy {
             }},
             "static_resources": {"clusters": clusters},
         });
-        let envoy = Envoy::start(folder, &bootstrap, 1, SETTINGS)?;
+        let envoy = Envoy::start(folder, &bootstrap, 1, Settings { concurrency: workers, cpu: None, logs: LOGS })?;
         let port = envoy.ports()["gateway"];
         Ok(Self { envoy, form, port })
     }

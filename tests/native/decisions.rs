@@ -219,6 +219,8 @@ fn no_spelling_of_a_closed_path_looks_open() {
         "/x/..%5cadmin",
         "/x/..\\admin",
         "/\\admin",
+        "/x\\y/../admin",
+        "/x%5cy/../admin",
         "\\admin",
         "/x/..;/admin",
         "/x/..;a=b/admin",

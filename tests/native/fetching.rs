@@ -7,7 +7,7 @@ use jwt_gate::log::Level;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, ISSUER};
-use crate::world::{local, merged, remote, Reply, Request, World, JWKS};
+use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTES_10: u64 = 600;
@@ -68,7 +68,7 @@ fn a_fetch_asks_as_its_configuration_says() {
         (":path", "/realms/x/certs?v=1"),
         ("accept", "application/json"),
     ] {
-        assert!(call.headers.contains(&(name, value.to_owned())), "{name}: {:?}", call.headers);
+        assert!(call.headers.contains(&(name.to_owned(), value.to_owned())), "{name}: {:?}", call.headers);
     }
     assert!(call.headers.iter().any(|(name, value)| *name == "user-agent" && value.starts_with("jwt-gate/")));
     assert!(!call.headers.iter().any(|(name, _)| *name == "if-none-match"));
@@ -199,7 +199,7 @@ fn a_failed_fetch_keeps_the_keys() {
     ] {
         let mut world = running(json!({"cache_duration": "60s"}), 2);
         world.issuer(JWKS, reply);
-        world.seconds_pass(3600);
+        world.seconds_pass(900);
         for vm in 0..2 {
             let request = signed(&world, &good);
             assert_eq!(world.ask(vm, &request).code(), "allowed", "{what}, VM {vm}");
@@ -479,18 +479,43 @@ fn a_request_that_goes_away_while_it_waits_is_forgotten() {
 }
 
 #[test]
-fn a_host_that_cannot_hold_requests_gets_an_answer_at_once() {
+fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call() {
     let mut world = World::without_waiting(&config(json!({})), 2);
-    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
     let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    assert_eq!(world.verdict(first), None, "it waits for its own call");
+    // Others have no call of their own to wait for: the document is being fetched.
     assert_eq!(world.ask(0, &request).code(), "keys_unavailable");
+    assert_eq!(world.ask(1, &request).code(), "keys_unavailable");
     world.seconds_pass(1);
-    assert_eq!(world.ask(0, &request).code(), "allowed");
+    assert_eq!(world.verdict(first).unwrap().code(), "allowed");
+    assert_eq!((world.ask(0, &request).code(), world.ask(1, &request).code()), ("allowed", "allowed"));
+
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     let new = signed(&world, &two());
-    assert_eq!(world.ask(1, &new).code(), "key_unknown");
-    world.seconds_pass(1);
-    assert_eq!(world.ask(1, &new).code(), "allowed", "the fetch went on");
+    assert_eq!(world.ask_patiently(1, &new).code(), "allowed");
+    assert_eq!(world.fetches.iter().filter(|fetch| fetch.uri == JWKS).count(), 2);
+}
+
+#[test]
+fn a_call_of_its_own_that_fails_or_is_lost_leaves_no_request_behind() {
+    for reply in [Reply::status(500), Reply::hangs(), Reply::no_cluster(), Reply::ok("[]")] {
+        let mut world = World::without_waiting(&config(json!({})), 1);
+        world.issuer(JWKS, reply);
+        let request = signed(&world, &one());
+        assert_eq!(world.ask_patiently(0, &request).code(), "keys_unavailable");
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(5);
+        assert_eq!(world.ask(0, &request).code(), "allowed", "the root fetches too");
+    }
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(500)));
+    let request = signed(&world, &one());
+    let leaves = world.request(0, &request);
+    world.gone(leaves);
+    world.seconds_pass(10);
+    assert_eq!(world.ask(0, &request).code(), "allowed", "the lease of the lost call ran out");
 }
 
 #[test]
@@ -517,7 +542,7 @@ fn every_reply_leaves_every_request_with_one_answer() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
-    for round in 0..40 {
+    for round in 0..24 {
         let mut world = World::new(&config(json!({"cache_duration": "20s", "refetch_cooldown": "5s"})), 3);
         world.interleaved = round % 2 == 0;
         for _ in 0..60 {
@@ -682,4 +707,58 @@ fn a_body_that_is_lost_before_every_vm_has_it_is_fetched_once_more() {
         let request = signed(&world, &two());
         assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
     }
+}
+
+#[test]
+fn an_old_answer_never_overwrites_a_newer_one() {
+    let mut world = running(json!({"refetch_cooldown": "1s"}), 2);
+    world.seconds_pass(5);
+    // The second VM asks, and hears nothing until its lease is over; then the first one asks.
+    world.issuer(JWKS, Reply::late_keys(&[&one(), &Key::ed25519(3).named("old")], Duration::from_millis(3500)));
+    let request = signed(&world, &two());
+    world.request(1, &request);
+    world.advance(Duration::from_millis(2500));
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(SECOND));
+    let waiting = world.request(0, &request);
+    world.seconds_pass(3);
+    assert_eq!(world.fetches.len(), 3, "{:?}", world.fetches);
+    assert_eq!(world.logged(Level::Warn), ["providers.main.remote_jwks: a late answer was discarded"]);
+    assert_eq!(world.verdict(waiting).unwrap().code(), "allowed");
+    for vm in 0..2 {
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+    world.settle();
+}
+
+#[test]
+fn a_cooldown_ends_though_the_clock_was_set_back() {
+    let mut world = running(json!({}), 2);
+    let unknown = signed(&world, &Key::ed25519(3).named("three"));
+    world.request(0, &unknown);
+    world.seconds_pass(2);
+    assert_eq!(world.fetches.len(), 2);
+    world.step_clock(-86_400);
+    world.seconds_pass(2);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    let request = signed(&world, &two());
+    assert_eq!(world.ask_patiently(1, &request).code(), "allowed");
+}
+
+#[test]
+fn the_age_and_the_size_of_each_document_can_be_seen() {
+    let gate = json!({"providers": {"the main-one": remote(revoking(json!({})))}});
+    let mut world = World::new(&gate, 2);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1).named("a"), &Key::ed25519(2).named("b")]));
+    world.issuer(REVOKED, Reply::revoked(json!([{"jti": "x"}])));
+    world.seconds_pass(1);
+    let gauge = |world: &World, name: &str| world.gauges.get(&format!("jwt_gate_{name}_the_main_one")).copied();
+    assert_eq!(gauge(&world, "jwks_keys"), Some(2));
+    assert_eq!(gauge(&world, "revocation_entries"), Some(1));
+    world.issuer(JWKS, Reply::status(500));
+    world.issuer(REVOKED, Reply::revoked(json!([])));
+    world.seconds_pass(700);
+    assert_eq!(gauge(&world, "jwks_keys"), Some(2));
+    assert!((699..=701).contains(&gauge(&world, "jwks_age_seconds").expect("it is told")), "{:?}", world.gauges);
+    assert_eq!(gauge(&world, "revocation_entries"), Some(0));
+    assert!(gauge(&world, "revocation_age_seconds") < Some(11), "{:?}", world.gauges);
 }

@@ -8,9 +8,14 @@ mod world;
 
 mod algorithms;
 mod authorization;
+mod config;
 mod decisions;
 mod effects;
 mod fetching;
+mod imports;
+mod properties;
 mod readme;
+mod remembering;
 mod requirements;
 mod revocation;
+mod signatures;

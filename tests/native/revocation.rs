@@ -46,6 +46,7 @@ fn an_entry_denies_the_tokens_that_match_all_its_members() {
         (json!({"sub": "bob", "before": NOW + 1}), false),
         (json!({"before": NOW + 1}), true),
         (json!({"before": NOW}), false),
+        (json!({"before": NOW as f64 + 0.5}), true),
         (json!({"sid": "s1"}), true),
         (json!({"sid": "s2"}), false),
         (json!({"kid": "k1"}), true),

@@ -3,19 +3,22 @@
 //! Effects are applied as the adapter applies them: in order, and what follows from one before what stands behind it. Every
 //! request gets at most one terminal effect; a second one fails the test at once, and [`World::settle`] finds the ones without.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
+use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
-use jwt_gate::crypto::Portable;
+use jwt_gate::crypto::{Alg, CryptoProvider, Portable, PublicKey};
 use jwt_gate::gate::{Effect, Event, Gate, RequestId};
 use jwt_gate::limits::TICK;
 use jwt_gate::log::Level;
-use jwt_gate::policy::DocumentId;
+use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::{Denial, Edits, Reason};
+use jwt_gate::verdict::{Denial, Edits};
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER, NOW};
@@ -158,14 +161,6 @@ impl Verdict {
         }
     }
 
-    /// The reason of a denial.
-    pub fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Allowed(_) => None,
-            Self::Denied(denial, _) => Some(denial.reason),
-        }
-    }
-
     /// The denial.
     pub fn denial(&self) -> &Denial {
         match self {
@@ -198,6 +193,7 @@ enum ReplyKind {
     Hangs,
     Never,
     NoCluster,
+    Late(Vec<u8>),
 }
 
 impl Reply {
@@ -240,6 +236,11 @@ impl Reply {
         Self::of(ReplyKind::NoCluster)
     }
 
+    /// 200 with these keys, long after the host should have given up.
+    pub fn late_keys(keys: &[&Key], after: Duration) -> Self {
+        Self::of(ReplyKind::Late(key_set(keys.iter().map(|key| key.jwk())).into_bytes())).after(after)
+    }
+
     /// With an `ETag`; a request that knows it gets 304.
     pub fn etag(mut self, etag: &str) -> Self {
         self.etag = Some(etag.to_owned());
@@ -264,8 +265,6 @@ impl Reply {
 pub struct Fetch {
     /// When, in milliseconds since the test began.
     pub at: u64,
-    /// By which VM.
-    pub vm: usize,
     /// Of what.
     pub uri: String,
     /// `If-None-Match`.
@@ -281,6 +280,7 @@ struct Vm {
 }
 
 struct InFlight {
+    context: Option<RequestId>,
     due: u64,
     vm: usize,
     document: DocumentId,
@@ -292,8 +292,13 @@ struct InFlight {
 pub struct World {
     /// Every call that was made.
     pub fetches: Vec<Fetch>,
+    /// The request in whose context the host is, where it cannot leave that.
+    context: Option<RequestId>,
+    checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
     pub counts: BTreeMap<&'static str, u64>,
+    /// The latest value of each gauge.
+    pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
@@ -311,7 +316,22 @@ pub struct World {
     seeds: u64,
 }
 
+/// The provider in pure Rust, and how often it was asked.
+struct Counting(Rc<Cell<u64>>);
+
+impl CryptoProvider for Counting {
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool> {
+        self.0.set(self.0.get() + 1);
+        Portable.verify(key, alg, message, signature)
+    }
+}
+
 impl World {
+    /// How many signatures were checked.
+    pub fn checks(&self) -> u64 {
+        self.checks.get()
+    }
+
     /// As many VMs with this configuration, not ticked yet. Issuers hang until they are told otherwise.
     pub fn new(config: &Value, vms: usize) -> Self {
         let mut world = Self::empty();
@@ -330,6 +350,9 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            context: None,
+            gauges: BTreeMap::new(),
+            checks: Rc::default(),
             logs: Vec::new(),
             interleaved: false,
             vms: Vec::new(),
@@ -354,10 +377,12 @@ impl World {
             self.seeds += 1;
             let documents = config.documents(self.seeds);
             let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
-            let gate = Gate::new(config.policy.clone(), documents, vec![Box::new(Portable)], self.can_wait);
+            let cache = TokenCache::new(config.token_cache, (1, 2));
+            let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
+            let gate = Gate::new(config.policy.clone(), documents, verifier, self.can_wait);
             self.vms.push(Vm { gate, names, queue: VecDeque::new() });
         }
-        self.run((self.in_force..self.vms.len()).map(|vm| (vm, Event::Start)).collect());
+        self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());
     }
 
     /// What the issuer at `uri` answers from now on.
@@ -397,11 +422,14 @@ impl World {
             let mut events = Vec::new();
             let (arrived, rest) = std::mem::take(&mut self.in_flight).into_iter().partition(|call| call.due <= next);
             self.in_flight = rest;
-            for InFlight { vm, document, number, answer, .. } in arrived {
-                events.push((vm, Event::Answer(document, number, answer)));
+            for InFlight { vm, context, document, number, answer, .. } in arrived {
+                // The answer to a call of a request that is gone goes nowhere.
+                if context.is_none_or(|id| self.requests.contains_key(&id)) {
+                    events.push((vm, context, Event::Answer(document, number, answer)));
+                }
             }
             if next == next_tick {
-                events.extend((0..self.vms.len()).map(|vm| (vm, Event::Tick)));
+                events.extend((0..self.vms.len()).map(|vm| (vm, None, Event::Tick)));
             }
             self.run(events);
             if next == end {
@@ -420,7 +448,7 @@ impl World {
         let id = RequestId::try_from(self.requests.len() + 1).expect("few requests");
         let vm = self.in_force + vm;
         self.requests.insert(id, (vm, None));
-        self.run(vec![(vm, Event::Request(id, request.head()))]);
+        self.run(vec![(vm, Some(id), Event::Request(id, request.head()))]);
         id
     }
 
@@ -451,7 +479,7 @@ impl World {
     pub fn gone(&mut self, id: RequestId) {
         let (vm, verdict) = self.requests.remove(&id).expect("a request");
         assert_eq!(verdict, None, "the request had been decided");
-        self.run(vec![(vm, Event::Gone(id))]);
+        self.run(vec![(vm, Some(id), Event::Gone(id))]);
     }
 
     /// Lets a minute pass, and asserts that no request is left without an answer.
@@ -482,9 +510,9 @@ impl World {
         }
     }
 
-    fn run(&mut self, events: Vec<(usize, Event<'_>)>) {
+    fn run(&mut self, events: Vec<(usize, Option<RequestId>, Event<'_>)>) {
         if self.interleaved {
-            for (vm, event) in events {
+            for (vm, _, event) in events {
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
             }
@@ -494,7 +522,8 @@ impl World {
                 }
             }
         } else {
-            for (vm, event) in events {
+            for (vm, context, event) in events {
+                self.context = context.filter(|_| !self.can_wait);
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
                 while !self.vms[vm].queue.is_empty() {
@@ -515,9 +544,11 @@ impl World {
             Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
             Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
             Effect::Wait(id) => {
-                assert!(self.can_wait, "request {id} waits in a host that cannot hold it");
+                let has_call = self.in_flight.iter().any(|call| call.context == Some(id));
+                assert!(self.can_wait || has_call, "request {id} waits, and nothing leads back to it");
                 Vec::new()
             }
+            Effect::Settle(id) => self.handle(vm, Event::Settled(id)),
             Effect::Read(id) => {
                 let (bytes, cas) = self.read(&self.vms[vm].names[&id]);
                 self.handle(vm, Event::Record(id, bytes.as_deref(), cas))
@@ -544,6 +575,12 @@ impl World {
                 *self.counts.entry(name).or_default() += 1;
                 Vec::new()
             }
+            Effect::Gauge(id, gauge, value) => {
+                let gauges = self.vms[vm].gate.gauges();
+                let name = gauges.into_iter().find(|(known, kind, _)| (*known, *kind) == (id, gauge));
+                self.gauges.insert(name.expect("a gauge has a name").2, value);
+                Vec::new()
+            }
             Effect::Log(level, message) => {
                 self.logs.push((level, message));
                 Vec::new()
@@ -557,6 +594,7 @@ impl World {
     fn end(&mut self, vm: usize, id: RequestId, verdict: Verdict) -> Vec<Effect> {
         let (owner, known) = self.requests.get_mut(&id).unwrap_or_else(|| panic!("request {id} is gone: {verdict:?}"));
         assert_eq!(*owner, vm, "request {id} was decided by another VM");
+        assert!(self.can_wait || self.context == Some(id), "request {id} was decided in another context");
         assert_eq!(*known, None, "request {id} was decided twice, now {verdict:?}");
         *known = Some(verdict);
         Vec::new()
@@ -570,12 +608,13 @@ impl World {
         let reply = self.issuers.get(&uri).cloned().unwrap_or_else(Reply::hangs);
         let timeout = u64::try_from(call.timeout.as_millis()).expect("a short timeout");
         let after = u64::try_from(reply.after.as_millis()).expect("a short delay");
-        self.fetches.push(Fetch { at: self.elapsed, vm, uri, if_none_match: if_none_match.clone(), call });
+        self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
             ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
             ReplyKind::Never => return Vec::new(),
             ReplyKind::Hangs => (timeout, None),
+            ReplyKind::Late(body) => (after, Some(Answer { status: Some(200), body, ..Answer::default() })),
             ReplyKind::Status(..) if after >= timeout => (timeout, None),
             ReplyKind::Status(status, body) => {
                 let (status, body) = if unchanged { (304, Vec::new()) } else { (status, body) };
@@ -585,7 +624,7 @@ impl World {
                 )
             }
         };
-        self.in_flight.push(InFlight { due: self.elapsed + due, vm, document, number, answer });
+        self.in_flight.push(InFlight { due: self.elapsed + due, vm, context: self.context, document, number, answer });
         Vec::new()
     }
 

@@ -1,0 +1,100 @@
+//! An RSA key (RFC 8017) and what a signature opens to. `rsa` judges the key, [`Exponentiation`] does the arithmetic, and the two
+//! paddings compare.
+
+use std::fmt;
+
+use rsa::BoxedUint;
+use sha2::digest::const_oid::AssociatedOid;
+use sha2::digest::Digest;
+
+use super::modexp::Exponentiation;
+use super::{pss, KeyProblem};
+use crate::limits::RSA_BITS;
+
+/// An RSA key, prepared for checking signatures.
+#[derive(Clone)]
+pub struct RsaKey {
+    public: rsa::PublicKey,
+    exponentiation: Exponentiation,
+}
+
+impl RsaKey {
+    /// A key from modulus and exponent, big-endian. Leading zeros, which RFC 7518 section 6.3.1.1 forbids and real sets have, are
+    /// ignored.
+    ///
+    /// # Errors
+    /// The size is out of range, the modulus is even, or the exponent is even, 1 or longer than 33 bits.
+    pub fn new(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
+        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
+        let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
+        if !RSA_BITS.contains(&bits) {
+            return Err(KeyProblem::RsaSize);
+        }
+        if exponent.len() > 8 {
+            return Err(KeyProblem::RsaValue);
+        }
+        let small = exponent.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        let exponentiation = Exponentiation::new(modulus, small).ok_or(KeyProblem::RsaValue)?;
+        let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
+        let public = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
+        Ok(Self { public, exponentiation })
+    }
+
+    /// The key as `rsa` has it.
+    pub fn public(&self) -> &rsa::PublicKey {
+        &self.public
+    }
+
+    /// Bytes of the modulus, and of every signature.
+    pub fn size(&self) -> usize {
+        self.exponentiation.modulus().len()
+    }
+
+    /// RSASSA-PKCS1-V1_5-VERIFY (RFC 8017 section 8.2.2). The one encoding that the hash can have is built and compared: a
+    /// padding that is read can be misread.
+    pub fn verify_pkcs1<H: Digest + AssociatedOid>(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.open(signature).is_some_and(|opened| pkcs1_encoding::<H>(message, self.size()) == Some(opened))
+    }
+
+    /// RSASSA-PSS-VERIFY (RFC 8017 section 8.1.2) with a salt as long as the hash, and MGF1 by the same hash.
+    pub fn verify_pss<H: Digest>(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Some(opened) = self.open(signature) else { return false };
+        let bits =
+            self.size() * 8 - self.exponentiation.modulus().first().map_or(0, |first| first.leading_zeros() as usize);
+        pss::holds::<H>(&H::digest(message), &opened, bits - 1)
+    }
+
+    /// RSAVP1 (RFC 8017 section 5.2.2): `None` for a signature that is not as long as the modulus, or not below it.
+    fn open(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        self.exponentiation.power(signature)
+    }
+}
+
+impl PartialEq for RsaKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+}
+
+impl fmt::Debug for RsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.public.fmt(f)
+    }
+}
+
+/// EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) in `length` bytes: 0, 1, at least eight times 255, 0, and the hash in its
+/// `DigestInfo`. `None` where that is too short.
+fn pkcs1_encoding<H: Digest + AssociatedOid>(message: &[u8], length: usize) -> Option<Vec<u8>> {
+    let (oid, hash) = (H::OID.as_bytes(), H::digest(message));
+    // DER of SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, NULL }, OCTET STRING }; every length here is below 128.
+    let algorithm = [&[0x30, oid.len() as u8 + 4, 0x06, oid.len() as u8], oid, &[0x05, 0]].concat();
+    let info_length = algorithm.len() + 2 + hash.len();
+    let info = [&[0x30, info_length as u8], algorithm.as_slice(), &[0x04, hash.len() as u8], &hash].concat();
+    let padding = length.checked_sub(info.len() + 3).filter(|&padding| padding >= 8)?;
+    Some([&[0, 1], vec![0xff; padding].as_slice(), &[0], &info].concat())
+}
+
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
+    number.get(start..).unwrap_or_default()
+}

@@ -1,0 +1,79 @@
+//! The host's own cryptography: in Envoy the foreign function `verify_signature`, which runs BoringSSL.
+//!
+//! It knows RSA with PKCS#1 v1.5 padding, and ECDSA. Whether a host has it is asked by a call with a known answer.
+
+use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
+use prost::Message;
+
+use super::hostcalls;
+use crate::crypto::{Alg, CryptoProvider, PublicKey};
+
+/// The host as a provider.
+pub struct HostCrypto;
+
+/// The argument of `verify_signature`.
+#[derive(Clone, PartialEq, Message)]
+struct Arguments {
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+}
+
+/// Its answer.
+#[derive(Clone, PartialEq, Message)]
+struct Answer {
+    #[prost(bool, tag = "1")]
+    result: bool,
+}
+
+/// A signature that holds: the example of RFC 7515 appendix A.3.
+mod known {
+    pub const X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    pub const Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
+    pub const MESSAGE: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+                               cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    pub const SIGNATURE: &str =
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+}
+
+impl HostCrypto {
+    /// The host's cryptography, if it has one that tells a good signature from a bad one. Only for hosts where the call of a
+    /// function that is not there is no trap.
+    pub fn probe() -> Option<Self> {
+        let bytes = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+        let key = PublicKey::ec("P-256", &bytes(known::X)?, &bytes(known::Y)?)?.ok()?;
+        let signature = bytes(known::SIGNATURE)?;
+        let answer = |message: &str| Self.verify(&key, Alg::Es256, message.as_bytes(), &signature);
+        (answer(known::MESSAGE) == Some(true) && answer("something else") == Some(false)).then_some(Self)
+    }
+}
+
+impl CryptoProvider for HostCrypto {
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool> {
+        if !key.fits(alg) {
+            return Some(false);
+        }
+        let hash_function = match alg {
+            Alg::Rs256 | Alg::Es256 => "sha256",
+            Alg::Rs384 | Alg::Es384 => "sha384",
+            Alg::Rs512 | Alg::Es512 => "sha512",
+            _ => return None,
+        };
+        let Some(signature) = alg.der_signature(signature) else {
+            return Some(false);
+        };
+        let arguments = Arguments {
+            hash_function: hash_function.to_owned(),
+            public_key: key.spki()?.to_vec(),
+            signature: signature.into_owned(),
+            text: message.to_vec(),
+        };
+        let answer = hostcalls::call_foreign("verify_signature", &arguments.encode_to_vec())?;
+        Some(Answer::decode(answer.as_slice()).ok()?.result)
+    }
+}

@@ -1,0 +1,67 @@
+//! From the bytes of a token to a [`Verified`]: remembered, or by its shape, its header, its key and its signature.
+
+use std::rc::Rc;
+
+use super::Provider;
+use crate::cache::TokenCache;
+use crate::crypto::CryptoProvider;
+use crate::jose::{self, CompactJws, JoseHeader, Verified};
+use crate::keys::{KeySet, Selection};
+use crate::verdict::Reason;
+
+/// What checks tokens in one VM.
+pub struct Verifier {
+    crypto: Vec<Box<dyn CryptoProvider>>,
+    cache: TokenCache,
+}
+
+impl Verifier {
+    /// `crypto` is asked in order.
+    pub fn new(crypto: Vec<Box<dyn CryptoProvider>>, cache: TokenCache) -> Self {
+        Self { crypto, cache }
+    }
+
+    /// Checks everything about `token` that needs neither a key nor the time.
+    ///
+    /// # Errors
+    /// The first of size, shape, header and algorithm that is not as it should be.
+    pub fn check_form<'t>(&self, token: &'t [u8], provider: &Provider) -> Result<(CompactJws<'t>, JoseHeader), Reason> {
+        let jws = CompactJws::parse(token)?;
+        let header = JoseHeader::parse(&jws)?;
+        if provider.algorithms.iter().any(|allowed| allowed.same_as(header.alg)) {
+            Ok((jws, header))
+        } else {
+            Err(Reason::AlgorithmNotAllowed)
+        }
+    }
+
+    /// Checks `token` for the provider of that index with the keys of `set`, which is the `generation`th of that provider.
+    ///
+    /// # Errors
+    /// What [`check_form`](Self::check_form) says, [`Reason::KeyUnknown`], [`Reason::SignatureInvalid`] or
+    /// [`Reason::ClaimsMalformed`].
+    pub fn verify(
+        &mut self,
+        token: &[u8],
+        (index, provider): (usize, &Provider),
+        (set, generation): (&KeySet, u64),
+    ) -> Result<Rc<Verified>, Reason> {
+        if let Some(verified) = self.cache.get(index, token, set, generation) {
+            return Ok(verified);
+        }
+        let (jws, header) = self.check_form(token, provider)?;
+        let verified = match set.select(header.kid.as_deref(), header.alg) {
+            Selection::Keys(keys) => jose::verify(&jws, &header, &keys, &self.crypto)?,
+            Selection::Nameless(keys) => {
+                jose::verify(&jws, &header, &keys, &self.crypto).map_err(|reason| match reason {
+                    Reason::SignatureInvalid => Reason::KeyUnknown,
+                    other => other,
+                })?
+            }
+            Selection::Unknown => return Err(Reason::KeyUnknown),
+        };
+        let verified = Rc::new(verified);
+        self.cache.insert(index, token, &verified, generation);
+        Ok(verified)
+    }
+}

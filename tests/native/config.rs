@@ -1,0 +1,637 @@
+//! What a configuration must not be, with the words that the operator reads; and what makes no difference.
+
+use std::collections::BTreeSet;
+
+use jwt_gate::config::{Config, FIELDS};
+use jwt_gate::policy::Policy;
+use proptest::prelude::*;
+use serde_json::{json, Map, Value};
+
+use crate::mint::{encode, key_set, Key, Token};
+use crate::properties::cases;
+use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
+
+fn error_of(config: &Value) -> String {
+    match Config::parse(config.to_string().as_bytes()) {
+        Ok(_) => panic!("accepted: {config}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A good configuration in which every object of [`FIELDS`] occurs.
+fn complete() -> Value {
+    let remote = remote(json!({
+        "algorithms": ["RS256", "EdDSA"],
+        "require_expiration": true,
+        "max_lifetime": "24h",
+        "clock_skew_seconds": 30,
+        "remote_jwks": {
+            "cache_duration": {"seconds": 300, "nanos": 5},
+            "refetch_cooldown": "10s",
+            "max_stale": "1h",
+            "async_fetch": {"fast_listener": true, "failed_refetch_duration": "2s"},
+            "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1s", "max_interval": "5s"}},
+            "request_headers": [{"name": "x-api-key", "value": "k"}],
+        },
+        "jwt_cache_config": {"jwt_cache_size": 100, "jwt_max_token_size": 8192},
+        "from_headers": [{"name": "x-token", "value_prefix": "JWT "}],
+        "from_params": ["access_token"],
+        "from_cookies": ["session"],
+        "forward": true,
+        "forward_payload_header": "x-payload",
+        "pad_forward_payload_header": true,
+        "claim_to_headers": [
+            {"header_name": "x-sub", "claim_name": "sub"},
+            {"header_name": "x-roles", "claim_path": ["https://example.com/roles"]},
+        ],
+    }));
+    let remote =
+        merged(remote, revoking(json!({"refresh_interval": "5s", "on_unavailable": "allow", "max_stale": "1h"})));
+    let local = local(&[&Key::rsa()], json!({"audiences": null, "allow_any_audience": true}));
+    let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key_set([Key::p256(1).jwk()]));
+    let bytes = merged(local.clone(), json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
+    let header = |test: Value| merged(json!({"name": "x-kind"}), test);
+    json!({
+        "providers": {"main": remote, "local": local, "bytes": bytes},
+        "rules": [
+            {"match": {"path": "/health"}, "public": true},
+            {
+                "match": {"prefix": "/orders", "headers": [
+                    {"name": ":method", "string_match": {"exact": "GET", "ignore_case": true}, "invert_match": true},
+                    header(json!({"present_match": true})),
+                    header(json!({"string_match": {"prefix": "a"}})),
+                    header(json!({"string_match": {"suffix": "a"}})),
+                    header(json!({"string_match": {"contains": "a"}})),
+                    header(json!({"string_match": {"safe_regex": {"regex": "a+"}}})),
+                ]},
+                "requires": {"provider_name": "main"},
+                "authorize": {
+                    "scopes": {"any_of": ["orders:read"]},
+                    "claims": [
+                        {"claim": "tier", "equals": "gold", "not": false},
+                        {"claim": "tier", "any_of": ["gold", 1, true]},
+                        {"claim_path": ["roles"], "contains": "admin"},
+                        {"claim": "email", "prefix": "a"},
+                        {"claim": "sub", "present": true},
+                    ],
+                },
+            },
+            {
+                "match": {"path_separated_prefix": "/inventory"},
+                "requires": {"provider_and_audiences": {"provider_name": "local", "audiences": ["inventory"]}},
+                "authorize": {"scopes": {"all_of": ["inventory:read"]}},
+            },
+            {
+                "match": {"safe_regex": {"regex": "/v[0-9]+/.*"}},
+                "requires": {"requires_any": {"requirements": [
+                    {"requires_all": {"requirements": [{"provider_name": "main"}, {"provider_name": "local"}]}},
+                    {"allow_missing": {}},
+                ]}},
+            },
+            {"match": {"prefix": "/maybe"}, "requires": {"allow_missing_or_failed": {}}},
+        ],
+        "bypass_cors_preflight": true,
+        "token_cache": {"max_entries": 1000, "max_token_size": 2048},
+        "crypto": "portable",
+    })
+}
+
+/// What a configuration became, but for its routes, which hold hashed maps.
+fn shape(config: &Value) -> String {
+    let config = Config::parse(config.to_string().as_bytes()).unwrap();
+    let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = &config.policy;
+    format!(
+        "{:?} {:?} {:?}",
+        (providers, rules, fallback, bypass_cors_preflight, output_headers),
+        (config.token_cache, config.crypto),
+        config.documents(1)
+    )
+}
+
+/// The same object elsewhere: `path` leads from the root, an empty place for `value` is made on the way.
+fn with(mut config: Value, path: &[&str], value: Value) -> Value {
+    let mut place = &mut config;
+    for name in path {
+        place = match name.parse::<usize>() {
+            Ok(index) => &mut place[index],
+            Err(_) => &mut place[*name],
+        };
+    }
+    *place = value;
+    config
+}
+
+#[test]
+fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
+    let text = error_of;
+    let base = || json!({"providers": {"main": remote(json!({}))}});
+    let provider = |more: Value| text(&json!({"providers": {"main": remote(more)}}));
+    let local = |more: Value| text(&json!({"providers": {"main": local(&[&Key::rsa()], more)}}));
+    let jwks = |more: Value| text(&json!({"providers": {"main": remote(json!({ "remote_jwks": more }))}}));
+    let list = |more: Value| text(&json!({"providers": {"main": remote(revoking(more))}}));
+    let rule = |more: Value| {
+        let rule = merged(json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}), more);
+        text(&merged(base(), json!({ "rules": [rule] })))
+    };
+    let matches = |matches: Value| text(&merged(base(), json!({"rules": [{"match": matches, "public": true}]})));
+    let requires =
+        |requires: Value| text(&merged(base(), json!({"rules": [{"match": {"prefix": "/"}, "requires": requires}]})));
+    let asks = |authorize: Value| rule(json!({ "authorize": authorize }));
+    let condition = |condition: Value| asks(json!({"claims": [condition]}));
+    let header = |header: Value| matches(json!({"prefix": "/", "headers": [header]}));
+
+    let rows: Vec<(String, &str)> = vec![
+        // The whole.
+        (text(&json!([])), "configuration: expected an object, found an array"),
+        (text(&json!("x")), "configuration: expected an object, found a string"),
+        (text(&json!({})), "providers: is required"),
+        (text(&json!({"providers": {}})), "providers: needs at least one provider"),
+        (text(&json!({"providers": []})), "providers: expected an object, found an array"),
+        (text(&json!({"providers": null})), "providers: is required"),
+        (text(&json!({"provider": {}})), r#"provider: unknown field; did you mean "providers"?"#),
+        (text(&json!({"xyz": {}})), "xyz: unknown field"),
+        (text(&merged(base(), json!({"bypass_cors_preflight": "yes"}))), "bypass_cors_preflight: expected true or false, found a string"),
+        (text(&merged(base(), json!({"rules": {}}))), "rules: expected an array, found an object"),
+        (text(&merged(base(), json!({"rules": []}))), "rules: must not be empty"),
+        (text(&merged(base(), json!({"crypto": "hots"}))), r#"crypto: unknown choice; did you mean "host"?"#),
+        (text(&merged(base(), json!({"token_cache": true}))), "token_cache: expected an object, found a boolean"),
+        (
+            text(&merged(base(), json!({"token_cache": {"max_entries": 100_001}}))),
+            "token_cache.max_entries: must be from 0 to 100000",
+        ),
+        (
+            provider(json!({"jwt_cache_config": {"jwt_max_token_size": 16_385}})),
+            "providers.main.jwt_cache_config.jwt_max_token_size: must be from 0 to 16384",
+        ),
+        // A provider.
+        (provider(json!({"isuer": "x"})), r#"providers.main.isuer: unknown field; did you mean "issuer"?"#),
+        (provider(json!({"Issuer": "x"})), r#"providers.main.Issuer: unknown field; did you mean "issuer"?"#),
+        (provider(json!({"payload_in_metadata": "x"})), "providers.main.payload_in_metadata: unknown field"),
+        (provider(json!({"issuer": 1})), "providers.main.issuer: expected a string, found a number"),
+        (provider(json!({"issuer": ""})), "providers.main.issuer: must not be empty"),
+        (provider(json!({"audiences": "api"})), "providers.main.audiences: expected an array, found a string"),
+        (provider(json!({"audiences": []})), "providers.main.audiences: must not be empty"),
+        (provider(json!({"audiences": ["a", 1]})), "providers.main.audiences[1]: expected a string, found a number"),
+        (provider(json!({"audiences": [""]})), "providers.main.audiences[0]: must not be empty"),
+        (
+            provider(json!({"audiences": null})),
+            r#"providers.main: needs "audiences", or "allow_any_audience: true" to take tokens that are meant for others"#,
+        ),
+        (provider(json!({"allow_any_audience": true})), r#"providers.main.audiences: cannot stand beside "allow_any_audience: true""#),
+        (provider(json!({"algorithms": ["none"]})), "providers.main.algorithms[0]: unknown algorithm"),
+        (provider(json!({"algorithms": ["RS257"]})), r#"providers.main.algorithms[0]: unknown algorithm; did you mean "RS256"?"#),
+        (
+            provider(json!({"algorithms": ["RS256", "HS256"]})),
+            "providers.main.algorithms[1]: needs a shared secret, which only a local_jwks can hold",
+        ),
+        (provider(json!({"algorithms": []})), "providers.main.algorithms: must not be empty"),
+        (provider(json!({"require_expiration": 1})), "providers.main.require_expiration: expected true or false, found a number"),
+        (
+            provider(json!({"max_lifetime": "1d"})),
+            r#"providers.main.max_lifetime: expected a duration like "600s", "0.5s", "250ms", "10m" or "1h""#,
+        ),
+        (provider(json!({"max_lifetime": "0s"})), "providers.main.max_lifetime: must be from 1s to 31536000s"),
+        (provider(json!({"max_lifetime": 600})), "providers.main.max_lifetime: expected a string, found a number"),
+        (provider(json!({"max_lifetime": {"sec": 1}})), "providers.main.max_lifetime.sec: unknown field"),
+        (
+            provider(json!({"max_lifetime": {"seconds": 1, "nanos": 1_000_000_000}})),
+            r#"providers.main.max_lifetime: expected a duration like "600s", "0.5s", "250ms", "10m" or "1h""#,
+        ),
+        (provider(json!({"clock_skew_seconds": -1})), "providers.main.clock_skew_seconds: expected a whole number from 0, found a number"),
+        (provider(json!({"clock_skew_seconds": 1.5})), "providers.main.clock_skew_seconds: expected a whole number from 0, found a number"),
+        (provider(json!({"clock_skew_seconds": 3601})), "providers.main.clock_skew_seconds: must be from 0 to 3600"),
+        (provider(json!({"clock_skew_seconds": "60s"})), "providers.main.clock_skew_seconds: expected a whole number from 0, found a string"),
+        (
+            provider(json!({"clockSkewSeconds": 1, "clock_skew_seconds": 1})),
+            r#"providers.main.clock_skew_seconds: "clock_skew_seconds" is given twice, in both spellings"#,
+        ),
+        // Its keys.
+        (provider(json!({"remote_jwks": null})), "providers.main: needs one of remote_jwks, local_jwks"),
+        (
+            provider(json!({"local_jwks": {"inline_string": "{}"}})),
+            r#"providers.main.local_jwks: cannot stand beside "remote_jwks": choose one of both, "remote_jwks" or "local_jwks""#,
+        ),
+        (jwks(json!({"http_uri": null})), "providers.main.remote_jwks.http_uri: is required"),
+        (jwks(json!({"uri": "x"})), "providers.main.remote_jwks.uri: unknown field"),
+        (jwks(json!({"http_uri": {"uri": null}})), "providers.main.remote_jwks.http_uri.uri: is required"),
+        (jwks(json!({"http_uri": {"uri": ""}})), "providers.main.remote_jwks.http_uri.uri: must not be empty"),
+        (
+            jwks(json!({"http_uri": {"uri": "issuer/jwks"}})),
+            r#"providers.main.remote_jwks.http_uri.uri: expected "http://host/path" or "https://host/path""#,
+        ),
+        (
+            jwks(json!({"http_uri": {"uri": "http:///jwks"}})),
+            r#"providers.main.remote_jwks.http_uri.uri: expected "http://host/path" or "https://host/path""#,
+        ),
+        (
+            jwks(json!({"http_uri": {"uri": "http://issuer/a\r\nb"}})),
+            r#"providers.main.remote_jwks.http_uri.uri: expected "http://host/path" or "https://host/path""#,
+        ),
+        (jwks(json!({"http_uri": {"cluster": null}})), "providers.main.remote_jwks.http_uri.cluster: is required"),
+        (jwks(json!({"http_uri": {"timeout": null}})), "providers.main.remote_jwks.http_uri.timeout: is required"),
+        (jwks(json!({"http_uri": {"timeout": "61s"}})), "providers.main.remote_jwks.http_uri.timeout: must be from 1ms to 60s"),
+        (jwks(json!({"http_uri": {"timout": "1s"}})), r#"providers.main.remote_jwks.http_uri.timout: unknown field; did you mean "timeout"?"#),
+        (jwks(json!({"cache_duration": "500ms"})), "providers.main.remote_jwks.cache_duration: must be from 1s to 2592000s"),
+        (
+            jwks(json!({"retry_policy": {"retry_back_off": {}}})),
+            "providers.main.remote_jwks.retry_policy.retry_back_off.base_interval: is required",
+        ),
+        (
+            jwks(json!({"retry_policy": {"retry_back_off": {"base_interval": "2s", "max_interval": "1s"}}})),
+            r#"providers.main.remote_jwks.retry_policy.retry_back_off: "max_interval" is shorter than "base_interval""#,
+        ),
+        (
+            jwks(json!({"async_fetch": {"failed_refetch_duration": "1ms"}})),
+            "providers.main.remote_jwks.async_fetch.failed_refetch_duration: must be from 100ms to 3600s",
+        ),
+        (
+            jwks(json!({"request_headers": [{"name": "x-key", "value": "a\r\nb"}]})),
+            "providers.main.remote_jwks.request_headers[0].value: holds characters that no header may hold",
+        ),
+        (
+            jwks(json!({"request_headers": [{"name": ":authority", "value": "x"}]})),
+            "providers.main.remote_jwks.request_headers[0].name: not the name of a header",
+        ),
+        (jwks(json!({"refetch_cooldown": "0s"})), "providers.main.remote_jwks.refetch_cooldown: must be from 1s to 86400s"),
+        (
+            jwks(json!({"max_stale": "5m"})),
+            r#"providers.main.remote_jwks: "max_stale" is shorter than the time between two fetches"#,
+        ),
+        (local(json!({"local_jwks": {"inline_string": null}})), "providers.main.local_jwks: needs one of inline_string, inline_bytes"),
+        (local(json!({"local_jwks": {"inline_string": "x"}})), r#"providers.main.local_jwks.inline_string: not a JSON object with an array "keys""#),
+        (local(json!({"local_jwks": {"inline_string": r#"{"keys":[]}"#}})), "providers.main.local_jwks.inline_string: it has no keys"),
+        (
+            local(json!({"local_jwks": {"inline_string": key_set([Key::short_rsa().jwk()])}})),
+            "providers.main.local_jwks.inline_string: none of its keys can be used; the first, because its RSA modulus has fewer than 2048 or more than 8192 bits",
+        ),
+        (
+            local(json!({"local_jwks": {"inline_string": key_set([Key::rsa().private_jwk()])}})),
+            "providers.main.local_jwks.inline_string: none of its keys can be used; the first, because it holds a private or secret key, which must not be published",
+        ),
+        (
+            local(json!({"local_jwks": {"inline_string": key_set([Key::hmac(&[1; 31]).jwk()])}})),
+            "providers.main.local_jwks.inline_string: none of its keys can be used; the first, because its secret has fewer than 32 bytes",
+        ),
+        (
+            local(json!({"algorithms": ["ES256"]})),
+            r#"providers.main.local_jwks.inline_string: none of its keys is for one of the provider's "algorithms""#,
+        ),
+        (
+            local(json!({"local_jwks": {"inline_string": key_set([Key::hmac(&[1; 64]).jwk()])}})),
+            r#"providers.main.local_jwks.inline_string: none of its keys is for one of the provider's "algorithms""#,
+        ),
+        (local(json!({"local_jwks": {"inline_string": null, "inline_bytes": "%"}})), "providers.main.local_jwks.inline_bytes: not base64"),
+        (local(json!({"local_jwks": {"filename": "/x"}})), "providers.main.local_jwks.filename: unknown field"),
+        // Where tokens are, and what becomes of them.
+        (provider(json!({"from_headers": [{}]})), "providers.main.from_headers[0].name: is required"),
+        (provider(json!({"from_headers": [{"name": "a b"}]})), "providers.main.from_headers[0].name: not the name of a header"),
+        (provider(json!({"from_headers": [{"name": ":path"}]})), "providers.main.from_headers[0].name: not the name of a header"),
+        (
+            provider(json!({"from_headers": [{"name": "a", "prefix": "b"}]})),
+            "providers.main.from_headers[0].prefix: unknown field",
+        ),
+        (provider(json!({"from_params": [1]})), "providers.main.from_params[0]: expected a string, found a number"),
+        (provider(json!({"from_cookies": "c"})), "providers.main.from_cookies: expected an array, found a string"),
+        (provider(json!({"forward": "true"})), "providers.main.forward: expected true or false, found a string"),
+        (provider(json!({"forward_payload_header": "a:b"})), "providers.main.forward_payload_header: not the name of a header"),
+        (
+            provider(json!({"forward_payload_header": "Host"})),
+            "providers.main.forward_payload_header: this header frames or addresses the request and cannot be set",
+        ),
+        (
+            provider(json!({"claim_to_headers": [{"header_name": "x"}]})),
+            "providers.main.claim_to_headers[0]: needs one of claim_name, claim_path",
+        ),
+        (
+            provider(json!({"claim_to_headers": [{"header_name": "content-length", "claim_name": "x"}]})),
+            "providers.main.claim_to_headers[0].header_name: this header frames or addresses the request and cannot be set",
+        ),
+        (
+            provider(json!({"claim_to_headers": [{"header_name": "x", "claim_name": "a..b"}]})),
+            "providers.main.claim_to_headers[0].claim_name: a name between two dots is empty",
+        ),
+        // Revocation.
+        (list(json!({"http_uri": null})), "providers.main.revocation.http_uri: is required"),
+        (list(json!({"refresh_interval": "0s"})), "providers.main.revocation.refresh_interval: must be from 1s to 86400s"),
+        (
+            list(json!({"on_unavailable": "alow"})),
+            r#"providers.main.revocation.on_unavailable: unknown choice; did you mean "allow"?"#,
+        ),
+        (list(json!({"on_unavailable": true})), "providers.main.revocation.on_unavailable: expected a string, found a boolean"),
+        // Rules.
+        (rule(json!({"match": null})), "rules[0].match: is required"),
+        (rule(json!({"requires": null})), r#"rules[0]: needs "requires", or "public: true" to let everyone in"#),
+        (
+            text(&merged(base(), json!({"rules": [{"match": {"prefix": "/"}, "public": false}]}))),
+            r#"rules[0]: needs "requires", or "public: true" to let everyone in"#,
+        ),
+        (rule(json!({"public": true})), r#"rules[0].requires: cannot stand beside "public: true""#),
+        (
+            rule(json!({"public": true, "requires": null, "authorize": {"scopes": {"any_of": ["a"]}}})),
+            r#"rules[0].authorize: cannot stand beside "public: true": nobody is authenticated there"#,
+        ),
+        (rule(json!({"public": "yes"})), "rules[0].public: expected true or false, found a string"),
+        (rule(json!({"require": {}})), r#"rules[0].require: unknown field; did you mean "requires"?"#),
+        (rule(json!({"requirement_name": "x"})), "rules[0].requirement_name: unknown field"),
+        (matches(json!({})), "rules[0].match: needs one of prefix, path, path_separated_prefix, safe_regex"),
+        (
+            matches(json!({"prefix": "/", "path": "/"})),
+            r#"rules[0].match.path: cannot stand beside "prefix": choose one of both, "prefix" or "path""#,
+        ),
+        (matches(json!({"prefix": "api"})), r#"rules[0].match.prefix: must begin with "/""#),
+        (matches(json!({"path": "/a?b"})), "rules[0].match.path: a rule matches the path alone, without query and fragment"),
+        (
+            matches(json!({"prefix": "/a/../b"})),
+            r#"rules[0].match.prefix: can be spelt in more than one way ("//", "/.", "%", ";" or a backslash): every request for it would be refused"#,
+        ),
+        (matches(json!({"safe_regex": "/a"})), "rules[0].match.safe_regex: expected an object, found a string"),
+        (matches(json!({"safe_regex": {}})), "rules[0].match.safe_regex.regex: is required"),
+        (header(json!({})), "rules[0].match.headers[0].name: is required"),
+        (header(json!({"name": ":status"})), "rules[0].match.headers[0].name: not the name of a header"),
+        (
+            header(json!({"name": "x", "present_match": true, "string_match": {"exact": "a"}})),
+            r#"rules[0].match.headers[0].present_match: cannot stand beside "string_match": choose one of both, "string_match" or "present_match""#,
+        ),
+        (
+            header(json!({"name": "x", "string_match": {}})),
+            "rules[0].match.headers[0].string_match: needs one of exact, prefix, suffix, contains, safe_regex",
+        ),
+        (header(json!({"name": "x", "string_match": {"prefix": ""}})), "rules[0].match.headers[0].string_match.prefix: must not be empty"),
+        // Requirements.
+        (
+            requires(json!({})),
+            "rules[0].requires: needs one of provider_name, provider_and_audiences, requires_any, requires_all, allow_missing, allow_missing_or_failed",
+        ),
+        (requires(json!({"provider_name": "mian"})), r#"rules[0].requires.provider_name: unknown provider; did you mean "main"?"#),
+        (requires(json!({"provider_name": "another"})), "rules[0].requires.provider_name: unknown provider"),
+        (
+            requires(json!({"provider_and_audiences": {"provider_name": "main"}})),
+            "rules[0].requires.provider_and_audiences.audiences: is required",
+        ),
+        (
+            requires(json!({"requires_any": {"requirements": [{"provider_name": "main"}, {"provider_name": "x"}]}})),
+            "rules[0].requires.requires_any.requirements[1].provider_name: unknown provider",
+        ),
+        (requires(json!({"requires_all": {"requirements": []}})), "rules[0].requires.requires_all.requirements: must not be empty"),
+        (requires(json!({"requires_all": []})), "rules[0].requires.requires_all: expected an object, found an array"),
+        (requires(json!({"allow_missing": true})), "rules[0].requires.allow_missing: expected an object, found a boolean"),
+        (requires(json!({"allow_missing": {"x": 1}})), "rules[0].requires.allow_missing.x: unknown field"),
+        // Authorization.
+        (asks(json!({})), r#"rules[0].authorize: needs "scopes" or "claims""#),
+        (asks(json!({"scopes": {}})), "rules[0].authorize.scopes: needs one of any_of, all_of"),
+        (asks(json!({"scopes": ["a"]})), "rules[0].authorize.scopes: expected an object, found an array"),
+        (
+            asks(json!({"scopes": {"any_of": ["a b"]}})),
+            "rules[0].authorize.scopes.any_of: a scope has characters that RFC 6749 does not allow; one scope per element",
+        ),
+        (asks(json!({"claims": []})), "rules[0].authorize.claims: must not be empty"),
+        (condition(json!({"equals": "x"})), "rules[0].authorize.claims[0]: needs one of claim, claim_path"),
+        (condition(json!({"claim": "x"})), "rules[0].authorize.claims[0]: needs one of equals, any_of, contains, prefix, present"),
+        (
+            condition(json!({"claim": "x", "equals": "a", "present": true})),
+            r#"rules[0].authorize.claims[0].present: cannot stand beside "equals": choose one of both, "equals" or "present""#,
+        ),
+        (
+            condition(json!({"claim": "x", "equals": []})),
+            "rules[0].authorize.claims[0].equals: expected a string, a number or a boolean, found an array",
+        ),
+        (condition(json!({"claim": ".x", "present": true})), "rules[0].authorize.claims[0].claim: a name between two dots is empty"),
+        (condition(json!({"claim_path": [], "present": true})), "rules[0].authorize.claims[0].claim_path: must not be empty"),
+    ];
+    assert!(rows.len() >= 60);
+    for (found, expected) in rows {
+        assert_eq!(found, expected);
+    }
+
+    let regex = matches(json!({"safe_regex": {"regex": "/("}}));
+    assert!(regex.starts_with("rules[0].match.safe_regex.regex: not a regular expression: "), "{regex}");
+}
+
+#[test]
+fn text_that_is_no_strict_json_is_refused() {
+    for text in [&b""[..], b"{", b"providers: {}", b"{} {}", b"{\"a\":1,\"a\":1}", b"\xff", b"{\"providers\": {},}"] {
+        let error = Config::parse(text).map(|_| ()).unwrap_err();
+        assert!(["configuration", "providers"].contains(&error.path.as_str()), "{error}");
+    }
+}
+
+#[test]
+fn no_value_of_a_field_is_in_an_error() {
+    let secret = "hunter2-hunter2-hunter2-hunter2-hunter2";
+    for path in [
+        &["providers", "main", "issuer"][..],
+        &["providers", "main", "remote_jwks", "http_uri", "uri"],
+        &["providers", "main", "remote_jwks", "http_uri", "timeout"],
+        &["providers", "main", "algorithms"],
+        &["providers", "local", "local_jwks", "inline_string"],
+        &["providers", "bytes", "local_jwks", "inline_bytes"],
+        &["rules", "0", "match", "path"],
+        &["rules", "1", "requires", "provider_name"],
+    ] {
+        for value in [json!(secret), json!([secret]), json!({ "x": secret })] {
+            if let Err(error) = Config::parse(with(complete(), path, value).to_string().as_bytes()) {
+                assert!(!error.to_string().contains("hunter2"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_is_read_and_every_object_occurs() {
+    let config = complete();
+    Config::parse(config.to_string().as_bytes()).unwrap();
+    // Each field of the table, turned into something that no field can be, is an error at its own path.
+    let mut seen = BTreeSet::new();
+    let mut paths: Vec<(Vec<String>, Value)> = Vec::new();
+    walk(&config, &mut Vec::new(), &mut paths);
+    for (path, _) in &paths {
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let name = names[names.len() - 1];
+        if name.parse::<usize>().is_ok() || !FIELDS.iter().any(|field| field.name == name) {
+            continue;
+        }
+        let broken = with(complete(), &names, json!([[["no field is this"]]]));
+        let error = error_of(&broken);
+        let shown = names.iter().fold(String::new(), |shown, name| match name.parse::<usize>() {
+            Ok(index) => format!("{shown}[{index}]"),
+            Err(_) if shown.is_empty() => (*name).to_owned(),
+            Err(_) => format!("{shown}.{name}"),
+        });
+        assert!(error.starts_with(&shown), "{shown}: {error}");
+        seen.insert(name.to_owned());
+    }
+    for field in FIELDS {
+        assert!(
+            seen.contains(field.name) || field.object == "duration",
+            "{}.{} is not in it",
+            field.object,
+            field.name
+        );
+    }
+    assert!(seen.contains("seconds") && seen.contains("nanos"));
+}
+
+/// Every place in `value`, the root aside.
+fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Value)>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, child) in children {
+        path.push(name);
+        found.push((path.clone(), child.clone()));
+        walk(child, path, found);
+        path.pop();
+    }
+}
+
+/// The same configuration as protobuf JSON writes it: `lowerCamelCase`. The users' own names stay.
+fn camel(value: &Value) -> Value {
+    let rename = |name: &str| {
+        let mut words = name.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |camel, word| camel + &word[..1].to_ascii_uppercase() + &word[1..])
+    };
+    match value {
+        Value::Object(members) => {
+            let known = |name: &str| FIELDS.iter().any(|field| field.name == name);
+            let member = |(name, value): (&String, &Value)| {
+                (if known(name) { rename(name) } else { name.clone() }, camel(value))
+            };
+            Value::Object(members.iter().map(member).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(camel).collect()),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn both_spellings_are_the_same_configuration() {
+    let (snake, camel) = (complete(), camel(&complete()));
+    assert!(camel.to_string().contains("claimToHeaders") && !camel.to_string().contains("claim_to_headers"));
+    // Messages name a field as the operator wrote it.
+    assert!(shape(&snake) == shape(&camel).replace("remoteJwks", "remote_jwks"));
+    assert!(shape(&snake) != shape(&with(complete(), &["rules", "1", "requires", "provider_name"], json!("local"))));
+}
+
+#[test]
+fn a_default_that_is_written_out_changes_nothing() {
+    let short = json!({
+        "providers": {"main": merged(remote(json!({})), revoking(json!({})))},
+        "rules": [{"match": {"prefix": "/public"}, "public": true}, {"match": {"prefix": "/x"}, "requires": {"provider_name": "main"}}],
+    });
+    let defaults = json!({
+        "allow_any_audience": false,
+        "algorithms": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+        "require_expiration": true,
+        "clock_skew_seconds": 60,
+        "remote_jwks": {"cache_duration": "600s", "refetch_cooldown": "30s", "max_stale": "24h"},
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "forward": false,
+        "pad_forward_payload_header": false,
+        "revocation": {"refresh_interval": "10s", "on_unavailable": "deny", "max_stale": "24h"},
+        "max_lifetime": null,
+        "local_jwks": null,
+    });
+    let mut long = with(short.clone(), &["providers", "main"], merged(short["providers"]["main"].clone(), defaults));
+    long["bypass_cors_preflight"] = false.into();
+    long["token_cache"] = json!({"max_entries": 10_000, "max_token_size": 4096});
+    long["crypto"] = "auto".into();
+    long["rules"][1]["public"] = false.into();
+    long["rules"][1]["authorize"] = Value::Null;
+
+    assert!(shape(&short) == shape(&long));
+
+    // And by behaviour: the same requests and the same hour bring the same answers and the same fetches.
+    let play = |config: &Value| {
+        let mut world = World::new(config, 2);
+        let key = Key::rsa().named("k");
+        world.issuer(JWKS, Reply::keys(&[&key]));
+        world.issuer(REVOKED, Reply::revoked(json!([{"jti": "gone"}])));
+        let mut answers = Vec::new();
+        for minute in 0..20 {
+            let token = Token::at(&key, world.seconds());
+            for token in [
+                token.clone(),
+                token.clone().claim("jti", "gone"),
+                token.clone().expires_in(-59),
+                token.clone().expires_in(-60),
+                token.clone().without("exp"),
+                token.clone().alg("PS512"),
+                token.clone().kid("unknown"),
+            ] {
+                let request = Request::get(if minute % 2 == 0 { "/" } else { "/x" }).bearer(&token.mint());
+                answers.push(world.ask_patiently(0, &request).code());
+            }
+            world.seconds_pass(60);
+        }
+        let fetches: Vec<(u64, String)> = world.fetches.iter().map(|fetch| (fetch.at, fetch.uri.clone())).collect();
+        (answers, fetches)
+    };
+    assert_eq!(play(&short), play(&long));
+}
+
+#[test]
+fn null_is_an_absence() {
+    let mut config = complete();
+    config["rules"] = Value::Null;
+    config["providers"]["local"]["issuer"] = Value::Null;
+    assert!(Config::parse(config.to_string().as_bytes()).is_ok());
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+        prop::sample::select(vec!["/", "1s", "600s", "main", "RS256", "\u{0}", "\u{10ffff}", "=", "e30"])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let name = prop_oneof![prop::sample::select(FIELDS).prop_map(|field| field.name.to_owned()), "[a-z_]{0,8}"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn no_json_makes_the_reader_panic(value in any_json()) {
+        let _ = Config::parse(value.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_change_of_a_good_configuration_makes_the_reader_panic(place in any::<prop::sample::Index>(), value in any_json()) {
+        let config = complete();
+        let mut paths = Vec::new();
+        walk(&config, &mut Vec::new(), &mut paths);
+        let (path, _) = &paths[place.index(paths.len())];
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        if let Err(error) = Config::parse(with(config, &names, value).to_string().as_bytes()) {
+            prop_assert!(!error.path.is_empty() && !error.problem.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Config::parse(&bytes).is_err());
+    }
+}
+
+#[test]
+fn a_key_set_may_stand_there_in_base64() {
+    let set = key_set([Key::p256(1).jwk()]);
+    let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &set);
+    let provider = local(&[], json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
+    let mut world = World::new(&json!({ "providers": {"main": provider} }), 1);
+    assert_eq!(world.ask(0, &Request::get("/").bearer(&Token::new(&Key::p256(1)).mint())).code(), "allowed");
+    assert_ne!(encode(set.as_bytes()), bytes, "it is base64, not base64url");
+}

@@ -1,0 +1,185 @@
+//! The cache of verified tokens: it saves the signature check and nothing else.
+
+use serde_json::{json, Value};
+
+use crate::mint::{Key, Token};
+use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
+
+fn key() -> Key {
+    Key::ed25519(1).named("k1")
+}
+
+fn config(more: Value) -> Value {
+    merged(json!({"providers": {"main": local(&[&key()], json!({}))}}), more)
+}
+
+fn ask(world: &mut World, token: &str) -> &'static str {
+    world.ask(0, &Request::get("/").bearer(token)).code()
+}
+
+#[test]
+fn a_token_that_comes_again_is_not_checked_again_in_that_vm() {
+    let mut world = World::new(&config(json!({})), 2);
+    let token = Token::new(&key()).mint();
+    for _ in 0..10 {
+        assert_eq!(ask(&mut world, &token), "allowed");
+    }
+    assert_eq!(world.checks(), 1);
+    assert_eq!(world.ask(1, &Request::get("/").bearer(&token)).code(), "allowed");
+    assert_eq!(world.checks(), 2);
+}
+
+#[test]
+fn a_token_that_was_refused_is_not_remembered_and_one_that_differs_in_a_bit_is_another() {
+    let mut world = World::new(&config(json!({})), 1);
+    let token = Token::new(&key()).mint();
+    assert_eq!(ask(&mut world, &token), "allowed");
+    for at in 0..token.len() {
+        let mut forged = token.clone().into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).expect("it is ASCII");
+        if forged != token {
+            assert_ne!(ask(&mut world, &forged), "allowed", "{at}");
+        }
+    }
+    let forged = Token::new(&Key::ed25519(2).named("k1")).mint();
+    let before = world.checks();
+    for _ in 0..3 {
+        assert_eq!(ask(&mut world, &forged), "signature_invalid");
+    }
+    assert_eq!(world.checks(), before + 3);
+}
+
+#[test]
+fn a_remembered_token_expires_on_time() {
+    let mut world = World::new(&config(json!({})), 1);
+    let token = Token::new(&key()).expires_in(10).mint();
+    assert_eq!(ask(&mut world, &token), "allowed");
+    world.step_clock(69);
+    assert_eq!(ask(&mut world, &token), "allowed");
+    world.step_clock(1);
+    assert_eq!(ask(&mut world, &token), "token_expired");
+    assert_eq!(world.checks(), 1);
+}
+
+#[test]
+fn a_remembered_token_is_judged_by_the_audiences_and_scopes_of_each_rule() {
+    let rules = json!({"rules": [
+        {"match": {"prefix": "/other"}, "requires": {"provider_and_audiences": {"provider_name": "main", "audiences": ["x"]}}},
+        {"match": {"prefix": "/scoped"}, "requires": {"provider_name": "main"},
+         "authorize": {"scopes": {"any_of": ["read"]}}},
+    ]});
+    let mut world = World::new(&config(rules), 1);
+    let token = Token::new(&key()).mint();
+    for (path, code) in [("/", "allowed"), ("/other", "audience_not_allowed"), ("/scoped", "scope_insufficient")] {
+        assert_eq!(world.ask(0, &Request::get(path).bearer(&token)).code(), code, "{path}");
+    }
+    assert_eq!(world.checks(), 1);
+}
+
+#[test]
+fn a_token_verified_for_one_provider_is_not_verified_for_another() {
+    let providers = json!({"providers": {
+        "first": local(&[&key()], json!({"from_headers": [{"name": "x-first"}]})),
+        "second": local(&[&Key::ed25519(2).named("k1")], json!({"from_headers": [{"name": "x-second"}]})),
+    }});
+    let mut world = World::new(&providers, 1);
+    let token = Token::new(&key()).mint();
+    assert_eq!(world.ask(0, &Request::get("/").header("x-first", &token)).code(), "allowed");
+    assert_eq!(world.ask(0, &Request::get("/").header("x-second", &token)).code(), "signature_invalid");
+}
+
+#[test]
+fn a_remembered_token_is_revoked_by_the_next_list() {
+    let config = json!({"providers": {"main": local(&[&key()], revoking(json!({})))}});
+    let mut world = World::new(&config, 1);
+    world.issuer(REVOKED, Reply::revoked(json!([])));
+    world.seconds_pass(1);
+    let token = Token::new(&key()).claim("jti", "t1").mint();
+    assert_eq!(ask(&mut world, &token), "allowed");
+    world.issuer(REVOKED, Reply::revoked(json!([{"jti": "t1"}])));
+    world.seconds_pass(11);
+    assert_eq!(ask(&mut world, &token), "token_revoked");
+    assert_eq!(world.checks(), 1);
+}
+
+#[test]
+fn a_key_that_leaves_the_set_takes_its_tokens_with_it_and_those_of_other_keys_stay() {
+    let (old, new) = (Key::ed25519(1).named("old"), Key::ed25519(2).named("new"));
+    let mut world = World::new(&json!({"providers": {"main": remote(json!({}))}}), 1);
+    world.issuer(JWKS, Reply::keys(&[&old, &new]));
+    world.seconds_pass(1);
+    let (by_old, by_new) = (Token::new(&old).expires_in(3000).mint(), Token::new(&new).expires_in(3000).mint());
+    assert_eq!((ask(&mut world, &by_old), ask(&mut world, &by_new)), ("allowed", "allowed"));
+
+    world.issuer(JWKS, Reply::keys(&[&new]));
+    world.seconds_pass(600);
+    assert_eq!(ask(&mut world, &by_new), "allowed");
+    assert_eq!(world.checks(), 2, "the set changed, the key did not");
+    assert_eq!(world.ask_patiently(0, &Request::get("/").bearer(&by_old)).code(), "key_unknown");
+
+    // Another key under the name of the old one: the name is not what was trusted.
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(3).named("old"), &new]));
+    world.seconds_pass(600);
+    assert_eq!(ask(&mut world, &by_old), "signature_invalid");
+}
+
+#[test]
+fn without_keys_a_remembered_token_does_not_pass() {
+    let config = json!({"providers": {"main": remote(json!({"remote_jwks": {
+        "http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "1s"}, "max_stale": "3600s",
+    }}))}});
+    let mut world = World::new(&config, 1);
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    world.seconds_pass(1);
+    let token = Token::new(&key()).expires_in(30_000).mint();
+    assert_eq!(ask(&mut world, &token), "allowed");
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(3500);
+    assert_eq!(ask(&mut world, &token), "allowed");
+    world.seconds_pass(200);
+    assert_eq!(world.ask_patiently(0, &Request::get("/").bearer(&token)).code(), "keys_unavailable");
+}
+
+#[test]
+fn a_flood_of_tokens_that_come_once_does_not_push_out_those_that_come_again() {
+    let mut world = World::new(&config(json!({"token_cache": {"max_entries": 100}})), 1);
+    let regulars: Vec<String> = (0..20).map(|id| Token::new(&key()).claim("jti", format!("r{id}")).mint()).collect();
+    for _ in 0..3 {
+        for token in &regulars {
+            assert_eq!(ask(&mut world, token), "allowed");
+        }
+    }
+    assert_eq!(world.checks(), 20);
+    let (mut once, mut again) = (0, 0);
+    for id in 0..2000 {
+        let before = world.checks();
+        ask(&mut world, &Token::new(&key()).claim("jti", format!("once {id}")).mint());
+        once += world.checks() - before;
+        let before = world.checks();
+        assert_eq!(ask(&mut world, &regulars[id % 20]), "allowed");
+        again += world.checks() - before;
+    }
+    assert_eq!(once, 2000);
+    assert!(again <= 40, "{again} of 2000 good repeated tokens were checked again");
+}
+
+#[test]
+fn the_cache_can_be_switched_off_and_does_not_take_long_tokens() {
+    for (cache, filler, checks) in [
+        (json!({}), 0, 1),
+        (json!({"token_cache": {"max_entries": 0}}), 0, 5),
+        (json!({"token_cache": {"max_token_size": 100}}), 0, 5),
+        (json!({}), 4000, 5),
+        (json!({"token_cache": {"max_token_size": 8192}}), 4000, 1),
+        (json!({"providers": {"main": {"jwt_cache_config": {"jwt_max_token_size": 8192}}}}), 4000, 1),
+        (json!({"providers": {"main": {"jwt_cache_config": {}}}}), 4000, 5),
+    ] {
+        let mut world = World::new(&config(cache.clone()), 1);
+        let token = Token::new(&key()).claim("filler", "x".repeat(filler)).mint();
+        for _ in 0..5 {
+            assert_eq!(ask(&mut world, &token), "allowed");
+        }
+        assert_eq!(world.checks(), checks, "{cache} {filler}");
+    }
+}
