@@ -13,7 +13,7 @@ IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 
 
 .PHONY: help
 help: # Print this list (the default)
-	@sed -n 's/^\([a-z-]*\):[^#]*# \(.*\)/make \1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "%-12s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*# \(.*\)/make \1#\2/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "%-18s  %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: ready # Start the whole example, play the scenario against it, stop it
@@ -32,9 +32,17 @@ test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs 
 	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
 
 .PHONY: bench
-bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes a minute
+bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes
 	cargo build --locked --release --target wasm32-wasip1 --example floor
 	cargo bench --locked --bench envoy
+
+.PHONY: bench-core
+bench-core: rust-tools # Measure what the functions of the core cost natively
+	cargo bench --locked --bench core
+
+.PHONY: bench-publish
+bench-publish: rust-tools # Show the last whole run of `make bench` in the README
+	cargo bench --locked --bench envoy -- publish
 
 .PHONY: envoy-image
 envoy-image: # Build a container image of Envoy from the pinned binary, where the official one cannot be had

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 use crate::comparison::row;
 use crate::envoy::module;
 use crate::figures::{rounded, Figures};
-use crate::growth::{Curve, PerVm, GATE};
+use crate::growth::{Curve, Footprint, GATE};
 
 /// One bar: what was measured, and what it may be at most.
 pub struct Bar {
@@ -24,7 +24,7 @@ impl Bar {
 }
 
 /// All of them.
-pub fn check(comparison: &Figures, curves: &[Curve], memory: &PerVm) -> Vec<Bar> {
+pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<Bar> {
     let find = |name: &str| (0..comparison.len()).find(|&row| comparison.name(row) == name);
     let ratio = |one: &str, other: &str| Some(comparison.ratio(find(one)?, find(other)?)?.median);
     let first_sight = |alg: &str| ratio(&row::first_sight("jwt-gate", alg), &row::first_sight("native jwt_authn", alg));
@@ -32,8 +32,7 @@ pub fn check(comparison: &Figures, curves: &[Curve], memory: &PerVm) -> Vec<Bar>
         let line = curves.iter().find(|curve| curve.axis == "rules")?.line(GATE)?;
         Some(line.last().copied().flatten()?.median / line.first().copied().flatten()?.median)
     };
-    let mib = |bytes: f64| bytes / f64::from(1 << 20);
-    let module = fs::metadata(module()).ok().map(|data| mib(data.len() as f64));
+    let module = fs::metadata(module()).ok().map(|data| data.len() as f64 / f64::from(1 << 20));
     let bar = |name, unit, measured, most| Bar { name, unit, measured, most };
     vec![
         bar("repeated token, to native's default", "×", ratio(row::REPEATED, row::NATIVE), 0.3),
@@ -42,7 +41,7 @@ pub fn check(comparison: &Figures, curves: &[Curve], memory: &PerVm) -> Vec<Bar>
         bar("ES256 never seen, to native", "×", first_sight("ES256"), 1.3),
         bar("no token, to the floor", "×", ratio(row::BARE, row::FLOOR), 1.5),
         bar("1,000 rules, to one rule", "×", rules(), 1.5),
-        bar("heap of a VM with 10,000 tokens of 1 KB", "MiB", Some(mib(memory.heap_full)), 16.0),
+        bar("heap of a VM with 10,000 tokens of 1 KB", "MiB", Some(memory.heap_after()), 16.0),
         bar("the module", "MiB", module, 1.5),
     ]
 }

@@ -190,91 +190,92 @@ pub fn workers(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
     Ok(Curve { title, axis: "workers", points: vec![1.0, 2.0], lines, figures })
 }
 
-/// The memory of a VM.
-#[derive(Clone, Copy)]
-pub struct PerVm {
-    /// What a worker more costs, its VM included: resident bytes above those of a worker without one.
-    pub empty: f64,
-    /// The same when it has seen 10,000 tokens.
-    pub full: f64,
-    /// The linear memory of a worker's VM, which is its heap, at the start.
-    pub heap_empty: f64,
-    /// The same when it has seen 10,000 tokens.
-    pub heap_full: f64,
+/// The memory of Envoy: without a filter and with the gate, with one worker and with four, before and after the tokens came.
+pub struct Footprint {
+    bare: [Memory; 2],
+    one: [Memory; 2],
+    four: [Memory; 2],
 }
 
-impl PerVm {
+/// How many tokens each worker sees, of 1 KB.
+const SEEN: usize = 10_000;
+
+impl Footprint {
+    /// The heap of a worker's VM, in MiB: what three workers more make of linear memory. It never shrinks.
+    pub fn heap_at_start(&self) -> f64 {
+        Self::per_worker(&self.one[0], &self.four[0])
+    }
+
+    /// The same after the tokens.
+    pub fn heap_after(&self) -> f64 {
+        Self::per_worker(&self.one[1], &self.four[1])
+    }
+
+    fn per_worker(one: &Memory, four: &Memory) -> f64 {
+        mib(four.heaps - one.heaps) / 3.0
+    }
+
     pub fn table(&self) -> String {
-        let mib = |bytes: f64| format!("{:.2} MiB", bytes / f64::from(1 << 20));
-        format!(
-            "Memory of one VM                       at the start   10,000 tokens of 1 KB seen\n\
-             linear memory (its heap, code apart)   {:>12}   {:>12}\n\
-             resident, with V8's part of it         {:>12}   {:>12}\n",
-            mib(self.heap_empty),
-            mib(self.heap_full),
-            mib(self.empty),
-            mib(self.full)
-        )
+        let mut text = format!("{:44}  {:>10}  {:>10}\n", "Memory in MiB, 10,000 tokens of 1 KB", "before", "after");
+        let mut line = |name: &str, before: f64, after: f64| {
+            text.push_str(&format!("{name:44}  {before:>10.2}  {after:>10.2}\n"));
+        };
+        line("heap of a worker's VM", self.heap_at_start(), self.heap_after());
+        for (name, [before, after]) in
+            [("one worker, no filter", self.bare), ("one worker", self.one), ("four workers", self.four)]
+        {
+            line(&format!("resident, {name}"), mib(before.resident), mib(after.resident));
+        }
+        text
     }
 
     pub fn json(&self) -> Value {
+        let resident =
+            |[before, after]: [Memory; 2]| json!([rounded(mib(before.resident)), rounded(mib(after.resident))]);
         json!({
-            "resident_empty": rounded(self.empty),
-            "resident_with_tokens": rounded(self.full),
-            "heap_empty": rounded(self.heap_empty),
-            "heap_with_tokens": rounded(self.heap_full),
+            "unit": "MiB, before and after the tokens",
+            "heap_of_a_vm": [rounded(self.heap_at_start()), rounded(self.heap_after())],
+            "resident_one_worker_no_filter": resident(self.bare),
+            "resident_one_worker": resident(self.one),
+            "resident_four_workers": resident(self.four),
         })
     }
 }
 
-/// Measures one and four workers, each of which sees all tokens.
-pub fn memory(scale: Scale, cpus: Cpus) -> Result<PerVm, String> {
-    let count = if scale.is_quick() { 2_000 } else { 10_000 };
-    let pool = tokens::mint(&filters::key("EdDSA"), "EdDSA", 1000, count);
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Measures Envoys of which each worker sees all tokens.
+pub fn memory(cpus: Cpus) -> Result<Footprint, String> {
+    let pool = tokens::mint(&filters::key("EdDSA"), "EdDSA", 1000, SEEN);
     let keys = filters::published();
-    let look = |filters: Filters, concurrency: usize| -> Result<(Memory, Memory), String> {
+    let look = |filters: Filters, concurrency: usize| -> Result<[Memory; 2], String> {
+        let traffic = Traffic::rotating(Arc::clone(&pool));
         let row = Row {
             name: format!("memory, {concurrency} workers"),
             filters,
-            traffic: Traffic::rotating(Arc::clone(&pool)),
+            traffic: traffic.clone(),
             status: 200,
-            requests: 1,
+            requests: 0,
             warm_up: 200,
             base: 0,
             native: None,
         };
-        let traffic = row.traffic.clone();
         let stage = Stage::start(vec![row], concurrency, cpus)?;
         let settled = || {
             thread::sleep(Duration::from_secs(1));
             Memory::of(stage.envoy.pid())
         };
-        let empty = settled();
+        let before = settled();
         // As many connections as workers: one each, as the listener spreads them evenly.
-        let port = stage.envoy.ports()["0"];
-        Load::open(port, concurrency).run_on_each(&traffic, count, 200)?;
-        Ok((empty, settled()))
+        Load::open(stage.envoy.ports()["0"], concurrency).run_on_each(&traffic, SEEN, 200)?;
+        Ok([before, settled()])
     };
     let gate = || filters::gate("memory", filters::provider(&keys), filters::one_rule(), &json!({}));
-    let (one, four) = (look(gate(), 1)?, look(gate(), 4)?);
-    if four.1.vms != one.1.vms + 3 {
-        return Err(format!(
-            "three workers more have {} VMs instead of {}: where are they?",
-            four.1.vms,
-            one.1.vms + 3
-        ));
+    let found = Footprint { bare: look(filters::none(), 1)?, one: look(gate(), 1)?, four: look(gate(), 4)? };
+    match (found.one[1].vms, found.four[1].vms) {
+        (one, four) if four == one + 3 => Ok(found),
+        (one, four) => Err(format!("{four} VMs of four workers and {one} of one: not one VM per worker")),
     }
-    let (bare_one, bare_four) = (look(filters::none(), 1)?, look(filters::none(), 4)?);
-    if std::env::var_os("BENCH_DEBUG").is_some() {
-        eprintln!("{one:?}\n{four:?}\n{bare_one:?}\n{bare_four:?}");
-    }
-    let third = |more: u64, less: u64| (more as f64 - less as f64) / 3.0;
-    let worker = |pick: fn(&(Memory, Memory)) -> u64| third(pick(&four), pick(&one));
-    let bare = |pick: fn(&(Memory, Memory)) -> u64| third(pick(&bare_four), pick(&bare_one));
-    Ok(PerVm {
-        empty: worker(|memory| memory.0.resident) - bare(|memory| memory.0.resident),
-        full: worker(|memory| memory.1.resident) - bare(|memory| memory.1.resident),
-        heap_empty: worker(|memory| memory.0.heaps),
-        heap_full: worker(|memory| memory.1.heaps),
-    })
 }

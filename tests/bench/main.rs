@@ -29,6 +29,7 @@ mod growth;
 mod load;
 mod machine;
 mod plot;
+mod publish;
 mod stage;
 mod tokens;
 
@@ -70,6 +71,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    // Cargo has arguments of its own.
+    if std::env::args().any(|argument| argument == "publish") {
+        return publish::publish();
+    }
     let scale = match std::env::var("BENCH").as_deref() {
         Ok("quick") => Scale::QUICK,
         Err(_) | Ok("") => Scale::FULL,
@@ -90,11 +95,15 @@ fn run() -> Result<(), String> {
         println!("{}", curve.table());
         curves.push(curve);
     }
-    let memory = growth::memory(scale, cpus)?;
+    let memory = growth::memory(cpus)?;
     println!("{}", memory.table());
     let bars = bars::check(&comparison, &curves, &memory);
     println!("{}", bars::table(&bars));
-    println!("Envoy waited for its CPU {:.1} % of the time that it ran.", comparison.disturbance * 100.0);
+    // What else ran on Envoy's CPU made its caches cold, and the figures larger.
+    println!("For each second on its CPU, Envoy waited {:.2} s for it.", comparison.disturbance);
+    if comparison.disturbance > 0.05 {
+        println!("Something else was running: measure again on an idle machine.");
+    }
 
     let folder = project(if scale.is_quick() { ".run/bench/quick" } else { ".run/bench" });
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -106,11 +115,12 @@ fn run() -> Result<(), String> {
         "requests_with_signatures": scale.signatures,
         "comparison": comparison.json(),
         "growth": curves.iter().map(growth::Curve::json).collect::<Vec<_>>(),
-        "memory_per_vm": memory.json(),
+        "memory": memory.json(),
         "bars": bars::json(&bars),
     });
     let svg = plot::draw(&comparison, &curves, &memory);
-    for (name, text) in [("result.json", format!("{result:#}\n")), ("bench.svg", svg)] {
+    let tables = publish::tables(&machine::processor(), &comparison, &curves, &memory);
+    for (name, text) in [("result.json", format!("{result:#}\n")), ("bench.md", tables), ("bench.svg", svg)] {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         println!("{}", path.display());

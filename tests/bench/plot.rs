@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::comparison::row;
 use crate::figures::{Figures, Spread};
-use crate::growth::{Curve, PerVm, GATE};
+use crate::growth::{Curve, Footprint, GATE};
 
 const WIDTH: f64 = 880.0;
 const MARGIN: f64 = 24.0;
@@ -47,7 +47,7 @@ path.gate, path.native { fill: none }
 ";
 
 /// Draws everything.
-pub fn draw(comparison: &Figures, curves: &[Curve], memory: &PerVm) -> String {
+pub fn draw(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> String {
     let mut picture = Picture { body: String::new(), y: MARGIN };
     picture.title();
     let rows = || (0..comparison.len()).filter(|&row| !comparison.is_base(row) && comparison.above(row).is_some());
@@ -92,7 +92,7 @@ impl Picture {
             x += 40.0 + 6.5 * name.len() as f64;
         }
         self.text(x, self.y + 10.0, "note", "µs; median and spread of the rounds");
-        self.y += 36.0;
+        self.y += 48.0;
     }
 
     fn bars(&mut self, title: &str, figures: &Figures, rows: impl Iterator<Item = usize>) {
@@ -123,7 +123,7 @@ impl Picture {
         self.y = bottom + 50.0;
     }
 
-    fn charts(&mut self, curves: &[Curve], memory: &PerVm) {
+    fn charts(&mut self, curves: &[Curve], memory: &Footprint) {
         self.text(MARGIN, self.y, "head", "How it grows");
         self.y += 16.0;
         let top = self.y;
@@ -136,15 +136,10 @@ impl Picture {
         }
         let (x, y) = place(curves.len());
         self.text(x, y + 12.0, "", "Heap of one VM");
-        let mib = |bytes: f64| format!("{:.1} MiB", bytes / f64::from(1 << 20));
-        for (line, (what, bytes)) in
-            [("at the start", memory.heap_empty), ("10,000 tokens of 1 KB seen", memory.heap_full)]
-                .into_iter()
-                .enumerate()
-        {
-            let y = y + 36.0 + line as f64 * 20.0;
+        let sizes = [("at the start", memory.heap_at_start()), ("10,000 tokens of 1 KB seen", memory.heap_after())];
+        for ((what, size), y) in sizes.into_iter().zip([y + 36.0, y + 56.0]) {
             self.text(x, y, "note", what);
-            self.anchored(x + CHART_WIDTH - 10.0, y, "", "end", &mib(bytes));
+            self.anchored(x + CHART_WIDTH - 10.0, y, "", "end", &format!("{size:.1} MiB"));
         }
         self.y = top + (curves.len() / 3 + 1) as f64 * (CHART_HEIGHT + GAP) - GAP;
     }
