@@ -275,11 +275,9 @@ impl Waiting {
 fn conclude(id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
     match decision {
         Decision::Allow(pass, edits) => vec![Effect::Count(pass.counter()), Effect::Allow(id, edits)],
-        Decision::Deny(denial) => vec![
-            Effect::Count(denial.reason.counter()),
-            Effect::Log(Level::Debug, format!("denied: {}", denial.reason.code())),
-            Effect::Deny(id, denial, head.is_grpc()),
-        ],
+        Decision::Deny(denial) => {
+            vec![Effect::Count(denial.reason.counter()), Effect::Deny(id, denial, head.is_grpc())]
+        }
         // A decision waits for documents, never for another wait.
         Decision::Wait(_, otherwise) => conclude(id, head, *otherwise),
     }

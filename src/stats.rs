@@ -37,6 +37,11 @@ pub const fn fetched(names: [&'static str; 3], outcome: Outcome) -> &'static str
     }
 }
 
+/// The code of the reason that a counter counts.
+pub fn denied(counter: &str) -> Option<&str> {
+    counter.strip_prefix("jwt_gate_denied_")
+}
+
 /// Every counter, so that each can be there from the start, at zero.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let fixed = ALLOWED.into_iter().chain(JWKS_FETCH).chain(REVOCATION_FETCH);

@@ -1,7 +1,7 @@
 //! Feeds events to the gate and applies its effects, after every borrow of the gate has ended: what the host calls back while an
 //! effect is applied finds the gate free.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 
 use proxy_wasm::types::Action;
@@ -9,6 +9,7 @@ use proxy_wasm::types::Action;
 use super::hostcalls;
 use crate::gate::{Effect, Event, Gate, RequestId};
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
+use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Call, Gauge};
 use crate::stats;
@@ -34,11 +35,17 @@ impl Course {
     }
 }
 
+/// A counter of the host, and what it has not been told yet.
+struct Counter {
+    metric: u32,
+    pending: Cell<u64>,
+}
+
 /// One gate with its host.
 pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
-    counters: HashMap<&'static str, u32>,
+    counters: HashMap<&'static str, Counter>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
     calls: RefCell<HashMap<u32, (DocumentId, u64)>>,
@@ -47,7 +54,8 @@ pub struct Driver {
 impl Driver {
     /// Takes a gate; `root` is the root context that it belongs to.
     pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>) -> Self {
-        let counters = stats::all().filter_map(|name| Some((name, hostcalls::define_counter(name)?))).collect();
+        let counter = |name| Some(Counter { metric: hostcalls::define_counter(name)?, pending: Cell::new(0) });
+        let counters = stats::all().filter_map(|name| Some((name, counter(name)?))).collect();
         let gauges = gate.gauges().into_iter();
         let gauges =
             gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&name)?))).collect();
@@ -63,6 +71,19 @@ impl Driver {
     /// Anything but a request.
     pub fn on_event(&self, event: Event<'_>) {
         self.run(event, None);
+    }
+
+    /// Tells the host what was counted since the last time. Told with each request, that would cost more than the request.
+    pub fn flush_counters(&self) {
+        for (name, counter) in &self.counters {
+            let count = counter.pending.take();
+            if count > 0 {
+                hostcalls::count(counter.metric, count);
+                if let Some(code) = stats::denied(name) {
+                    hostcalls::log(Level::Debug, &format!("denied: {code} ({count})"));
+                }
+            }
+        }
     }
 
     /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
@@ -125,8 +146,8 @@ impl Driver {
                 }
                 Effect::Call(id, number, call) => self.call(id, number, &call),
                 Effect::Count(name) => {
-                    if let Some(&counter) = self.counters.get(name) {
-                        hostcalls::count(counter);
+                    if let Some(counter) = self.counters.get(name) {
+                        counter.pending.set(counter.pending.get().saturating_add(1));
                     }
                     Vec::new()
                 }

@@ -126,9 +126,9 @@ pub fn set_gauge(gauge: u32, value: u64) {
     let _ = sdk::record_metric(gauge, value);
 }
 
-/// Adds one to a counter.
-pub fn count(counter: u32) {
-    let _ = sdk::increment_metric(counter, 1);
+/// Adds to a counter.
+pub fn count(counter: u32, count: u64) {
+    let _ = sdk::increment_metric(counter, i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 /// Asks for ticks.

@@ -76,6 +76,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Some(driver) = &self.driver {
             driver.on_event(Event::Tick);
+            driver.flush_counters();
         }
     }
 
@@ -89,6 +90,13 @@ impl RootContext for Root {
 }
 
 impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        if let Some(driver) = &self.driver {
+            driver.flush_counters();
+        }
+        true
+    }
+
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let Some(driver) = &self.driver {
             driver.on_answer(token, headers, body, None);

@@ -107,7 +107,11 @@ impl<'a> Attempt<'a> {
         let mut principals = Vec::with_capacity(tokens.len());
         let mut failures = Vec::new();
         for token in tokens {
-            let result = self.one(&token, leaf, provider);
+            let result = self.one(&token, leaf, provider).map_err(|failure| match failure.reason {
+                // Some hosts join repeated headers: what stands behind a comma is another credential.
+                Reason::TokenMalformed if token.contains(&b',') => Reason::MultipleTokens.into(),
+                _ => failure,
+            });
             self.note(token, result.as_ref().err().copied());
             match result {
                 Ok(principal) => principals.push(principal),

@@ -31,8 +31,8 @@ pub enum Location {
 /// like a token: the shape is checked with the rest.
 ///
 /// # Errors
-/// [`Reason::MultipleTokens`] for two `Authorization` values or too many tokens; [`Reason::TokenMalformed`] for a `Bearer`
-/// credential that is not exactly one token.
+/// [`Reason::MultipleTokens`] for two `Authorization` values or too many tokens; [`Reason::TokenMalformed`] for `Bearer` with
+/// nothing, or not a space, after it.
 pub fn tokens<'a>(head: &'a RequestHead, locations: &[Location]) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
     let mut found = Vec::new();
     for location in locations {
@@ -122,12 +122,8 @@ fn bearer(head: &RequestHead) -> Result<Option<&[u8]>, Reason> {
         return if joined { Err(Reason::MultipleTokens) } else { Ok(None) };
     }
     let token = parts.next().unwrap_or_default();
-    if token.contains(&b',') {
-        return Err(Reason::MultipleTokens);
-    }
-    let one_space = value.get(scheme.len()) == Some(&b' ');
-    // Its other characters are judged with the rest of its shape.
-    if one_space && !token.is_empty() && !token.contains(&b' ') && !token.contains(&b'\t') {
+    // Its bytes are judged once, with the rest of its shape.
+    if value.get(scheme.len()) == Some(&b' ') && !token.is_empty() {
         Ok(Some(token))
     } else {
         Err(Reason::TokenMalformed)
@@ -208,16 +204,16 @@ mod tests {
             ("Bearer a.b.c", Ok(vec!["a.b.c"])),
             ("bearer a.b.c", Ok(vec!["a.b.c"])),
             ("BEARER a.b.c", Ok(vec!["a.b.c"])),
-            ("Bearer  a.b.c", Err(Reason::TokenMalformed)),
             ("Bearer\ta.b.c", Err(Reason::TokenMalformed)),
-            ("Bearer a.b.c d", Err(Reason::TokenMalformed)),
-            // What is no token in itself is found, and refused with its shape.
+            // What is no token in itself is found, and refused for its shape.
+            ("Bearer  a.b.c", Ok(vec![" a.b.c"])),
+            ("Bearer a.b.c d", Ok(vec!["a.b.c d"])),
             ("Bearer a.b.c=", Ok(vec!["a.b.c="])),
             ("Bearer \"a.b.c\"", Ok(vec!["\"a.b.c\""])),
+            ("Bearer a.b.c, Bearer d.e.f", Ok(vec!["a.b.c, Bearer d.e.f"])),
+            ("Bearer a.b.c,d.e.f", Ok(vec!["a.b.c,d.e.f"])),
             ("Bearer", Err(Reason::TokenMalformed)),
             ("Bearer ", Err(Reason::TokenMalformed)),
-            ("Bearer a.b.c, Bearer d.e.f", Err(Reason::MultipleTokens)),
-            ("Bearer a.b.c,d.e.f", Err(Reason::MultipleTokens)),
             ("Basic eDp5, Bearer a.b.c", Err(Reason::MultipleTokens)),
             ("Basic eDp5,bearer a.b.c", Err(Reason::MultipleTokens)),
             ("Basic eDp5", Ok(vec![])),

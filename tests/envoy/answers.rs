@@ -3,6 +3,7 @@
 use serde_json::{json, Value};
 
 use crate::mint::Key;
+use crate::proxy::eventually;
 use crate::wire::{get, request, Message};
 use crate::{closed, issuer, provider, start, token};
 
@@ -142,7 +143,8 @@ fn every_answer_is_counted_under_its_reason() {
     ] {
         assert_eq!(proxy.count(counter), 0, "{counter}: there from the start, at zero");
         assert_eq!(proxy.send(&request).status(), status, "{counter}");
-        assert_eq!(proxy.count(counter), 1, "{counter}");
+        // The gate tells the host with its next tick.
+        eventually(counter, || proxy.count(counter) == 1);
     }
     let prometheus = proxy.admin(&get("/stats/prometheus"));
     assert!(prometheus.text().contains("jwt_gate_denied_token_missing{} 1"), "{}", prometheus.text());

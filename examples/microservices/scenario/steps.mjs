@@ -183,6 +183,8 @@ export async function play({ ports, provider, services }) {
   await step('GET /orders, the token of the logout', '401 token_revoked', () => orders(other))
 
   section("Envoy's /stats, against what this client counted")
+  // The gate tells Envoy ten times a second what it counted.
+  await sleep(500)
   const counters = await statistics(ports.admin)
   const fetches = [
     ...['jwks_fetch_ok', 'jwks_fetch_failed'],
