@@ -35,17 +35,22 @@ impl Es256Key {
     pub fn public(&self) -> &VerifyingKey {
         &self.public
     }
-}
 
-impl Verifier<Signature> for Es256Key {
-    fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), Error> {
+    /// Whether `signature` holds over a message with this hash, or with one of which these are the first bits.
+    pub fn holds(&self, hash: &[u8; 32], signature: &Signature) -> bool {
         let table = self.table.get_or_init(|| Arc::new(Table::of(ProjectivePoint::from(*self.public.as_affine()))));
-        let hash = reduced(&Sha256::digest(message));
+        let hash = reduced(&(*hash).into());
         let (r, s) = signature.split_scalars();
         let inverse = *s.invert_vartime();
         let point = sum_of_multiples(&[(&BASE, hash * inverse), (table, *r * inverse)]);
         // r is what is left of the x-coordinate modulo the order, which is smaller than the field: as numbers they may differ.
-        let holds = point != ProjectivePoint::IDENTITY && reduced(&point.to_affine().x()) == *r;
+        point != ProjectivePoint::IDENTITY && reduced(&point.to_affine().x()) == *r
+    }
+}
+
+impl Verifier<Signature> for Es256Key {
+    fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), Error> {
+        let holds = self.holds(&Sha256::digest(message).into(), signature);
         holds.then_some(()).ok_or_else(Error::new)
     }
 }

@@ -5,7 +5,9 @@
 //! the next.
 
 mod alg;
+mod any_hash;
 mod der;
+mod encoded;
 mod es256;
 mod key;
 mod modexp;
@@ -14,7 +16,9 @@ mod pss;
 mod rsa_key;
 
 pub use alg::Alg;
+pub use any_hash::{ecdsa_holds, hmac_holds, Hash};
 pub use der::Spki;
+pub use encoded::{pem_block, EncodingProblem, PemLabel};
 pub use es256::Es256Key;
 pub use key::{KeyProblem, PublicKey};
 pub use portable::Portable;

@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 
-use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use p256::ecdsa::signature::Verifier;
 use sha2::digest::const_oid::AssociatedOid;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::any_hash::{hmac_holds, Hash};
 use super::{Alg, CryptoProvider, Es256Key, PublicKey, RsaKey};
 
 /// Pure Rust, in every host. Answers every question.
@@ -34,15 +34,15 @@ impl CryptoProvider for Portable {
             (PublicKey::P384(key, _), _) => holds(&Es384, key, message, signature),
             (PublicKey::P521(key, _), _) => holds(&Es512, key, message, signature),
             (PublicKey::Ed25519(key), _) => holds(&Ed25519, key, message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs256) => holds(&Hs256, &Hs256Key::new(&secret.0), message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs384) => holds(&Hs384, &Hs384Key::new(&secret.0), message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs512) => holds(&Hs512, &Hs512Key::new(&secret.0), message, signature),
+            (PublicKey::Hmac(secret), Alg::Hs256) => hmac_holds(&secret.0, Hash::Sha256, message, signature),
+            (PublicKey::Hmac(secret), Alg::Hs384) => hmac_holds(&secret.0, Hash::Sha384, message, signature),
+            (PublicKey::Hmac(secret), Alg::Hs512) => hmac_holds(&secret.0, Hash::Sha512, message, signature),
             (PublicKey::Rsa(..) | PublicKey::Hmac(_), _) => false,
         })
     }
 }
 
-fn holds<A: Algorithm>(alg: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+pub(super) fn holds<A: Algorithm>(alg: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
     if A::Signature::LENGTH.is_some_and(|length| length.get() != signature.len()) {
         return false;
     }

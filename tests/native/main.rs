@@ -13,6 +13,7 @@ mod decisions;
 mod effects;
 mod fetching;
 mod imports;
+mod jwt_verify;
 mod properties;
 mod readme;
 mod remembering;

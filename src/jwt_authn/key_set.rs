@@ -1,0 +1,132 @@
+//! A key set as Envoy reads it: `keys` (RFC 7517 section 5), Google's map from `kid` to a certificate, or one public key in PEM.
+//!
+//! A member of `keys` that cannot be read is skipped, and its status is the set's only if nothing else can be read. One
+//! certificate that cannot be read spoils its whole set.
+
+use super::key::{Key, KeyType, Material, Unusable};
+use super::{json, Status};
+use crate::crypto::{pem_block, EncodingProblem, KeyProblem, PemLabel, PublicKey};
+use crate::json::{Map, Value};
+use crate::keys::Origin;
+use crate::limits::MAX_KEY_SET_BYTES;
+use crate::remote::Content;
+
+/// The keys of a set, in their order, at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeySet {
+    keys: Vec<Key>,
+}
+
+impl KeySet {
+    /// Reads a set: `keys`, or certificates.
+    ///
+    /// # Errors
+    /// It is no set, or what is wrong with the first of its keys if none can be read.
+    pub fn parse(document: &[u8], origin: Origin) -> Result<Self, Status> {
+        let document = json::parse_object(document).ok_or(Status::JwksParseError)?;
+        let keys = match document.get("keys") {
+            Some(Value::Array(members)) => members_of(members, origin)?,
+            Some(_) => return Err(Status::JwksBadKeys),
+            None => certificates_of(&document)?,
+        };
+        Ok(Self { keys })
+    }
+
+    /// A set of one key, from a PEM block `PUBLIC KEY`.
+    ///
+    /// # Errors
+    /// [`Status::JwksPemBadBase64`], [`Status::JwksPemNotImplementedKty`].
+    pub fn from_pem(pem: &str, kid: &str, alg: &str) -> Result<Self, Status> {
+        let Some((PemLabel::PublicKey, der)) = pem_block(pem) else {
+            return Err(Status::JwksPemBadBase64);
+        };
+        let (kty, material) = match PublicKey::from_spki(&der) {
+            Ok(key @ PublicKey::Rsa(..)) => (KeyType::Rsa, Material::Public(key)),
+            Ok(key @ (PublicKey::P256(..) | PublicKey::P384(..) | PublicKey::P521(..))) => {
+                (KeyType::Ec, Material::Public(key))
+            }
+            Ok(key @ PublicKey::Ed25519(_)) => (KeyType::Okp, Material::Public(key)),
+            Err(EncodingProblem::Unsound(KeyProblem::RsaSize)) => (KeyType::Rsa, Material::Unusable(Unusable::RsaSize)),
+            Err(EncodingProblem::Unsound(KeyProblem::SmallOrder)) => {
+                (KeyType::Okp, Material::Unusable(Unusable::SmallOrder))
+            }
+            Err(EncodingProblem::UnknownType) => return Err(Status::JwksPemNotImplementedKty),
+            Ok(PublicKey::Hmac(_)) | Err(_) => return Err(Status::JwksPemBadBase64),
+        };
+        let crv = match (kty, alg) {
+            (_, "ES256") => "P-256",
+            (_, "ES384") => "P-384",
+            (_, "ES512") => "P-521",
+            (KeyType::Okp, _) => "Ed25519",
+            _ => "",
+        };
+        let key = Key { kid: kid.to_owned(), alg: alg.to_owned(), kty, crv: crv.to_owned(), material };
+        Ok(Self { keys: vec![key] })
+    }
+
+    /// Takes the keys of `other` in after its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.keys.append(&mut other.keys);
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+}
+
+fn members_of(members: &[Value], origin: Origin) -> Result<Vec<Key>, Status> {
+    let mut keys = Vec::new();
+    let mut first_problem = None;
+    for jwk in members.iter().filter_map(Value::as_object) {
+        match Key::from_jwk(jwk, origin) {
+            Ok(key) => keys.push(key),
+            Err(problem) => first_problem = first_problem.or(Some(problem)),
+        }
+    }
+    if keys.is_empty() {
+        return Err(first_problem.unwrap_or(Status::JwksNoValidKeys));
+    }
+    Ok(keys)
+}
+
+fn certificates_of(document: &Map<String, Value>) -> Result<Vec<Key>, Status> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----\n";
+    const END: &str = "\n-----END CERTIFICATE-----\n";
+    let certificate = |(kid, value): (&String, &Value)| {
+        let pem = value.as_str().filter(|pem| !kid.is_empty() && pem.starts_with(BEGIN) && pem.ends_with(END))?;
+        Some((kid.clone(), pem.to_owned()))
+    };
+    let certificates: Option<Vec<_>> = document.iter().map(certificate).collect();
+    let certificates = certificates.filter(|certificates| !certificates.is_empty()).ok_or(Status::JwksNoKeys)?;
+    let key = |(kid, pem): (String, String)| {
+        let material = match PublicKey::from_pem(&pem) {
+            Ok(key @ PublicKey::Rsa(..)) => Material::Public(key),
+            Err(EncodingProblem::Unsound(KeyProblem::RsaSize)) => Material::Unusable(Unusable::RsaSize),
+            Err(EncodingProblem::Malformed) => return Err(Status::JwksX509ParseError),
+            Ok(_) | Err(_) => return Err(Status::JwksX509GetPubkeyError),
+        };
+        Ok(Key { kid, alg: String::new(), kty: KeyType::Rsa, crv: String::new(), material })
+    };
+    certificates.into_iter().map(key).collect()
+}
+
+impl Content for KeySet {
+    const NAME: &'static str = "jwt_authn key set";
+    const MAX_BYTES: usize = MAX_KEY_SET_BYTES;
+
+    fn parse(body: &[u8]) -> Result<Self, String> {
+        Self::parse(body, Origin::Remote).map_err(|status| status.text().to_owned())
+    }
+
+    fn length(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn summary(&self) -> String {
+        let unusable = self.keys.iter().enumerate().filter_map(|(index, key)| Some((index, key.unusable()?)));
+        let unusable: String =
+            unusable.map(|(index, why)| format!("; with keys[{index}] nothing verifies: {why}")).collect();
+        format!("{} keys{unusable}", self.keys.len())
+    }
+}
