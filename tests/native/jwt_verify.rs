@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use jwt_gate::crypto::{CryptoProvider, Portable};
-use jwt_gate::jwt_authn::{base64 as lenient, json, verify, CheckAudience, KeySet, Status, Token, Unusable};
+use jwt_gate::jwt_verify::{base64 as lenient, json, verify, CheckAudience, KeySet, Status, Token, Unusable};
 use jwt_gate::keys::Origin;
 use proptest::prelude::*;
 use serde_json::Value;
