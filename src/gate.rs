@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::jwt_authn;
 use crate::limits::MAX_WAITING;
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Keys, Policy, Verifier};
+use crate::policy::{Decision, DocumentId, Documents, Keys, Metadata, Policy, Verifier};
 use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats;
@@ -73,9 +74,18 @@ pub enum Effect {
     Log(Level, String),
 }
 
+/// What decides about requests.
+#[derive(Clone, Debug)]
+pub enum Semantics {
+    /// The gate's own policy.
+    Gate(Policy),
+    /// `semantics: jwt_authn`.
+    JwtAuthn(jwt_authn::Filter),
+}
+
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
-    policy: Policy,
+    semantics: Semantics,
     documents: Documents,
     verifier: Verifier,
     can_wait: bool,
@@ -99,11 +109,68 @@ struct Waiting {
     patience: Duration,
 }
 
+impl Semantics {
+    fn decide(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
+        match self {
+            Self::Gate(policy) => policy.decide(head, documents, verifier, now),
+            Self::JwtAuthn(filter) => filter.decide(head, documents, verifier, now),
+        }
+    }
+
+    /// The field, if there is one, that only some hosts can serve: those that have filter state and know how to choose a route
+    /// again. The others have no way to say that they cannot.
+    pub fn needs_filter_state(&self) -> Option<&'static str> {
+        let of_provider = |metadata: &Metadata, clear_route_cache: bool| {
+            let fields = [
+                (metadata.payload.is_some(), "payload_in_metadata"),
+                (metadata.header.is_some(), "header_in_metadata"),
+                (metadata.failed_status.is_some(), "failed_status_in_metadata"),
+                (clear_route_cache, "clear_route_cache"),
+            ];
+            fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
+        };
+        match self {
+            Self::Gate(policy) => {
+                policy.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
+            }
+            Self::JwtAuthn(filter) => {
+                filter.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
+            }
+        }
+    }
+
+    /// The documents of each provider, with the gauges that show them.
+    fn documents(&self) -> Vec<(DocumentId, [&'static str; 2], String)> {
+        let mut documents = Vec::new();
+        match self {
+            Self::Gate(policy) => {
+                for provider in &policy.providers {
+                    if let Keys::Remote(index) = provider.keys {
+                        documents.push((DocumentId::KeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
+                    }
+                    if let Some(revocation) = &provider.revocation {
+                        let id = DocumentId::Revocations(revocation.document);
+                        documents.push((id, stats::REVOCATION_GAUGES, provider.name.clone()));
+                    }
+                }
+            }
+            Self::JwtAuthn(filter) => {
+                for provider in &filter.providers {
+                    if let jwt_authn::Keys::Remote(index) = provider.keys {
+                        documents.push((DocumentId::JwtKeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
+                    }
+                }
+            }
+        }
+        documents
+    }
+}
+
 impl Gate {
     /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
-    pub fn new(policy: Policy, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
+    pub fn new(semantics: Semantics, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
         Self {
-            policy,
+            semantics,
             documents,
             verifier,
             can_wait,
@@ -115,21 +182,20 @@ impl Gate {
 
     /// The names of the gauges, by provider.
     pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
-        let mut gauges = Vec::new();
-        for provider in &self.policy.providers {
-            let mut add = |id, names: [&str; 2]| {
-                for (gauge, name) in [Gauge::Length, Gauge::Age].into_iter().zip(names) {
-                    gauges.push((id, gauge, stats::of_provider(name, &provider.name)));
-                }
-            };
-            if let Keys::Remote(index) = provider.keys {
-                add(DocumentId::KeySet(index), stats::JWKS_GAUGES);
-            }
-            if let Some(revocation) = &provider.revocation {
-                add(DocumentId::Revocations(revocation.document), stats::REVOCATION_GAUGES);
-            }
+        let documents = self.semantics.documents();
+        let of_document = |(id, names, provider): (DocumentId, [&'static str; 2], String)| {
+            let gauges = [Gauge::Length, Gauge::Age].into_iter().zip(names);
+            gauges.map(move |(gauge, name)| (id, gauge, stats::of_provider(name, &provider)))
+        };
+        documents.into_iter().flat_map(of_document).collect()
+    }
+
+    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
+    pub fn filter_state(&self) -> Option<&str> {
+        match &self.semantics {
+            Semantics::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
+            Semantics::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
         }
-        gauges
     }
 
     /// The contract.
@@ -175,7 +241,7 @@ impl Gate {
     }
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
-        match self.policy.decide(&head, &self.documents, &mut self.verifier, now) {
+        match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
@@ -198,7 +264,7 @@ impl Gate {
         let Some(waiting) = self.waiting.remove(&id) else {
             return Vec::new();
         };
-        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
+        match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) if !waiting.is_over(now) => {
                 self.want(&needs, now);
                 self.waiting.insert(id, waiting);
@@ -225,7 +291,7 @@ impl Gate {
         let Some(waiting) = self.waiting.remove(&id) else {
             return Vec::new();
         };
-        match self.policy.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
+        match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
             decision => conclude(id, &waiting.head, decision),
         }
@@ -250,7 +316,7 @@ impl Gate {
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
                 Output::Fetched(outcome) => {
                     let names = match id {
-                        DocumentId::KeySet(_) => stats::JWKS_FETCH,
+                        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => stats::JWKS_FETCH,
                         DocumentId::Revocations(_) => stats::REVOCATION_FETCH,
                     };
                     effects.push(Effect::Count(stats::fetched(names, outcome)));

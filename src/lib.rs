@@ -26,13 +26,15 @@
 //! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy.
 //! * [`policy`] decides: requirements, claims, revocation, authorization; only a [`Principal`](policy::Principal), or one of the
 //!   named exceptions of [`Pass`](policy::Pass), passes.
-//! * [`jwt_verify`] is the JWT library inside Envoy, with its leniencies: for `semantics: jwt_authn` alone.
+//! * [`jwt_authn`] is Envoy's own filter, decision by decision: `semantics: jwt_authn`.
+//! * [`jwt_verify`] is the JWT library beneath it, with its leniencies.
 //! * [`verdict`] is the closed list of reasons and how each looks on the wire.
 //! * [`config`] compiles JSON into all of that.
 //! * `host` is the adapter, for wasm32 alone.
 //!
 //! Imports go one way: `time`, `redact`, `limits`, `json`, `log` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] · [`remote`] ·
-//! [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`gate`] · [`config`] · `host`. A test holds the table.
+//! [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`jwt_authn`] · [`gate`] · [`config`] · `host`. A test holds the
+//! table.
 //!
 //! # Where the code departs from the design on paper
 //!
@@ -54,6 +56,7 @@ pub mod crypto;
 pub mod gate;
 pub mod jose;
 pub mod json;
+pub mod jwt_authn;
 pub mod jwt_verify;
 pub mod keys;
 pub mod limits;

@@ -27,6 +27,14 @@ pub fn of_provider(gauge: &str, provider: &str) -> String {
     format!("{gauge}_{}", provider.chars().map(plain).collect::<String>())
 }
 
+/// The name of a counter or gauge behind the prefix of its filter, if that has one.
+pub fn full_name(stat_prefix: &str, name: &str) -> String {
+    match stat_prefix.trim_end_matches('.') {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}.{name}"),
+    }
+}
+
 /// The counter in `names` for how a fetch ended.
 pub const fn fetched(names: [&'static str; 3], outcome: Outcome) -> &'static str {
     let [ok, not_modified, failed] = names;

@@ -1,7 +1,7 @@
 //! Reading a JSON value by its path.
 
 use super::error::suggestion;
-use super::fields::names_of;
+use super::fields::{names_of, refusal};
 use super::ConfigError;
 use crate::json::{Map, Value};
 
@@ -51,6 +51,9 @@ impl<'a> Cursor<'a> {
         for (name, value) in map {
             let cursor = self.member(name, value);
             let known = names_of(object).find(|known| known == name || camel_case(known) == *name);
+            if let Some(why) = refusal(object, name, camel_case) {
+                return Err(cursor.error(format!("cannot be had here: {why}")));
+            }
             let Some(known) = known else {
                 return Err(cursor.error(format!("unknown field{}", suggestion(name, names_of(object)))));
             };
@@ -75,12 +78,17 @@ impl<'a> Cursor<'a> {
 
     /// The elements of an array that is not empty.
     pub fn elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
-        let Value::Array(elements) = self.value else {
-            return Err(self.expected("an array"));
-        };
+        let elements = self.any_elements()?;
         if elements.is_empty() {
             return Err(self.error("must not be empty"));
         }
+        Ok(elements)
+    }
+
+    fn any_elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
+        let Value::Array(elements) = self.value else {
+            return Err(self.expected("an array"));
+        };
         let element = |(index, value)| Cursor { value, path: format!("{}[{index}]", self.path) };
         Ok(elements.iter().enumerate().map(element).collect())
     }
@@ -122,6 +130,20 @@ impl<'a> Cursor<'a> {
         number.ok_or_else(|| self.expected("a whole number from 0"))
     }
 
+    /// A whole number of either sign.
+    pub fn signed_number(&self) -> Result<i64, ConfigError> {
+        let number = match self.value {
+            Value::Number(number) => number.as_i64().or_else(|| {
+                let float =
+                    number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0);
+                float.map(|float| float as i64)
+            }),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| self.expected("a whole number"))
+    }
+
     /// A string, a number or a boolean.
     pub fn scalar(&self) -> Result<Value, ConfigError> {
         match self.value {
@@ -153,6 +175,11 @@ impl<'a> Object<'a> {
             let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
             ConfigError::new(path, "is required")
         })
+    }
+
+    /// The elements of the array of that name; none where it is absent or empty.
+    pub fn list(&self, name: &str) -> Result<Vec<Cursor<'a>>, ConfigError> {
+        self.get(name).map_or(Ok(Vec::new()), Cursor::any_elements)
     }
 
     /// The flag of that name.

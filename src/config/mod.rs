@@ -10,56 +10,70 @@ mod cursor;
 mod encoding;
 mod error;
 mod fields;
+mod jwt_authn;
 mod provider;
 mod requirement;
+mod route_match;
 mod rule;
+mod string_matcher;
 mod values;
 mod verifier;
 
 use std::fmt;
 
 use crate::cache::CacheLimits;
+use crate::gate::Semantics;
 use crate::policy::{Documents, Policy};
 use crate::remote::{Document, Source};
 
-use cursor::Cursor;
+use cursor::{Cursor, Object};
 pub use error::ConfigError;
 pub use fields::{Field, FIELDS};
+use values::{one_of, Reading};
 pub use verifier::Crypto;
 
 /// A configuration that holds together.
 #[derive(Clone)]
 pub struct Config {
     /// What decides.
-    pub policy: Policy,
+    pub semantics: Semantics,
     /// `crypto`.
     pub crypto: Crypto,
     /// `token_cache`.
     pub token_cache: CacheLimits,
+    /// `stat_prefix`: begins the names of counters and gauges.
+    pub stat_prefix: String,
     key_sets: Vec<Source>,
+    jwt_key_sets: Vec<Source>,
     revocations: Vec<Source>,
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration that names no variable of the environment.
     ///
     /// # Errors
     /// The first field that cannot be as it is.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::parse_in(bytes, &|_| None)
+    }
+
+    /// Reads a configuration in an environment of variables.
+    ///
+    /// # Errors
+    /// The first field that cannot be as it is.
+    pub fn parse_in(bytes: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let value = encoding::decode(bytes).map_err(|problem| ConfigError::new("configuration", problem))?;
         let root = Cursor::root(&value).object("configuration")?;
-        let mut sources = provider::Sources::default();
-        let providers = provider::all(&root, &mut sources)?;
-        let fallback = requirement::any_of_all(&providers);
-        let (routes, rules) = rule::all(&root, &providers)?;
-        let mut output_headers: Vec<_> =
-            providers.iter().flat_map(|provider| provider.output_headers()).cloned().collect();
-        output_headers.sort();
-        output_headers.dedup();
-        let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
-        let policy = Policy { providers, routes, rules, fallback, bypass_cors_preflight, output_headers };
+        let (key_sets, jwt_key_sets, revocations) = Default::default();
+        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment };
+        let semantics = match reading(&root)? {
+            Reading::Gate => Semantics::Gate(policy(&root, &mut sources)?),
+            Reading::JwtAuthn => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
+        };
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root)?);
-        Ok(Self { policy, crypto, token_cache, key_sets: sources.key_sets, revocations: sources.revocations })
+        let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
+        let provider::Sources { key_sets, jwt_key_sets, revocations, .. } = sources;
+        Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations })
     }
 
     /// The documents that it fetches, none of them fetched yet. `seed` must differ from VM to VM.
@@ -67,14 +81,53 @@ impl Config {
         let mut seeds = fastrand::Rng::with_seed(seed);
         Documents {
             key_sets: self.key_sets.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
+            jwt_key_sets: self.jwt_key_sets.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
             revocations: self.revocations.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
         }
     }
 }
 
+fn reading(root: &Object<'_>) -> Result<Reading, ConfigError> {
+    if let Some(kind) = root.get("@type") {
+        if !kind.text()?.ends_with("/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication") {
+            return Err(kind.error("the one message that can stand here is JwtAuthentication"));
+        }
+    }
+    let semantics =
+        root.get("semantics").map(|cursor| one_of(cursor, "choice", &["jwt_gate", "jwt_authn"])).transpose()?;
+    Ok(if semantics == Some(1) { Reading::JwtAuthn } else { Reading::Gate })
+}
+
+fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Policy, ConfigError> {
+    let providers = provider::all(root, sources)?;
+    let fallback = requirement::any_of_all(&providers);
+    let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;
+    let (routes, rules) = rule::all(root, &named, &providers)?;
+    let filter_state_rules = rule::filter_state(root, &providers)?;
+    let mut output_headers: Vec<_> = providers.iter().flat_map(|provider| provider.output_headers()).cloned().collect();
+    output_headers.sort();
+    output_headers.dedup();
+    let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
+    let strip_failure_response = root.flag("strip_failure_response", false)?;
+    Ok(Policy {
+        providers,
+        routes,
+        rules,
+        fallback,
+        filter_state_rules,
+        bypass_cors_preflight,
+        strip_failure_response,
+        output_headers,
+    })
+}
+
 /// Prints its shape alone: a configuration may hold secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Config({} providers, {} rules)", self.policy.providers.len(), self.policy.rules.len())
+        let (providers, rules) = match &self.semantics {
+            Semantics::Gate(policy) => (policy.providers.len(), policy.rules.len()),
+            Semantics::JwtAuthn(filter) => (filter.providers.len(), filter.rules.len()),
+        };
+        write!(f, "Config({providers} providers, {rules} rules)")
     }
 }

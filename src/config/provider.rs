@@ -1,5 +1,6 @@
 //! `providers`.
 
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use base64::prelude::{Engine, BASE64_STANDARD};
 
 use super::cursor::{Cursor, Object};
 use super::values::{claim, duration, header, one_of, output_header};
-use super::ConfigError;
+use super::{string_matcher, ConfigError};
 use crate::crypto::Alg;
 use crate::keys::{KeySet, Origin};
-use crate::policy::{ClaimHeader, Keys, PayloadHeader, Provider, Revocation};
+use crate::policy::{ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 use crate::redact::Redacted;
 use crate::remote::{Pace, Retries, Source};
 use crate::request::Location;
@@ -21,15 +22,28 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What the providers fetch.
-#[derive(Default)]
-pub(super) struct Sources {
+/// Whatever a duration can be.
+pub(super) const ANY_DURATION: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// What the providers fetch, and where they find variables of the environment.
+pub(super) struct Sources<'e> {
     pub key_sets: Vec<Source>,
+    pub jwt_key_sets: Vec<Source>,
     pub revocations: Vec<Source>,
+    pub environment: &'e dyn Fn(&str) -> Option<String>,
+}
+
+/// How long what is fetched lives.
+pub(super) struct Pacing {
+    pub lifetime: Duration,
+    pub cooldown: Duration,
+    /// Unless `max_stale` says otherwise.
+    pub max_stale: Duration,
 }
 
 /// Reads all providers.
-pub(super) fn all(root: &Object<'_>, sources: &mut Sources) -> Result<Vec<Provider>, ConfigError> {
+pub(super) fn all(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Vec<Provider>, ConfigError> {
     let providers = root.required("providers")?;
     let entries = providers.entries()?;
     if entries.is_empty() {
@@ -38,12 +52,12 @@ pub(super) fn all(root: &Object<'_>, sources: &mut Sources) -> Result<Vec<Provid
     entries.into_iter().map(|(name, cursor)| one(name, &cursor, sources)).collect()
 }
 
-fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources) -> Result<Provider, ConfigError> {
+fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Provider, ConfigError> {
     let object = cursor.object("provider")?;
     let (kind, keys_cursor) = object.exactly_one(&["remote_jwks", "local_jwks"])?;
     let algorithms = algorithms(&object, kind == "local_jwks")?;
     let keys = if kind == "local_jwks" {
-        local_jwks(keys_cursor, &algorithms)?
+        local_jwks(keys_cursor, &algorithms, sources)?
     } else {
         sources.key_sets.push(remote_jwks(keys_cursor)?);
         Keys::Remote(sources.key_sets.len() - 1)
@@ -67,6 +81,9 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources) -> Result<Provide
         },
         claim_headers: claim_headers(&object)?,
         revocation,
+        subjects: object.get("subjects").map(string_matcher::read).transpose()?,
+        clear_route_cache: object.flag("clear_route_cache", false)?,
+        metadata: metadata(&object)?,
     })
 }
 
@@ -110,14 +127,27 @@ fn clock_skew(object: &Object<'_>) -> Result<Duration, ConfigError> {
     }
 }
 
-fn local_jwks(cursor: &Cursor<'_>, algorithms: &[Alg]) -> Result<Keys, ConfigError> {
+/// The document of `local_jwks`, and where it is.
+pub(super) fn local_document<'a>(
+    cursor: &Cursor<'a>,
+    sources: &Sources<'_>,
+) -> Result<(Cursor<'a>, Vec<u8>), ConfigError> {
     let object = cursor.object("local_jwks")?;
-    let (name, text) = object.exactly_one(&["inline_string", "inline_bytes"])?;
-    let document = if name == "inline_bytes" {
-        BASE64_STANDARD.decode(text.text()?).map_err(|_| text.error("not base64"))?
-    } else {
-        text.text()?.as_bytes().to_vec()
+    let (name, text) = object.exactly_one(&["inline_string", "inline_bytes", "environment_variable"])?;
+    let document = match name {
+        "inline_bytes" => BASE64_STANDARD.decode(text.text()?).map_err(|_| text.error("not base64"))?,
+        "inline_string" => text.text()?.as_bytes().to_vec(),
+        _ => {
+            let value = (sources.environment)(text.text()?);
+            let missing = "is not set: vm_config.environment_variables of the wasm filter passes variables on";
+            value.ok_or_else(|| text.error(missing))?.into_bytes()
+        }
     };
+    Ok((text.clone(), document))
+}
+
+fn local_jwks(cursor: &Cursor<'_>, algorithms: &[Alg], sources: &Sources<'_>) -> Result<Keys, ConfigError> {
+    let (text, document) = local_document(cursor, sources)?;
     let set = KeySet::parse(&document, Origin::Local).map_err(|problem| text.error(problem.to_string()))?;
     if !set.keys().iter().any(|key| algorithms.iter().any(|&alg| key.allows(alg))) {
         return Err(text.error("none of its keys is for one of the provider's \"algorithms\""));
@@ -129,26 +159,24 @@ fn remote_jwks(cursor: &Cursor<'_>) -> Result<Source, ConfigError> {
     let object = cursor.object("remote_jwks")?;
     let lifetime = within(&object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
     let cooldown = within(&object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
-    source(cursor, &object, lifetime, cooldown)
+    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime) })
 }
 
-fn revocation(cursor: &Cursor<'_>, sources: &mut Sources) -> Result<Revocation, ConfigError> {
+fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocation, ConfigError> {
     let object = cursor.object("revocation")?;
     let lifetime = within(&object, "refresh_interval", SECOND..=DAY, Duration::from_secs(10))?;
     let allow_when_unavailable = match object.get("on_unavailable") {
         None => false,
         Some(cursor) => one_of(cursor, "choice", &["deny", "allow"])? == 1,
     };
-    sources.revocations.push(source(cursor, &object, lifetime, lifetime)?);
+    let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime) };
+    sources.revocations.push(source(cursor, &object, pacing)?);
     Ok(Revocation { document: sources.revocations.len() - 1, allow_when_unavailable })
 }
 
-fn source(
-    cursor: &Cursor<'_>,
-    object: &Object<'_>,
-    lifetime: Duration,
-    cooldown: Duration,
-) -> Result<Source, ConfigError> {
+/// Where a document is fetched, and when.
+pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
+    let Pacing { lifetime, cooldown, max_stale } = pacing;
     let http_uri = object.required("http_uri")?.object("http_uri")?;
     let uri = http_uri.required("uri")?;
     let host = ["http://", "https://"].iter().find_map(|scheme| uri.text().ok()?.strip_prefix(scheme));
@@ -158,7 +186,7 @@ fn source(
         uri.text()?;
         return Err(uri.error("expected \"http://host/path\" or \"https://host/path\""));
     }
-    let max_stale = within(object, "max_stale", SECOND..=YEAR, DAY.max(lifetime))?;
+    let max_stale = within(object, "max_stale", SECOND..=YEAR, max_stale)?;
     if max_stale < lifetime {
         return Err(object.error("\"max_stale\" is shorter than the time between two fetches"));
     }
@@ -204,6 +232,8 @@ fn pace(object: &Object<'_>) -> Result<Pace, ConfigError> {
     }
     if let Some(cursor) = object.get("retry_policy") {
         let policy = cursor.object("retry_policy")?;
+        // As in jwt_authn: which failures are retried is fixed.
+        policy.get("retry_on").map(Cursor::any_text).transpose()?;
         let count = policy.get("num_retries").map_or(Ok(1), Cursor::whole_number)?;
         let range = Duration::from_millis(100)..=HOUR;
         let (mut base, mut max) = (SECOND, None);
@@ -253,14 +283,33 @@ fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
     Ok(if locations.is_empty() { vec![Location::Bearer] } else { locations })
 }
 
-fn claim_headers(object: &Object<'_>) -> Result<Vec<ClaimHeader>, ConfigError> {
-    let Some(cursor) = object.get("claim_to_headers") else {
-        return Ok(Vec::new());
-    };
+/// Reads `claim_to_headers`.
+pub(super) fn claim_headers(object: &Object<'_>) -> Result<Vec<ClaimHeader>, ConfigError> {
     let one = |element: &Cursor<'_>| {
         let item = element.object("claim_to_headers")?;
         let name = output_header(item.required("header_name")?)?;
         Ok(ClaimHeader { name, claim: claim(&item, "claim_name", "claim_path")? })
     };
-    cursor.elements()?.iter().map(one).collect()
+    object.list("claim_to_headers")?.iter().map(one).collect()
+}
+
+/// Reads `payload_in_metadata` and its like.
+pub(super) fn metadata(object: &Object<'_>) -> Result<Metadata, ConfigError> {
+    let name = |field: &str| {
+        let name = object.get(field).map(Cursor::any_text).transpose()?;
+        Ok(name.filter(|name| !name.is_empty()).map(str::to_owned))
+    };
+    let space_delimited_claims = match object.get("normalize_payload_in_metadata") {
+        None => Vec::new(),
+        Some(cursor) => {
+            let claims = cursor.object("normalize_payload_in_metadata")?.list("space_delimited_claims")?;
+            claims.iter().map(|claim| claim.text().map(str::to_owned)).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Metadata {
+        payload: name("payload_in_metadata")?,
+        header: name("header_in_metadata")?,
+        failed_status: name("failed_status_in_metadata")?,
+        space_delimited_claims,
+    })
 }

@@ -12,6 +12,7 @@ const FORMS: &[&str] = &[
     "requires_all",
     "allow_missing",
     "allow_missing_or_failed",
+    "extract_only_without_validation",
 ];
 
 /// A token of any provider.
@@ -37,6 +38,9 @@ fn read_within(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requiremen
             let object = inner.object("provider_and_audiences")?;
             let provider = provider(object.required("provider_name")?, providers)?;
             Requirement::Provider(Leaf { provider, audiences: Some(object.required("audiences")?.texts()?) })
+        }
+        "extract_only_without_validation" => {
+            return Err(inner.error("forwards what nobody has verified, which only \"semantics: jwt_authn\" does"));
         }
         "requires_any" => {
             let mut children = children(inner, providers)?;

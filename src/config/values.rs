@@ -12,6 +12,15 @@ use crate::verdict::HeaderName;
 const RESERVED_HEADERS: &[&str] =
     &["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// Whose reading of the fields holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The gate's own, closed by default.
+    Gate,
+    /// Envoy's: `semantics: jwt_authn`.
+    JwtAuthn,
+}
+
 /// A duration within `range`: `"600s"`, `"0.5s"` (protobuf JSON), `"250ms"`, `"10m"`, `"1h"`, or `{seconds, nanos}`.
 pub(super) fn duration(
     cursor: &Cursor<'_>,
@@ -72,7 +81,20 @@ pub(super) fn header(cursor: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
 /// A claim by `dotted` or by `path`, one of which must be there.
 pub(super) fn claim(object: &Object<'_>, dotted: &'static str, path: &'static str) -> Result<ClaimPath, ConfigError> {
     let (name, cursor) = object.exactly_one(&[dotted, path])?;
-    let claim = if name == dotted { ClaimPath::dotted(cursor.text()?) } else { ClaimPath::new(cursor.texts()?) };
+    let segment = |element: &Cursor<'_>| {
+        // Envoy's messages wrap each name.
+        let name = if element.is_object() {
+            element.object("path_segment")?.required("key")?.text()?
+        } else {
+            element.text()?
+        };
+        Ok(name.to_owned())
+    };
+    let claim = if name == dotted {
+        ClaimPath::dotted(cursor.text()?)
+    } else {
+        ClaimPath::new(cursor.elements()?.iter().map(segment).collect::<Result<_, _>>()?)
+    };
     claim.ok_or_else(|| cursor.error("a name between two dots is empty"))
 }
 

@@ -45,6 +45,8 @@ struct Counter {
 pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
+    /// The key of the filter state that requests are asked for.
+    filter_state: Option<String>,
     counters: HashMap<&'static str, Counter>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
@@ -53,18 +55,22 @@ pub struct Driver {
 
 impl Driver {
     /// Takes a gate; `root` is the root context that it belongs to.
-    pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>) -> Self {
-        let counter = |name| Some(Counter { metric: hostcalls::define_counter(name)?, pending: Cell::new(0) });
+    pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>, stat_prefix: &str) -> Self {
+        let full = |name: &str| stats::full_name(stat_prefix, name);
+        let counter = |name| Some(Counter { metric: hostcalls::define_counter(&full(name))?, pending: Cell::new(0) });
         let counters = stats::all().filter_map(|name| Some((name, counter(name)?))).collect();
         let gauges = gate.gauges().into_iter();
-        let gauges =
-            gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&name)?))).collect();
-        Self { root, gate: RefCell::new(gate), counters, gauges, shared_names, calls: RefCell::default() }
+        let gauges = gauges
+            .filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&full(&name))?)))
+            .collect();
+        let filter_state = gate.filter_state().map(str::to_owned);
+        Self { root, gate: RefCell::new(gate), filter_state, counters, gauges, shared_names, calls: RefCell::default() }
     }
 
     /// The head of the request of this context arrived.
     pub fn on_request(&self, id: RequestId) -> Course {
-        let event = Event::Request(id, hostcalls::request_head());
+        let filter_state = self.filter_state.as_deref().and_then(hostcalls::filter_state);
+        let event = Event::Request(id, hostcalls::request_head().with_filter_state(filter_state));
         self.run(event, Some(id))
     }
 
@@ -93,7 +99,7 @@ impl Driver {
             return Course::Parked;
         };
         let longest = match document {
-            DocumentId::KeySet(_) => MAX_KEY_SET_BYTES,
+            DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => MAX_KEY_SET_BYTES,
             DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
         };
         self.run(Event::Answer(document, number, hostcalls::answer(headers, body, longest)), current)

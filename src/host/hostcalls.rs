@@ -9,7 +9,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits};
+use crate::verdict::{Denial, Edits, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -27,21 +27,40 @@ pub fn request_head() -> RequestHead {
     RequestHead::new(sdk::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
 }
 
-/// Removes, then sets.
+/// Removes, sets, adds.
 pub fn edit_request(edits: &Edits) {
     let edit = |name: &str, value: Option<&[u8]>| sdk::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
     let removed = edits.remove.iter().map(|name| edit(name, None));
     let set = edits.set.iter().map(|(name, value)| edit(name, Some(value)));
+    let added =
+        edits.add.iter().map(|(name, value)| sdk::add_map_value_bytes(MapType::HttpRequestHeaders, name, value));
     // The host refuses an edit only for a request that is over.
-    let _ = removed.chain(set).filter(Result::is_err).count();
+    let _ = removed.chain(set).chain(added).filter(Result::is_err).count();
+    publish(&edits.state);
+    if edits.clear_route_cache {
+        call_foreign("clear_route_cache", &[]);
+    }
+}
+
+/// Puts text into the filter state of the request of the effective context.
+fn publish(state: &State) {
+    for (name, text) in state {
+        let _ = sdk::set_property(vec![&format!("jwt_authn.{name}")], Some(text.as_bytes()));
+    }
+}
+
+/// The text of a key of the filter state; `None` if there is none.
+pub fn filter_state(name: &str) -> Option<Vec<u8>> {
+    sdk::get_property(vec!["filter_state", name]).ok().flatten()
 }
 
 /// Answers the request of the effective context.
 pub fn deny(denial: &Denial, grpc: bool) {
+    publish(&denial.state);
     let headers = denial.headers(grpc);
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = denial.body(grpc);
-    let _ = sdk::send_http_response(u32::from(denial.reason.status()), headers, Some(body.as_bytes()));
+    let _ = sdk::send_http_response(u32::from(denial.status), headers, Some(body.as_bytes()));
 }
 
 /// Lets the request of the effective context go on.

@@ -43,7 +43,7 @@ fn random() -> u64 {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        let config = match Config::parse(&hostcalls::configuration()) {
+        let config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
             Ok(config) => config,
             Err(error) => {
                 refuse(&error.to_string());
@@ -51,6 +51,10 @@ impl RootContext for Root {
             }
         };
         let can_wait = hostcalls::can_resume_from_root();
+        if let Some(field) = config.semantics.needs_filter_state().filter(|_| !can_wait) {
+            refuse(&format!("{field}: this host has no filter state"));
+            return false;
+        }
         // The hosts that can resume are those where the call of a missing function is an error and no trap.
         let host = if can_wait && config.crypto != Crypto::Portable { HostCrypto::probe() } else { None };
         let mut crypto: Vec<Box<dyn CryptoProvider>> = vec![Box::new(Portable)];
@@ -65,8 +69,8 @@ impl RootContext for Root {
         let documents = config.documents(random());
         let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
         let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
-        let gate = Gate::new(config.policy, documents, verifier, can_wait);
-        let driver = Driver::new(self.id, gate, shared_names);
+        let gate = Gate::new(config.semantics, documents, verifier, can_wait);
+        let driver = Driver::new(self.id, gate, shared_names, &config.stat_prefix);
         driver.on_event(Event::Start);
         self.driver = Some(Rc::new(driver));
         hostcalls::tick_every(TICK);

@@ -1,6 +1,6 @@
 //! The claims of a token (RFC 7519 section 4), typed: a claim of a wrong type is an error, never an absence.
 
-use crate::json::{Entry, Number, Packed};
+use crate::json::{Entry, Map, Number, Packed, Value};
 use crate::time::UnixTime;
 use crate::verdict::Reason;
 
@@ -76,6 +76,11 @@ impl Claims {
         self.iat
     }
 
+    /// All of them.
+    pub fn to_map(&self) -> Map<String, Value> {
+        self.all.to_map()
+    }
+
     /// The claim of that name.
     pub fn get(&self, name: &str) -> Option<Entry<'_>> {
         self.all.get(name)
@@ -102,6 +107,11 @@ impl ClaimPath {
     /// The names from the outermost object inwards, each taken as it is; `None` if there is none or one is empty.
     pub fn new(names: Vec<String>) -> Option<Self> {
         (!names.is_empty() && names.iter().all(|name| !name.is_empty())).then_some(Self(names))
+    }
+
+    /// The names from the outermost object inwards.
+    pub fn names(&self) -> &[String] {
+        &self.0
     }
 
     /// `a.b.c`: each dot leads one object further in.

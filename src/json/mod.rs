@@ -93,6 +93,12 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
+/// An object of strings, as text.
+pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+    Value::Object(members.collect()).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,14 @@ impl Packed {
         Entry { packed: self, at: 0 }.get(name)
     }
 
+    /// The whole object.
+    pub fn to_map(&self) -> Map<String, Value> {
+        match (Entry { packed: self, at: 0 }).to_value() {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
+
     /// What it takes in memory beside itself, in bytes.
     pub fn size(&self) -> usize {
         self.text.len() + size_of_val(&*self.nodes) + size_of_val(&*self.numbers)

@@ -8,6 +8,7 @@
 mod audience;
 pub mod base64;
 pub mod json;
+pub mod json_text;
 mod jwk;
 mod key;
 mod key_set;

@@ -8,7 +8,7 @@ use crate::verdict::Reason;
 /// Checks `claims` against `provider`; `audiences` takes the place of the provider's own where a requirement says so.
 ///
 /// # Errors
-/// The first of issuer, audience, expiry, not-before, issued-at and lifetime that does not hold.
+/// The first of issuer, audience, subject, expiry, not-before, issued-at and lifetime that does not hold.
 pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>, now: UnixTime) -> Result<(), Reason> {
     let skew = provider.clock_skew;
     if provider.issuer.is_some() && claims.issuer() != provider.issuer.as_deref() {
@@ -17,6 +17,11 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
     if let Some(audiences) = audiences.or(provider.audiences.as_deref()) {
         if !claims.audiences().any(|audience| audiences.iter().any(|allowed| allowed == audience)) {
             return Err(Reason::AudienceNotAllowed);
+        }
+    }
+    if let Some(subjects) = &provider.subjects {
+        if !claims.subject().is_some_and(|subject| subjects.matches(subject.as_bytes())) {
+            return Err(Reason::SubjectNotAllowed);
         }
     }
     match claims.expires() {

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
+
 use super::admission::admit;
 use super::{DocumentId, Documents, Keys, Leaf, Provider, Verifier};
 use crate::jose::Verified;
@@ -21,6 +23,7 @@ use crate::verdict::Reason;
 pub struct Principal {
     provider: usize,
     verified: Rc<Verified>,
+    header: Vec<u8>,
     payload: Vec<u8>,
 }
 
@@ -57,6 +60,12 @@ impl Principal {
     /// The token.
     pub fn verified(&self) -> &Verified {
         &self.verified
+    }
+
+    /// The JOSE header as JSON text; empty where the provider does not show it.
+    pub fn header_text(&self) -> String {
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(&self.header).unwrap_or_default();
+        String::from_utf8(decoded).unwrap_or_default()
     }
 
     /// The payload as it came, base64url without padding; empty where the provider does not forward it.
@@ -146,10 +155,14 @@ impl<'a> Attempt<'a> {
         admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
         self.check_revocation(&verified, provider)?;
         super::effects::check_forwardable(&verified, provider)?;
-        // The second part of what verified as a whole.
-        let payload = || token.split(|&b| b == b'.').nth(1).map(<[u8]>::to_vec);
-        let payload = provider.payload_header.as_ref().and_then(|_| payload());
-        Ok(Principal { provider: leaf.provider, verified, payload: payload.unwrap_or_default() })
+        // Parts of what verified as a whole.
+        let part = |wanted: bool, index: usize| {
+            let part = token.split(|&b| b == b'.').nth(index).filter(|_| wanted);
+            part.map(<[u8]>::to_vec).unwrap_or_default()
+        };
+        let header = part(provider.metadata.header.is_some(), 0);
+        let payload = part(provider.payload_header.is_some(), 1);
+        Ok(Principal { provider: leaf.provider, verified, header, payload })
     }
 
     fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {

@@ -1,11 +1,14 @@
 //! The decision about one request, from its head to a verdict.
 
+use std::collections::BTreeMap;
+
 use super::authenticate::Attempt;
 use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
+use crate::jwt_verify;
 use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, HeaderName, Reason};
+use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -18,10 +21,23 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// What a request needs that no rule matches: a token of any provider.
     pub fallback: Requirement,
+    /// `filter_state_rules`.
+    pub filter_state_rules: Option<FilterStateRules<Requirement>>,
     /// `bypass_cors_preflight`.
     pub bypass_cors_preflight: bool,
+    /// `strip_failure_response`.
+    pub strip_failure_response: bool,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
+}
+
+/// `filter_state_rules`: what a value of the filter state requires, where no rule matches.
+#[derive(Clone, Debug)]
+pub struct FilterStateRules<R> {
+    /// The name of the filter state.
+    pub name: String,
+    /// Requirements by its value.
+    pub requires: BTreeMap<String, R>,
 }
 
 /// What one rule asks for.
@@ -72,8 +88,23 @@ impl Pass {
         Self(Kind::WithoutToken)
     }
 
+    /// `semantics: jwt_authn`, and a token was verified.
+    pub fn verified(_: &jwt_verify::Verified) -> Self {
+        Self(Kind::Authenticated)
+    }
+
+    /// `semantics: jwt_authn`, and what the route requires holds without a token.
+    pub fn where_envoy_allows_none() -> Self {
+        Self(Kind::WithoutToken)
+    }
+
+    /// `semantics: jwt_authn`, and no rule asks for a token.
+    pub fn where_envoy_asks_none() -> Self {
+        Self(Kind::PublicRoute)
+    }
+
     /// `bypass_cors_preflight`.
-    fn preflight() -> Self {
+    pub fn preflight() -> Self {
         Self(Kind::Preflight)
     }
 
@@ -97,6 +128,15 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
+        let decision = self.judge(head, documents, verifier, now);
+        if self.strip_failure_response {
+            decision.stripped()
+        } else {
+            decision
+        }
+    }
+
+    fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
         let mut edits = Edits::default();
         effects::remove_output_headers(head, &self.output_headers, &mut edits);
 
@@ -106,7 +146,7 @@ impl Policy {
         let nothing_more = Authorize::default();
         let (requirement, authorize) = match self.routes.find(head) {
             Err(reason) => return Decision::Deny(reason.into()),
-            Ok(None) => (&self.fallback, &nothing_more),
+            Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
             Ok(Some(index)) => match self.rules.get(index) {
                 None => (&self.fallback, &nothing_more),
                 Some(Rule::Public) => return Decision::Allow(Pass::public_route(), edits),
@@ -118,12 +158,20 @@ impl Policy {
         let result = requirement.check(&mut attempt);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
-        let decision = self.conclude(head, requirement, authorize, result, edits);
+        let mut decision = self.conclude(head, requirement, authorize, result, edits);
+        if let Decision::Deny(denial) = &mut decision {
+            let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
+            denial.state = effects::failure(denial.reason, asked);
+        }
         if settled || needs.is_empty() {
             decision
         } else {
             Decision::Wait(needs, Box::new(decision))
         }
+    }
+
+    fn by_filter_state(&self, head: &RequestHead) -> Option<&Requirement> {
+        self.filter_state_rules.as_ref()?.requirement(head)
     }
 
     fn conclude(
@@ -144,6 +192,24 @@ impl Policy {
         let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
         effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
         Decision::Allow(pass, edits)
+    }
+}
+
+impl Decision {
+    /// The same, with nothing said of why: `strip_failure_response`.
+    fn stripped(self) -> Self {
+        match self {
+            Self::Deny(denial) => Self::Deny(Denial { form: Form::Bare, ..denial }),
+            Self::Wait(needs, otherwise) => Self::Wait(needs, Box::new(otherwise.stripped())),
+            allow @ Self::Allow(..) => allow,
+        }
+    }
+}
+
+impl<R> FilterStateRules<R> {
+    /// What the filter state of the request requires, if it has a value that is named.
+    pub fn requirement(&self, head: &RequestHead) -> Option<&R> {
+        self.requires.get(std::str::from_utf8(head.filter_state()?).ok()?)
     }
 }
 

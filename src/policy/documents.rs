@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::RevocationList;
+use crate::jwt_verify;
 use crate::keys::KeySet;
 use crate::remote::{Document, Input, Need, Output};
 use crate::time::UnixTime;
@@ -12,6 +13,8 @@ use crate::time::UnixTime;
 pub enum DocumentId {
     /// A key set.
     KeySet(usize),
+    /// A key set, as `semantics: jwt_authn` reads it.
+    JwtKeySet(usize),
     /// A revocation list.
     Revocations(usize),
 }
@@ -21,6 +24,8 @@ pub enum DocumentId {
 pub struct Documents {
     /// The sources of `remote_jwks`.
     pub key_sets: Vec<Document<KeySet>>,
+    /// The sources of `remote_jwks` with `semantics: jwt_authn`.
+    pub jwt_key_sets: Vec<Document<jwt_verify::KeySet>>,
     /// The sources of `revocation`.
     pub revocations: Vec<Document<RevocationList>>,
 }
@@ -29,6 +34,7 @@ macro_rules! either {
     ($documents:expr, $id:expr, $get:ident, $document:ident => $then:expr) => {
         match $id {
             DocumentId::KeySet(index) => $documents.key_sets.$get(index).map(|$document| $then),
+            DocumentId::JwtKeySet(index) => $documents.jwt_key_sets.$get(index).map(|$document| $then),
             DocumentId::Revocations(index) => $documents.revocations.$get(index).map(|$document| $then),
         }
     };
@@ -38,7 +44,9 @@ impl Documents {
     /// Every document.
     pub fn ids(&self) -> Vec<DocumentId> {
         let key_sets = (0..self.key_sets.len()).map(DocumentId::KeySet);
-        key_sets.chain((0..self.revocations.len()).map(DocumentId::Revocations)).collect()
+        let jwt_key_sets = (0..self.jwt_key_sets.len()).map(DocumentId::JwtKeySet);
+        let revocations = (0..self.revocations.len()).map(DocumentId::Revocations);
+        key_sets.chain(jwt_key_sets).chain(revocations).collect()
     }
 
     /// See [`Document::handle`].

@@ -2,9 +2,9 @@
 
 use super::{Leaf, Principal, Provider};
 use crate::jose::Verified;
-use crate::json::{Entry, Value};
+use crate::json::{self, Entry, Value};
 use crate::request::{self, Location, RequestHead};
-use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
+use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
 
 /// Whether every claim that goes into a header can.
 ///
@@ -46,6 +46,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
 
     for (provider, principal) in passed {
         let verified = principal.verified();
+        let edited = edits.set.len();
         if let Some(header) = &provider.payload_header {
             let mut value = principal.payload().to_vec();
             if header.pad {
@@ -58,7 +59,23 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
                 edits.set(header.name.as_str(), value);
             }
         }
+        let metadata = &provider.metadata;
+        if let Some(name) = &metadata.payload {
+            edits.state.push((name.clone(), metadata.payload_text(verified.claims().to_map())));
+        }
+        if let Some(name) = &metadata.header {
+            edits.state.push((name.clone(), principal.header_text()));
+        }
+        edits.clear_route_cache |=
+            provider.clear_route_cache && (edits.set.len() > edited || metadata.payload.is_some());
     }
+}
+
+/// What the access log can read of a refusal, for each of the providers that were asked.
+pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) -> State {
+    let names = asked.filter_map(|provider| provider.metadata.failed_status.as_ref());
+    let text = || json::object([("code", reason.code()), ("message", reason.detail())]);
+    names.map(|name| (name.clone(), text())).collect()
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text.

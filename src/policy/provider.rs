@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
+use crate::json::{Map, Value};
 use crate::keys::KeySet;
-use crate::request::Location;
+use crate::request::{Location, StringMatch};
 use crate::verdict::HeaderName;
 
 /// One `JwtProvider`.
@@ -38,6 +39,25 @@ pub struct Provider {
     pub claim_headers: Vec<ClaimHeader>,
     /// `revocation`.
     pub revocation: Option<Revocation>,
+    /// `subjects`: what `sub` must be; unset, anything.
+    pub subjects: Option<StringMatch>,
+    /// `clear_route_cache`.
+    pub clear_route_cache: bool,
+    /// `payload_in_metadata` and its like.
+    pub metadata: Metadata,
+}
+
+/// What later filters and the access log can read of a token, under the names that the configuration gives.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata {
+    /// `payload_in_metadata`.
+    pub payload: Option<String>,
+    /// `header_in_metadata`.
+    pub header: Option<String>,
+    /// `failed_status_in_metadata`.
+    pub failed_status: Option<String>,
+    /// `normalize_payload_in_metadata.space_delimited_claims`: strings that become lists of their words, in the payload.
+    pub space_delimited_claims: Vec<String>,
 }
 
 /// Where the keys are.
@@ -74,6 +94,21 @@ pub struct Revocation {
     pub document: usize,
     /// `on_unavailable: allow`.
     pub allow_when_unavailable: bool,
+}
+
+impl Metadata {
+    /// The payload as JSON text, its space-delimited claims as lists.
+    pub fn payload_text(&self, mut payload: Map<String, Value>) -> String {
+        for name in &self.space_delimited_claims {
+            if let Some(claim) = payload.get_mut(name) {
+                if let Some(text) = claim.as_str() {
+                    *claim =
+                        text.split(' ').filter(|word| !word.is_empty()).map(Value::from).collect::<Vec<_>>().into();
+                }
+            }
+        }
+        Value::Object(payload).to_string()
+    }
 }
 
 impl Provider {

@@ -6,6 +6,7 @@ use super::Provider;
 use crate::cache::TokenCache;
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
+use crate::jwt_verify::{self, Status, Token};
 use crate::keys::{KeySet, Selection};
 use crate::verdict::Reason;
 
@@ -66,5 +67,13 @@ impl Verifier {
             self.cache.insert(fingerprint, Rc::clone(&verified), generation);
         }
         Ok(verified)
+    }
+
+    /// Checks the signature of a token that [`jwt_verify`] has read, with a key of `set`.
+    ///
+    /// # Errors
+    /// Those of [`jwt_verify::verify`].
+    pub fn verify_jwt(&self, token: Token, set: &jwt_verify::KeySet) -> Result<Rc<jwt_verify::Verified>, Status> {
+        jwt_verify::verify(token, set, &self.crypto).map(Rc::new)
     }
 }

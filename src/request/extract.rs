@@ -295,7 +295,8 @@ mod tests {
             let mut edits = Edits::default();
             strip(&head(&fields), &locations, &mut edits);
             let set: Vec<_> = set.into_iter().map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec())).collect();
-            assert_eq!(edits, Edits { remove: removed.into_iter().map(str::to_owned).collect(), set }, "{fields:?}");
+            let remove = removed.into_iter().map(str::to_owned).collect();
+            assert_eq!(edits, Edits { remove, set, ..Edits::default() }, "{fields:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     fields: Vec<(String, Vec<u8>)>,
+    filter_state: Option<Vec<u8>>,
 }
 
 impl RequestHead {
@@ -14,7 +15,13 @@ impl RequestHead {
         for (name, _) in &mut fields {
             name.make_ascii_lowercase();
         }
-        Self { fields }
+        Self { fields, filter_state: None }
+    }
+
+    /// With the value of the filter state that `filter_state_rules` names.
+    #[must_use]
+    pub fn with_filter_state(self, filter_state: Option<Vec<u8>>) -> Self {
+        Self { filter_state, ..self }
     }
 
     /// Every value of the field `name` (in lower case), in order.
@@ -57,6 +64,11 @@ impl RequestHead {
     /// `:path`, with its query.
     pub fn target(&self) -> &[u8] {
         self.value(":path").unwrap_or_default()
+    }
+
+    /// The value of the filter state that `filter_state_rules` names.
+    pub fn filter_state(&self) -> Option<&[u8]> {
+        self.filter_state.as_deref()
     }
 
     /// Whether this is a gRPC request, whose denials the host maps to a gRPC status.

@@ -2,13 +2,19 @@
 
 mod extract;
 mod head;
+mod header_match;
 mod path;
+mod query_match;
 mod route_index;
 mod routes;
 mod string_match;
+mod uri_template;
 
 pub use extract::{strip, tokens, Location};
 pub use head::RequestHead;
-pub use path::{is_plain_path, split_path};
-pub use routes::{HeaderMatch, HeaderTest, Match, PathMatch, Regex, Routes};
+pub use header_match::{HeaderMatch, HeaderTest};
+pub use path::{is_plain_path, split_path, without_query};
+pub use query_match::{QueryMatch, QueryTest};
+pub use routes::{Match, PathMatch, Regex, Routes};
 pub use string_match::{StringMatch, StringTest};
+pub use uri_template::{regex_of, TemplateProblem};

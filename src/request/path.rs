@@ -16,6 +16,14 @@ pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((parts.next()?, parts.next()))
 }
 
+/// Splits `:path` as Envoy does: at the first `?`, and without the fragment that some clients send. The path ends at the first of
+/// either.
+pub fn without_query(target: &[u8]) -> (&[u8], &[u8]) {
+    let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
+    let query = target.iter().position(|&b| b == b'?').and_then(|at| target.get(at + 1..));
+    (target.get(..end).unwrap_or_default(), query.unwrap_or_default())
+}
+
 /// Whether `path` has one spelling only.
 pub fn is_plain_path(path: &str) -> bool {
     other_spellings(path.as_bytes()).is_empty()

@@ -1,16 +1,18 @@
 //! Finds the few rules that can match a path among many, without looking at each: by what each rule wants to stand at the
 //! beginning of the path.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use super::routes::PathMatch;
 
-/// Where each rule is, by its literal path in lower case; regular expressions stand aside and can always match.
+/// Where each rule is, by its literal path in lower case; what has no literal path stands aside and can always match.
 #[derive(Clone, Default)]
 pub(super) struct RouteIndex {
     by_path: HashMap<Vec<u8>, Vec<usize>>,
     everywhere: Vec<usize>,
+    /// The lengths of the literals that can end anywhere in a path.
+    by_character: BTreeSet<usize>,
     /// The length of the longest path among them: what lies behind it in a request, however much, is not looked at.
     longest: usize,
 }
@@ -21,11 +23,14 @@ impl RouteIndex {
         let mut index = Self::default();
         for (rule, path) in paths.enumerate() {
             match path {
-                PathMatch::Exact(literal) | PathMatch::Prefix(literal) => {
+                PathMatch::Exact(literal) | PathMatch::Prefix(literal) | PathMatch::Beginning(literal) => {
+                    if matches!(path, PathMatch::Beginning(_)) {
+                        index.by_character.insert(literal.len());
+                    }
                     index.longest = index.longest.max(literal.len());
                     index.by_path.entry(literal.to_ascii_lowercase().into_bytes()).or_default().push(rule);
                 }
-                PathMatch::SafeRegex { .. } => index.everywhere.push(rule),
+                PathMatch::SafeRegex { .. } | PathMatch::Connect => index.everywhere.push(rule),
             }
         }
         index
@@ -36,7 +41,12 @@ impl RouteIndex {
         let start = path.get(..self.longest).unwrap_or(path).to_ascii_lowercase();
         let mut found = self.everywhere.clone();
         // A prefix ends before a slash, or with it, or is the whole path.
-        let ends = |at: usize| at == path.len() || path.get(at) == Some(&b'/') || path.get(at - 1) == Some(&b'/');
+        let ends = |at: usize| {
+            at == path.len()
+                || path.get(at) == Some(&b'/')
+                || path.get(at - 1) == Some(&b'/')
+                || self.by_character.contains(&at)
+        };
         for end in (1..=start.len()).filter(|&end| ends(end)) {
             found.extend(start.get(..end).and_then(|literal| self.by_path.get(literal)).into_iter().flatten());
         }
@@ -55,6 +65,7 @@ impl fmt::Debug for RouteIndex {
 #[cfg(test)]
 mod tests {
     use super::super::routes::Regex;
+    use super::super::RequestHead;
     use super::*;
 
     /// Every string of up to `length` of these bytes after a slash.
@@ -73,13 +84,15 @@ mod tests {
         let literals = paths(b"/aB", 4);
         let mut rules: Vec<PathMatch> = literals.iter().cloned().map(PathMatch::Prefix).collect();
         rules.extend(literals.iter().cloned().map(PathMatch::Exact));
+        rules.extend(literals.iter().filter(|literal| literal.len() == 3).cloned().map(PathMatch::Beginning));
         let any = || Regex::new(".*").unwrap();
         rules.push(PathMatch::SafeRegex { regex: any(), any_case: any() });
         let index = RouteIndex::new(rules.iter());
         for path in paths(b"/Ab", 6) {
             let candidates = index.candidates(path.as_bytes());
-            let matching: Vec<usize> =
-                (0..rules.len()).filter(|&rule| rules[rule].matches(path.as_bytes(), true)).collect();
+            let matching: Vec<usize> = (0..rules.len())
+                .filter(|&rule| rules[rule].matches(path.as_bytes(), true, &RequestHead::default()))
+                .collect();
             assert!(matching.iter().all(|rule| candidates.contains(rule)), "{path}: {matching:?}, {candidates:?}");
             assert!(candidates.is_sorted(), "{path}");
             assert!(candidates.len() <= matching.len() * 2 + 4, "{path}: {} for {}", candidates.len(), matching.len());

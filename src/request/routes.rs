@@ -1,8 +1,13 @@
-//! Which rule a request falls under: the first that matches. A prefix matches whole path segments.
+//! Which rule a request falls under: the first that matches.
+//!
+//! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
+//! rule. [`Routes::first`] is how Envoy reads the same rules.
 
-use super::path::{other_spellings, split_path};
+use super::header_match::HeaderMatch;
+use super::path::{other_spellings, split_path, without_query};
+use super::query_match::QueryMatch;
 use super::route_index::RouteIndex;
-use super::{RequestHead, StringMatch};
+use super::RequestHead;
 use crate::verdict::Reason;
 
 /// The matches of the rules, in their order.
@@ -17,44 +22,32 @@ pub struct Routes {
 pub struct Match {
     /// The path.
     pub path: PathMatch,
+    /// `case_sensitive: false`.
+    pub ignore_case: bool,
     /// Conditions on headers, all of which must hold.
     pub headers: Vec<HeaderMatch>,
+    /// Conditions on the query, all of which must hold.
+    pub query: Vec<QueryMatch>,
 }
 
 /// How a path, without its query, is matched.
 #[derive(Clone, Debug)]
 pub enum PathMatch {
-    /// `prefix` and `path_separated_prefix`: whole segments, so that `/api` matches `/api` and `/api/x`, never `/apix`.
+    /// `path_separated_prefix`, and `prefix`: whole segments, so that `/api` matches `/api` and `/api/x`, never `/apix`.
     Prefix(String),
+    /// `prefix` as Envoy reads it: any path that begins with these characters.
+    Beginning(String),
     /// `path`: the whole path.
     Exact(String),
-    /// `safe_regex`: the whole path.
+    /// `safe_regex` and `path_match_policy`: the whole path.
     SafeRegex {
         /// As written.
         regex: Regex,
         /// The same without regard to case.
         any_case: Regex,
     },
-}
-
-/// A condition on one header: `route.v3.HeaderMatcher`.
-#[derive(Clone, Debug)]
-pub struct HeaderMatch {
-    /// In lower case; pseudo-headers (`:method`, `:authority`) included.
-    pub name: String,
-    /// What it must be.
-    pub test: HeaderTest,
-    /// `invert_match`: the test must fail. As in Envoy, an absent header fails every test of a value, inverted or not.
-    pub invert: bool,
-}
-
-/// What a [`HeaderMatch`] tests.
-#[derive(Clone, Debug)]
-pub enum HeaderTest {
-    /// `present_match`: whether the header is there.
-    Present(bool),
-    /// `string_match` on its value; several values are joined by commas.
-    Value(StringMatch),
+    /// `connect_matcher`: whatever the path, if the method is `CONNECT`.
+    Connect,
 }
 
 /// A regular expression that must match the whole string, in linear time; `\d`, `\w` and `\s` are ASCII, as in RE2.
@@ -71,33 +64,54 @@ impl Routes {
     /// The index of the first rule that matches `head`; `None` if no rule does.
     ///
     /// # Errors
-    /// [`Reason::PathAmbiguous`]: another spelling of the path, or other upper and lower case, would fall under another
-    /// rule, or the path holds `#` or is not UTF-8.
+    /// [`Reason::PathAmbiguous`]: another spelling of the path or of the query, or other upper and lower case, would fall under
+    /// another rule, or the path holds `#` or is not UTF-8.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
-        let (path, _) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
-        let rule = self.first(path, head)?;
+        let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
+        let query = query.unwrap_or_default();
+        let rule = self.only(path, query, head)?;
         for spelling in other_spellings(path) {
-            if self.first(&spelling, head)? != rule {
+            if self.only(&spelling, query, head)? != rule {
                 return Err(Reason::PathAmbiguous);
             }
         }
         Ok(rule)
     }
 
-    fn first(&self, path: &[u8], head: &RequestHead) -> Result<Option<usize>, Reason> {
+    /// The index of the first rule that matches `head` as it is written: percent-encodings, dot segments and repeated parameters
+    /// are read as Envoy reads them.
+    pub fn first(&self, head: &RequestHead) -> Option<usize> {
+        let (path, query) = without_query(head.target());
+        let matches = |&index: &usize| {
+            let rule = self.matches.get(index)?;
+            let holds = rule.path.matches(path, rule.ignore_case, head)
+                && rule.headers.iter().all(|header| header.matches(head))
+                && rule.query.iter().all(|parameter| parameter.matches_first(query));
+            holds.then_some(())
+        };
+        self.index.candidates(path).into_iter().find(|index| matches(index).is_some())
+    }
+
+    fn only(&self, path: &[u8], query: &[u8], head: &RequestHead) -> Result<Option<usize>, Reason> {
         for index in self.index.candidates(path) {
             let Some(rule) = self.matches.get(index) else { continue };
-            if rule.path.matches(path, true) && rule.headers.iter().all(|header| header.matches(head)) {
-                // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
-                return if rule.path.matches(path, false) { Ok(Some(index)) } else { Err(Reason::PathAmbiguous) };
+            if !rule.path.matches(path, true, head) || !rule.headers.iter().all(|header| header.matches(head)) {
+                continue;
             }
+            let parameters = rule.query.iter().map(|parameter| parameter.matches_only(query));
+            if !parameters.collect::<Result<Vec<bool>, Reason>>()?.into_iter().all(|holds| holds) {
+                continue;
+            }
+            // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
+            let as_written = rule.path.matches(path, rule.ignore_case, head);
+            return if as_written { Ok(Some(index)) } else { Err(Reason::PathAmbiguous) };
         }
         Ok(None)
     }
 }
 
 impl PathMatch {
-    pub(super) fn matches(&self, path: &[u8], ignore_case: bool) -> bool {
+    pub(super) fn matches(&self, path: &[u8], ignore_case: bool, head: &RequestHead) -> bool {
         let same = |a: &[u8], b: &[u8]| {
             if ignore_case {
                 a.eq_ignore_ascii_case(b)
@@ -113,18 +127,11 @@ impl PathMatch {
                 };
                 same(start, prefix.as_bytes()) && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with(b"/"))
             }
-            Self::SafeRegex { regex, any_case } => if ignore_case { any_case } else { regex }.matches(path),
-        }
-    }
-}
-
-impl HeaderMatch {
-    fn matches(&self, head: &RequestHead) -> bool {
-        match &self.test {
-            HeaderTest::Present(present) => (head.has(&self.name) == *present) != self.invert,
-            HeaderTest::Value(matcher) => {
-                head.joined(&self.name).is_some_and(|value| matcher.matches(&value) != self.invert)
+            Self::Beginning(prefix) => {
+                path.get(..prefix.len()).is_some_and(|beginning| same(beginning, prefix.as_bytes()))
             }
+            Self::SafeRegex { regex, any_case } => if ignore_case { any_case } else { regex }.matches(path),
+            Self::Connect => head.value(":method") == Some(b"CONNECT"),
         }
     }
 }
@@ -163,10 +170,16 @@ impl Regex {
 
 #[cfg(test)]
 mod tests {
+    use super::super::header_match::HeaderTest;
+    use super::super::StringMatch;
     use super::*;
 
     fn prefix(prefix: &str) -> Match {
-        Match { path: PathMatch::Prefix(prefix.into()), headers: Vec::new() }
+        any(PathMatch::Prefix(prefix.into()))
+    }
+
+    fn any(path: PathMatch) -> Match {
+        Match { path, ignore_case: false, headers: Vec::new(), query: Vec::new() }
     }
 
     fn get(path: &str) -> RequestHead {
@@ -223,8 +236,8 @@ mod tests {
     #[test]
     fn headers_narrow_a_rule() {
         let method = |test: HeaderTest, invert| Match {
-            path: PathMatch::Prefix("/".into()),
-            headers: vec![HeaderMatch { name: ":method".into(), test, invert }],
+            headers: vec![HeaderMatch { name: ":method".into(), test, invert, missing_is_empty: false }],
+            ..prefix("/")
         };
         let is = |value: &str| {
             let test = super::super::StringTest::Exact(value.into());
@@ -238,13 +251,10 @@ mod tests {
 
     #[test]
     fn a_regular_expression_matches_the_whole_path() {
-        let rule = Match {
-            path: PathMatch::SafeRegex {
-                regex: Regex::new("/a|/b/[0-9]+").unwrap(),
-                any_case: Regex::ignoring_case("/a|/b/[0-9]+").unwrap(),
-            },
-            headers: Vec::new(),
-        };
+        let rule = any(PathMatch::SafeRegex {
+            regex: Regex::new("/a|/b/[0-9]+").unwrap(),
+            any_case: Regex::ignoring_case("/a|/b/[0-9]+").unwrap(),
+        });
         let routes = Routes::new(vec![rule]);
         for (path, found) in [("/a", Some(0)), ("/a/x", None), ("/b/12", Some(0)), ("/b/12x", None), ("/x/a", None)] {
             assert_eq!(routes.find(&get(path)), Ok(found), "{path}");

@@ -1,23 +1,59 @@
-//! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`.
+//! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`; or what
+//! Envoy's own filter answers in its place.
 
 use std::time::Duration;
 
-use super::{Challenge, Reason};
+use super::{Challenge, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// Why.
     pub reason: Reason,
+    /// The HTTP status.
+    pub status: u16,
+    /// How it is said.
+    pub form: Form,
+    /// What the access log can read of it.
+    pub state: State,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
 }
 
+/// How a denial is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A problem document, with the challenge and `Retry-After` that the reason has.
+    Problem,
+    /// `strip_failure_response`: the status alone.
+    Bare,
+    /// As Envoy's `jwt_authn` says it.
+    JwtAuthn {
+        /// The text of its status, which is the body.
+        text: &'static str,
+        /// The URI of the request, which its challenge repeats.
+        realm: String,
+        /// Whether the challenge says `invalid_token`.
+        invalid_token: bool,
+    },
+}
+
 impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
     pub fn headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
+        match &self.form {
+            Form::Problem => self.problem_headers(grpc),
+            Form::Bare => Vec::new(),
+            Form::JwtAuthn { realm, invalid_token, .. } => {
+                let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
+                vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#))]
+            }
+        }
+    }
+
+    fn problem_headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
         let mut headers = Vec::with_capacity(2);
         if !grpc {
             headers.push(("content-type", "application/problem+json".to_owned()));
@@ -37,7 +73,7 @@ impl Denial {
         if let Some(challenge) = challenge {
             headers.push(("www-authenticate", challenge));
         }
-        if self.reason.status() == 503 {
+        if self.status == 503 {
             // Whole seconds (RFC 9110 section 10.2.3), never "at once".
             let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
             headers.push(("retry-after", seconds.to_string()));
@@ -48,10 +84,13 @@ impl Denial {
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
     pub fn body(&self, grpc: bool) -> String {
         let reason = self.reason;
-        if grpc {
-            return reason.detail().to_owned();
+        match self.form {
+            Form::Problem if grpc => return reason.detail().to_owned(),
+            Form::Problem => {}
+            Form::Bare => return String::new(),
+            Form::JwtAuthn { text, .. } => return text.to_owned(),
         }
-        let title = match reason.status() {
+        let title = match self.status {
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
@@ -60,7 +99,7 @@ impl Denial {
         // Every part is a literal without characters that JSON escapes; a test parses each body.
         format!(
             r#"{{"type":"about:blank","title":"{title}","status":{},"code":"{}","detail":"{}"}}"#,
-            reason.status(),
+            self.status,
             reason.code(),
             reason.detail(),
         )
@@ -69,7 +108,8 @@ impl Denial {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, scopes: Vec::new(), retry_after: Duration::ZERO }
+        let (scopes, state) = (Vec::new(), State::new());
+        Self { reason, status: reason.status(), form: Form::Problem, state, scopes, retry_after: Duration::ZERO }
     }
 }
 
@@ -93,6 +133,12 @@ mod tests {
             let denial = Denial { retry_after: Duration::from_millis(wait), ..Reason::KeysUnavailable.into() };
             assert!(denial.headers(false).contains(&("retry-after", seconds.to_owned())), "{wait} ms");
         }
+    }
+
+    #[test]
+    fn a_stripped_answer_says_nothing_but_its_status() {
+        let denial = Denial { form: Form::Bare, ..Reason::TokenExpired.into() };
+        assert_eq!((denial.status, denial.headers(false), denial.body(false)), (401, Vec::new(), String::new()));
     }
 
     #[test]

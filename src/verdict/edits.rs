@@ -1,4 +1,4 @@
-//! How an allowed request is changed before it goes on: first what is removed, then what is set.
+//! How an allowed request is changed before it goes on: first what is removed, then what is set, then what is added.
 
 use std::fmt;
 
@@ -25,14 +25,23 @@ impl fmt::Debug for HeaderName {
     }
 }
 
-/// What to do with the headers of an allowed request: remove, then set. Only headers that are there are listed for removal.
+/// What to do with the headers of an allowed request: remove, set, add. Only headers that are there are listed for removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, all values of each.
     pub remove: Vec<String>,
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
     pub set: Vec<(String, Vec<u8>)>,
+    /// Names and values to add beside what is there.
+    pub add: Vec<(String, Vec<u8>)>,
+    /// What later filters and the access log can read of the token.
+    pub state: State,
+    /// `clear_route_cache`: the route is to be chosen again, by the edited headers.
+    pub clear_route_cache: bool,
 }
+
+/// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the name.
+pub type State = Vec<(String, String)>;
 
 impl Edits {
     /// Removes `name`, once.

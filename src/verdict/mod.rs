@@ -4,6 +4,6 @@ mod denial;
 mod edits;
 mod reason;
 
-pub use denial::Denial;
-pub use edits::{is_field_value, Edits, HeaderName};
+pub use denial::{Denial, Form};
+pub use edits::{is_field_value, Edits, HeaderName, State};
 pub use reason::{Challenge, Reason};

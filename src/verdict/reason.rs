@@ -82,6 +82,8 @@ reasons! {
     IssuerNotAllowed, "issuer_not_allowed", 401, InvalidToken, "The token comes from another issuer.";
     /// `aud` holds none of the audiences.
     AudienceNotAllowed, "audience_not_allowed", 401, InvalidToken, "The token is meant for another audience.";
+    /// `sub` is not one of the provider's `subjects`.
+    SubjectNotAllowed, "subject_not_allowed", 401, InvalidToken, "The token speaks of another subject.";
     /// No `exp` where one is required.
     ExpirationMissing, "expiration_missing", 401, InvalidToken, "The token never expires.";
     /// `exp` has passed.

@@ -42,7 +42,7 @@ fn gate(keys: &[&Key], rules: Value) -> Gate {
     let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
     let verifier = Verifier::new(vec![Box::new(Portable)], TokenCache::new(config.token_cache, (1, 2)));
     let documents = config.documents(1);
-    Gate::new(config.policy, documents, verifier, true)
+    Gate::new(config.semantics, documents, verifier, true)
 }
 
 fn rules(count: usize) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jwt_gate::config::{Config, FIELDS};
+use jwt_gate::gate::Semantics;
 use jwt_gate::policy::Policy;
 use proptest::prelude::*;
 use serde_json::{json, Map, Value};
@@ -30,7 +31,7 @@ fn complete() -> Value {
             "refetch_cooldown": "10s",
             "max_stale": "1h",
             "async_fetch": {"fast_listener": true, "failed_refetch_duration": "2s"},
-            "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1s", "max_interval": "5s"}},
+            "retry_policy": {"num_retries": 2, "retry_on": "5xx", "retry_back_off": {"base_interval": "1s", "max_interval": "5s"}},
             "request_headers": [{"name": "x-api-key", "value": "k"}],
         },
         "jwt_cache_config": {"jwt_cache_size": 100, "jwt_max_token_size": 8192},
@@ -43,7 +44,14 @@ fn complete() -> Value {
         "claim_to_headers": [
             {"header_name": "x-sub", "claim_name": "sub"},
             {"header_name": "x-roles", "claim_path": ["https://example.com/roles"]},
+            {"header_name": "x-groups", "claim_path": [{"key": "https://example.com/groups"}]},
         ],
+        "subjects": {"suffix": "@example.com"},
+        "payload_in_metadata": "payload",
+        "header_in_metadata": "header",
+        "failed_status_in_metadata": "failure",
+        "normalize_payload_in_metadata": {"space_delimited_claims": ["scope"]},
+        "clear_route_cache": true,
     }));
     let remote =
         merged(remote, revoking(json!({"refresh_interval": "5s", "on_unavailable": "allow", "max_stale": "1h"})));
@@ -62,7 +70,13 @@ fn complete() -> Value {
                     header(json!({"string_match": {"prefix": "a"}})),
                     header(json!({"string_match": {"suffix": "a"}})),
                     header(json!({"string_match": {"contains": "a"}})),
-                    header(json!({"string_match": {"safe_regex": {"regex": "a+"}}})),
+                    header(json!({"string_match": {"safe_regex": {"regex": "a+", "google_re2": {}}}})),
+                    header(json!({"range_match": {"start": -1, "end": 3}, "treat_missing_header_as_empty": true})),
+                    header(json!({"exact_match": "a"})),
+                    header(json!({"prefix_match": "a"})),
+                    header(json!({"suffix_match": "a"})),
+                    header(json!({"contains_match": "a"})),
+                    header(json!({"safe_regex_match": {"regex": "a+"}})),
                 ]},
                 "requires": {"provider_name": "main"},
                 "authorize": {
@@ -88,18 +102,52 @@ fn complete() -> Value {
                     {"allow_missing": {}},
                 ]}},
             },
-            {"match": {"prefix": "/maybe"}, "requires": {"allow_missing_or_failed": {}}},
+            {"match": {"prefix": "/maybe", "case_sensitive": false}, "requires": {"allow_missing_or_failed": {}}},
+            {
+                "match": {
+                    "path_match_policy": {"name": "template", "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+                        "path_template": "/users/{id}/**",
+                    }},
+                    "query_parameters": [
+                        {"name": "a", "string_match": {"exact": "1"}},
+                        {"name": "b", "present_match": true},
+                    ],
+                },
+                "requirement_name": "staff",
+            },
+            {"match": {"connect_matcher": {}}, "requirement_name": "staff"},
         ],
+        "requirement_map": {"staff": {"provider_name": "main"}},
+        "filter_state_rules": {"name": "tier", "requires": {"gold": {"provider_name": "main"}}},
+        "strip_failure_response": true,
+        "stat_prefix": "edge",
+        "semantics": "jwt_gate",
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
         "bypass_cors_preflight": true,
         "token_cache": {"max_entries": 1000, "max_token_size": 2048},
         "crypto": "portable",
     })
 }
 
+/// The fields that only Envoy's semantics have.
+fn envoys_own() -> Value {
+    let variable = json!({"local_jwks": {"inline_string": null, "environment_variable": "JWKS"}});
+    json!({
+        "semantics": "jwt_authn",
+        "providers": {"main": merged(local(&[&Key::rsa()], json!({})), variable)},
+        "rules": [{
+            "match": {"prefix": "/"},
+            "requires": {"extract_only_without_validation": {"verification_status_header": "x-verified"}},
+        }],
+    })
+}
+
 /// What a configuration became, but for its routes, which hold hashed maps.
 fn shape(config: &Value) -> String {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
-    let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = &config.policy;
+    let Semantics::Gate(policy) = &config.semantics else { panic!("a configuration of the gate's own") };
+    let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = policy;
     format!(
         "{:?} {:?} {:?}",
         (providers, rules, fallback, bypass_cors_preflight, output_headers),
@@ -166,7 +214,10 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         // A provider.
         (provider(json!({"isuer": "x"})), r#"providers.main.isuer: unknown field; did you mean "issuer"?"#),
         (provider(json!({"Issuer": "x"})), r#"providers.main.Issuer: unknown field; did you mean "issuer"?"#),
-        (provider(json!({"payload_in_metadata": "x"})), "providers.main.payload_in_metadata: unknown field"),
+        (
+            provider(json!({"payload_in_metdata": "x"})),
+            r#"providers.main.payload_in_metdata: unknown field; did you mean "payload_in_metadata"?"#,
+        ),
         (provider(json!({"issuer": 1})), "providers.main.issuer: expected a string, found a number"),
         (provider(json!({"issuer": ""})), "providers.main.issuer: must not be empty"),
         (provider(json!({"audiences": "api"})), "providers.main.audiences: expected an array, found a string"),
@@ -257,7 +308,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             jwks(json!({"max_stale": "5m"})),
             r#"providers.main.remote_jwks: "max_stale" is shorter than the time between two fetches"#,
         ),
-        (local(json!({"local_jwks": {"inline_string": null}})), "providers.main.local_jwks: needs one of inline_string, inline_bytes"),
+        (local(json!({"local_jwks": {"inline_string": null}})), "providers.main.local_jwks: needs one of inline_string, inline_bytes, environment_variable"),
         (local(json!({"local_jwks": {"inline_string": "x"}})), r#"providers.main.local_jwks.inline_string: not a JSON object with an array "keys""#),
         (local(json!({"local_jwks": {"inline_string": r#"{"keys":[]}"#}})), "providers.main.local_jwks.inline_string: it has no keys"),
         (
@@ -281,7 +332,6 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             r#"providers.main.local_jwks.inline_string: none of its keys is for one of the provider's "algorithms""#,
         ),
         (local(json!({"local_jwks": {"inline_string": null, "inline_bytes": "%"}})), "providers.main.local_jwks.inline_bytes: not base64"),
-        (local(json!({"local_jwks": {"filename": "/x"}})), "providers.main.local_jwks.filename: unknown field"),
         // Where tokens are, and what becomes of them.
         (provider(json!({"from_headers": [{}]})), "providers.main.from_headers[0].name: is required"),
         (provider(json!({"from_headers": [{"name": "a b"}]})), "providers.main.from_headers[0].name: not the name of a header"),
@@ -360,7 +410,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         // Requirements.
         (
             requires(json!({})),
-            "rules[0].requires: needs one of provider_name, provider_and_audiences, requires_any, requires_all, allow_missing, allow_missing_or_failed",
+            "rules[0].requires: needs one of provider_name, provider_and_audiences, requires_any, requires_all, allow_missing, allow_missing_or_failed, extract_only_without_validation",
         ),
         (requires(json!({"provider_name": "mian"})), r#"rules[0].requires.provider_name: unknown provider; did you mean "main"?"#),
         (requires(json!({"provider_name": "another"})), "rules[0].requires.provider_name: unknown provider"),
@@ -438,27 +488,30 @@ fn no_value_of_a_field_is_in_an_error() {
 
 #[test]
 fn every_field_is_read_and_every_object_occurs() {
-    let config = complete();
-    Config::parse(config.to_string().as_bytes()).unwrap();
-    // Each field of the table, turned into something that no field can be, is an error at its own path.
+    let environment = |name: &str| (name == "JWKS").then(|| key_set([Key::rsa().jwk()]));
+    let parse = |config: &Value| Config::parse_in(config.to_string().as_bytes(), &environment);
     let mut seen = BTreeSet::new();
-    let mut paths: Vec<(Vec<String>, Value)> = Vec::new();
-    walk(&config, &mut Vec::new(), &mut paths);
-    for (path, _) in &paths {
-        let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        let name = names[names.len() - 1];
-        if name.parse::<usize>().is_ok() || !FIELDS.iter().any(|field| field.name == name) {
-            continue;
+    for config in [complete(), envoys_own()] {
+        parse(&config).unwrap();
+        // Each field of the table, turned into something that no field can be, is an error at its own path.
+        let mut paths: Vec<(Vec<String>, Value)> = Vec::new();
+        walk(&config, &mut Vec::new(), &mut paths);
+        for (path, _) in &paths {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            let name = names[names.len() - 1];
+            if name.parse::<usize>().is_ok() || !FIELDS.iter().any(|field| field.name == name) {
+                continue;
+            }
+            let broken = with(config.clone(), &names, json!([[["no field is this"]]]));
+            let error = parse(&broken).expect_err(name).to_string();
+            let shown = names.iter().fold(String::new(), |shown, name| match name.parse::<usize>() {
+                Ok(index) => format!("{shown}[{index}]"),
+                Err(_) if shown.is_empty() => (*name).to_owned(),
+                Err(_) => format!("{shown}.{name}"),
+            });
+            assert!(error.starts_with(&shown), "{shown}: {error}");
+            seen.insert(name.to_owned());
         }
-        let broken = with(complete(), &names, json!([[["no field is this"]]]));
-        let error = error_of(&broken);
-        let shown = names.iter().fold(String::new(), |shown, name| match name.parse::<usize>() {
-            Ok(index) => format!("{shown}[{index}]"),
-            Err(_) if shown.is_empty() => (*name).to_owned(),
-            Err(_) => format!("{shown}.{name}"),
-        });
-        assert!(error.starts_with(&shown), "{shown}: {error}");
-        seen.insert(name.to_owned());
     }
     for field in FIELDS {
         assert!(
@@ -469,6 +522,41 @@ fn every_field_is_read_and_every_object_occurs() {
         );
     }
     assert!(seen.contains("seconds") && seen.contains("nanos"));
+}
+
+#[test]
+fn what_a_module_cannot_have_is_refused_with_what_to_use_instead() {
+    let jwks = |more: Value| error_of(&json!({"providers": {"main": local(&[], json!({ "local_jwks": more }))}}));
+    let matching = |more: Value| {
+        error_of(&json!({
+            "providers": {"main": remote(json!({}))},
+            "rules": [{"match": merged(json!({"prefix": "/"}), more), "public": true}],
+        }))
+    };
+    for (found, expected) in [
+        (
+            jwks(json!({"inline_string": null, "filename": "/etc/jwks.json"})),
+            r#"providers.main.local_jwks.filename: cannot be had here: a wasm module has no files; put the key set into "inline_string" or into "environment_variable", or fetch it by "remote_jwks""#,
+        ),
+        (
+            jwks(json!({"watchedDirectory": {"path": "/etc"}})),
+            r#"providers.main.local_jwks.watchedDirectory: cannot be had here: a wasm module has no files; "remote_jwks" notices new keys by itself"#,
+        ),
+        (
+            jwks(json!({"inline_string": null, "environment_variable": "JWKS"})),
+            "providers.main.local_jwks.environment_variable: is not set: vm_config.environment_variables of the wasm filter passes variables on",
+        ),
+        (
+            matching(json!({"runtimeFraction": {}})),
+            "rules[0].match.runtimeFraction: cannot be had here: jwt_authn ignores it, and a share of unchecked requests is no protection; remove it",
+        ),
+        (
+            matching(json!({"headers": [{"name": "x", "string_match": {"custom": {}}}]})),
+            r#"rules[0].match.headers[0].string_match.custom: cannot be had here: a wasm module cannot load another extension; use "safe_regex""#,
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
 }
 
 /// Every place in `value`, the root aside.

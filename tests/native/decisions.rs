@@ -59,6 +59,7 @@ fn every_reason_is_reached_and_looks_as_its_table_says() {
         (Reason::ClaimsMalformed, 401, provider(json!({})), token(&good.clone().claim("exp", "soon"))),
         (Reason::IssuerNotAllowed, 401, provider(json!({})), token(&good.clone().claim("iss", "https://other"))),
         (Reason::AudienceNotAllowed, 401, provider(json!({})), token(&good.clone().claim("aud", "other"))),
+        (Reason::SubjectNotAllowed, 401, provider(json!({"subjects": {"exact": "bob"}})), token(&good)),
         (Reason::ExpirationMissing, 401, provider(json!({})), token(&good.clone().without("exp"))),
         (Reason::TokenExpired, 401, provider(json!({})), token(&good.clone().expires_in(-60))),
         (Reason::TokenNotYetValid, 401, provider(json!({})), token(&good.clone().claim("nbf", NOW + 61))),
@@ -643,7 +644,7 @@ fn logs_and_debug_output_hold_no_token_and_no_secret() {
     let secret = Key::hmac(b"correct horse battery staple correct horse");
     let config = json!({"providers": {"main": local(&[&secret], json!({"algorithms": ["HS256"]}))}});
     let parsed = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap();
-    let shown = format!("{parsed:?} {:?}", parsed.policy);
+    let shown = format!("{parsed:?} {:?}", parsed.semantics);
     let key = secret.jwk()["k"].as_str().unwrap().to_owned();
     assert!(!shown.contains("horse") && !shown.contains(&key), "{shown}");
     assert!(!shown.contains("[99, 111, 114"), "{shown}");

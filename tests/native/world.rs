@@ -379,7 +379,7 @@ impl World {
             let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
             let cache = TokenCache::new(config.token_cache, (1, 2));
             let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
-            let gate = Gate::new(config.policy.clone(), documents, verifier, self.can_wait);
+            let gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);
             self.vms.push(Vm { gate, names, queue: VecDeque::new() });
         }
         self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());

@@ -1,0 +1,187 @@
+//! The tokens of one requirement, one after the other: Envoy's authenticator.
+//!
+//! The order of checks is Envoy's: form, issuer, time, subject, lifetime, audience, key, signature. So what is said about a token
+//! may come from claims that nobody signed; what lets it pass never does.
+
+use std::rc::Rc;
+
+use super::claims::header_value;
+use super::extract::{Extractor, Found};
+use super::filter::Filter;
+use super::headers::Headers;
+use super::provider::{Keys, Provider};
+use crate::json::{self, Value};
+use crate::jwt_verify::{CheckAudience, KeySet, Status, Token, Verified};
+use crate::policy::{DocumentId, Documents, Verifier};
+use crate::remote::Need;
+use crate::time::UnixTime;
+use crate::verdict::{HeaderName, State};
+
+/// One request on its way through the filter.
+pub(super) struct Run<'a> {
+    pub filter: &'a Filter,
+    pub headers: Headers<'a>,
+    pub documents: &'a Documents,
+    pub verifier: &'a mut Verifier,
+    pub now: UnixTime,
+    /// What later filters can read.
+    pub state: State,
+    /// A provider asked for it.
+    pub clear_route_cache: bool,
+    /// The key sets that were lacking.
+    pub needs: Vec<(DocumentId, Need)>,
+}
+
+/// Whose tokens are looked for, and what happens to those that fail.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The one provider; without one, the provider of the token's issuer.
+    pub provider: Option<usize>,
+    /// In place of the provider's.
+    pub audiences: Option<&'a CheckAudience>,
+    pub allow_missing: bool,
+    pub allow_failed: bool,
+    /// Set to `false` where a token is not good.
+    pub status_header: Option<&'a HeaderName>,
+}
+
+/// Why a requirement holds.
+pub(super) enum Proof {
+    /// Every token that was looked for verified; this is the last.
+    Verified(Rc<Verified>),
+    /// It allows requests without a good token.
+    Allowed,
+}
+
+impl<'a> Run<'a> {
+    /// Checks every token that `extractor` finds, the last one first.
+    pub fn authenticate(&mut self, extractor: &Extractor, wanted: Wanted<'_>) -> Result<Proof, Status> {
+        extractor.sanitize(&mut self.headers);
+        let mut tokens = extractor.extract(&self.headers);
+        if tokens.is_empty() {
+            self.note_failure(Status::JwtMissed, wanted.provider.or(self.filter.only_provider()));
+        }
+        let mut result = Err(Status::JwtMissed);
+        while let Some(found) = tokens.pop() {
+            result = self.one(&found, wanted);
+            if result.is_err() {
+                if let Some(name) = wanted.status_header {
+                    self.headers.remove(name);
+                    self.headers.add(name, b"false".to_vec());
+                }
+                if !wanted.allow_failed && !wanted.allow_missing {
+                    break;
+                }
+            }
+        }
+        match result {
+            Ok(verified) => Ok(Proof::Verified(verified)),
+            Err(_) if wanted.allow_failed => Ok(Proof::Allowed),
+            Err(Status::JwtMissed) if wanted.allow_missing => Ok(Proof::Allowed),
+            Err(status) => Err(status),
+        }
+    }
+
+    fn one(&mut self, found: &Found<'_>, wanted: Wanted<'_>) -> Result<Rc<Verified>, Status> {
+        let mut provider = wanted.provider;
+        let result = self.verify(found, wanted, &mut provider);
+        match &result {
+            Ok(verified) => self.take(found, verified, provider),
+            Err(status) => self.note_failure(*status, provider),
+        }
+        result
+    }
+
+    /// `provider` becomes the one that the token's issuer names, where no other was wanted.
+    fn verify(
+        &mut self,
+        found: &Found<'_>,
+        wanted: Wanted<'_>,
+        provider: &mut Option<usize>,
+    ) -> Result<Rc<Verified>, Status> {
+        let token = Token::parse(&found.token)?;
+        if !found.issuers.allow(&token.iss) {
+            return Err(Status::JwtUnknownIssuer);
+        }
+        *provider = provider.or_else(|| self.filter.provider_of_issuer(&token.iss));
+        let index = provider.ok_or(Status::JwtUnknownIssuer)?;
+        let provider = self.filter.provider(index).ok_or(Status::JwtUnknownIssuer)?;
+
+        let now = self.now.as_millis() / 1000;
+        token.check_time(now, provider.clock_skew)?;
+        if !provider.takes_subject(&token) || !provider.takes_lifetime(&token, now) {
+            return Err(Status::JwtVerificationFail);
+        }
+        if !wanted.audiences.unwrap_or(&provider.audiences).allows(&token.audiences) {
+            return Err(Status::JwtAudienceNotAllowed);
+        }
+        let set = self.key_set(provider)?;
+        self.verifier.verify_jwt(token, &set)
+    }
+
+    fn key_set(&mut self, provider: &'a Provider) -> Result<Rc<KeySet>, Status> {
+        let source = match &provider.keys {
+            Keys::Local(set) => return Ok(Rc::clone(set)),
+            Keys::Remote(source) => *source,
+        };
+        let document = self.documents.jwt_key_sets.get(source).ok_or(Status::JwksFetchFail)?;
+        if let Some(set) = document.content(self.now) {
+            return Ok(Rc::clone(set));
+        }
+        let lacking = (DocumentId::JwtKeySet(source), Need::Content);
+        if self.documents.could_meet(lacking.0, lacking.1, self.now) && !self.needs.contains(&lacking) {
+            self.needs.push(lacking);
+        }
+        Err(Status::JwksFetchFail)
+    }
+
+    /// What a good token does to the request.
+    fn take(&mut self, found: &Found<'_>, verified: &Verified, provider: Option<usize>) {
+        let Some(provider) = provider.and_then(|index| self.filter.provider(index)) else { return };
+        self.forward(verified.token(), provider);
+        if !provider.forward {
+            found.remove(&mut self.headers);
+        }
+    }
+
+    /// Sets the headers and the state that `provider` sets from a token.
+    pub fn forward(&mut self, token: &Token, provider: &Provider) {
+        if let Some(header) = &provider.payload_header {
+            let mut value = token.payload_text().as_bytes().to_vec();
+            if header.pad {
+                value.resize(value.len().next_multiple_of(4), b'=');
+            }
+            self.headers.add(&header.name, value);
+        }
+        let mut claim_added = false;
+        for header in &provider.claim_headers {
+            let value = token.claim_literal(header.claim.names()).and_then(header_value);
+            // One with line breaks is the host's to refuse: Envoy answers 503.
+            if let Some(value) = value {
+                self.headers.add(&header.name, value);
+                claim_added = true;
+            }
+        }
+        let metadata = &provider.metadata;
+        if let Some(name) = &metadata.header {
+            self.set_state(name, Value::Object(token.header.clone()).to_string());
+        }
+        if let Some(name) = &metadata.payload {
+            self.set_state(name, metadata.payload_text(token.payload.clone()));
+        }
+        self.clear_route_cache |= provider.clear_route_cache && (claim_added || metadata.payload.is_some());
+    }
+
+    fn note_failure(&mut self, status: Status, provider: Option<usize>) {
+        let provider = provider.and_then(|index| self.filter.provider(index));
+        if let Some(name) = provider.and_then(|provider| provider.metadata.failed_status.as_ref()) {
+            let code = status.code().to_string();
+            self.set_state(name, json::object([("code", code.as_str()), ("message", status.text())]));
+        }
+    }
+
+    fn set_state(&mut self, name: &str, value: String) {
+        self.state.retain(|(known, _)| known != name);
+        self.state.push((name.to_owned(), value));
+    }
+}

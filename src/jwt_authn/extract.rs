@@ -1,0 +1,184 @@
+//! Where Envoy looks for tokens, in its order, and what it takes out of a request.
+
+use std::collections::BTreeMap;
+
+use super::headers::Headers;
+use super::provider::Provider;
+use super::query::Query;
+use crate::verdict::HeaderName;
+
+/// The places where the tokens of one provider are, or those of several together.
+#[derive(Clone, Debug, Default)]
+pub struct Extractor {
+    /// By name and prefix in one: their order is that in which Envoy finds tokens.
+    headers: BTreeMap<String, HeaderPlace>,
+    params: BTreeMap<String, Issuers>,
+    cookies: BTreeMap<String, Issuers>,
+    outputs: Vec<HeaderName>,
+}
+
+#[derive(Clone, Debug)]
+struct HeaderPlace {
+    name: HeaderName,
+    prefix: String,
+    issuers: Issuers,
+}
+
+/// Whose tokens a place may hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Issuers {
+    any: bool,
+    named: Vec<String>,
+}
+
+/// A token, and where it was.
+pub(super) struct Found<'e> {
+    pub token: Vec<u8>,
+    pub issuers: &'e Issuers,
+    place: Place<'e>,
+}
+
+enum Place<'e> {
+    Header(&'e HeaderName),
+    Param(&'e str),
+    /// Envoy leaves cookies as they are.
+    Cookie,
+}
+
+impl Extractor {
+    /// Looks wherever these providers say.
+    pub fn new<'p>(providers: impl IntoIterator<Item = &'p Provider>) -> Self {
+        let mut extractor = Self::default();
+        for provider in providers {
+            let issuer = provider.issuer.as_str();
+            for (name, prefix) in &provider.from_headers {
+                let place = extractor.headers.entry(format!("{}{prefix}", name.as_str())).or_insert_with(|| {
+                    HeaderPlace { name: name.clone(), prefix: prefix.clone(), issuers: Issuers::default() }
+                });
+                place.issuers.add(issuer);
+            }
+            for name in &provider.from_params {
+                extractor.params.entry(name.clone()).or_default().add(issuer);
+            }
+            for name in &provider.from_cookies {
+                extractor.cookies.entry(name.clone()).or_default().add(issuer);
+            }
+            extractor.outputs.extend(provider.output_headers().cloned());
+        }
+        extractor
+    }
+
+    /// Takes the headers out that these providers set.
+    pub(super) fn sanitize(&self, headers: &mut Headers<'_>) {
+        for name in &self.outputs {
+            headers.remove(name);
+        }
+    }
+
+    /// Every token, in Envoy's order; it tries the last one first.
+    pub(super) fn extract(&self, headers: &Headers<'_>) -> Vec<Found<'_>> {
+        let mut found = Vec::new();
+        for place in self.headers.values() {
+            let tokens = headers.values(place.name.as_str()).filter_map(|value| behind_prefix(value, &place.prefix));
+            let location = |token: &[u8]| Found {
+                token: token.to_vec(),
+                issuers: &place.issuers,
+                place: Place::Header(&place.name),
+            };
+            found.extend(tokens.map(location));
+        }
+        if !self.params.is_empty() {
+            let query = Query::of(&headers.target());
+            for (name, issuers) in &self.params {
+                let token = query.first(name).map(<[u8]>::to_vec);
+                found.extend(token.map(|token| Found { token, issuers, place: Place::Param(name) }));
+            }
+        }
+        for (name, issuers) in &self.cookies {
+            let token = cookie(headers, name).map(<[u8]>::to_vec);
+            found.extend(token.map(|token| Found { token, issuers, place: Place::Cookie }));
+        }
+        found
+    }
+}
+
+impl Issuers {
+    fn add(&mut self, issuer: &str) {
+        if issuer.is_empty() {
+            self.any = true;
+        } else {
+            self.named.push(issuer.to_owned());
+        }
+    }
+
+    /// Whether a token of that issuer may be here.
+    pub fn allow(&self, issuer: &str) -> bool {
+        self.any || self.named.iter().any(|named| named == issuer)
+    }
+}
+
+impl Found<'_> {
+    /// Takes the token out of the request.
+    pub fn remove(&self, headers: &mut Headers<'_>) {
+        match self.place {
+            Place::Header(name) => headers.remove(name),
+            Place::Param(name) => {
+                let target = headers.target();
+                let mut query = Query::of(&target);
+                query.remove(name);
+                headers.set_target(query.write(&target));
+            }
+            Place::Cookie => {}
+        }
+    }
+}
+
+/// What stands behind the prefix, which may be anywhere in the value, from the first character of a token on; the whole value where
+/// there is none.
+fn behind_prefix<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
+    if prefix.is_empty() {
+        return Some(value);
+    }
+    let at = value.windows(prefix.len()).position(|window| window == prefix.as_bytes())?;
+    let rest = value.get(at + prefix.len()..)?;
+    let is_of_token = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let start = rest.iter().position(is_of_token);
+    Some(start.and_then(|start| rest.get(start..)).unwrap_or(value))
+}
+
+/// The first cookie of that name, without the quotes around its value.
+fn cookie<'h>(headers: &'h Headers<'_>, name: &'h str) -> Option<&'h [u8]> {
+    let pairs = headers.values("cookie").flat_map(|value| value.split(|&b| b == b';'));
+    let mut values = pairs.filter_map(|pair| {
+        let pair = pair.get(pair.iter().position(|&b| b != b' ')?..)?;
+        let at = pair.iter().position(|&b| b == b'=')?;
+        (pair.get(..at) == Some(name.as_bytes())).then(|| pair.get(at + 1..).unwrap_or_default())
+    });
+    let value = values.next()?;
+    Some(match value {
+        [b'"', inner @ .., b'"'] => inner,
+        value => value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_found_anywhere_and_what_follows_it_is_the_token() {
+        for (value, prefix, expected) in [
+            ("Bearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("XBearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("Basic x, Bearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("Bearer  ,\"a.b.c\"", "Bearer ", Some("a.b.c\"")),
+            ("Bearer a.b.c d", "Bearer ", Some("a.b.c d")),
+            ("bearer a.b.c", "Bearer ", None),
+            ("Bearer \"\"", "Bearer ", Some("Bearer \"\"")),
+            (" a ", "", Some(" a ")),
+        ] {
+            let found = behind_prefix(value.as_bytes(), prefix).map(String::from_utf8_lossy);
+            assert_eq!(found.as_deref(), expected, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The whole filter: from the head of a request to a decision.
+
+use super::authenticate::{Proof, Run};
+use super::headers::Headers;
+use super::provider::Provider;
+use super::requirement::Requirement;
+use crate::jwt_verify::Status;
+use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
+use crate::request::{RequestHead, Routes};
+use crate::time::UnixTime;
+use crate::verdict::{Denial, Form, Reason};
+
+/// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
+const MAX_URI: usize = 256;
+
+/// A whole `JwtAuthentication`.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// `providers`.
+    pub providers: Vec<Provider>,
+    /// What the rules match, in their order.
+    pub routes: Routes,
+    /// What they require, in the same order; nothing, for a rule that says nothing.
+    pub rules: Vec<Requirement>,
+    /// `filter_state_rules`.
+    pub filter_state_rules: Option<FilterStateRules<Requirement>>,
+    /// `bypass_cors_preflight`.
+    pub bypass_cors_preflight: bool,
+    /// `strip_failure_response`.
+    pub strip_failure_response: bool,
+}
+
+impl Filter {
+    /// Decides about the request `head` at the time `now`.
+    pub fn decide(
+        &self,
+        head: &RequestHead,
+        documents: &Documents,
+        verifier: &mut Verifier,
+        now: UnixTime,
+    ) -> Decision {
+        let mut headers = Headers::new(head);
+        for name in self.providers.iter().flat_map(Provider::output_headers) {
+            headers.remove(name);
+        }
+        if self.bypass_cors_preflight && is_preflight(head) {
+            return Decision::Allow(Pass::preflight(), headers.into_edits());
+        }
+        let Some(requirement) = self.requirement(head) else {
+            return Decision::Allow(Pass::where_envoy_asks_none(), headers.into_edits());
+        };
+
+        let (state, clear_route_cache, needs) = Default::default();
+        let mut run = Run { filter: self, headers, documents, verifier, now, state, clear_route_cache, needs };
+        let result = requirement.check(&mut run);
+        let needs = std::mem::take(&mut run.needs);
+        let may_wait = result.is_err();
+        let decision = match result {
+            Ok(proof) => {
+                let pass = match &proof {
+                    Proof::Verified(verified) => Pass::verified(verified),
+                    Proof::Allowed => Pass::where_envoy_allows_none(),
+                };
+                let (state, clear_route_cache) = (run.state, run.clear_route_cache);
+                let mut edits = run.headers.into_edits();
+                (edits.state, edits.clear_route_cache) = (state, clear_route_cache);
+                Decision::Allow(pass, edits)
+            }
+            Err(status) => Decision::Deny(Denial { state: run.state, ..self.denial(head, status) }),
+        };
+        if needs.is_empty() || !may_wait {
+            decision
+        } else {
+            Decision::Wait(needs, Box::new(decision))
+        }
+    }
+
+    /// The provider of that index.
+    pub(super) fn provider(&self, index: usize) -> Option<&Provider> {
+        self.providers.get(index)
+    }
+
+    /// The provider of that issuer, or else the first one of any issuer.
+    pub(super) fn provider_of_issuer(&self, issuer: &str) -> Option<usize> {
+        let named = |name: &str| self.providers.iter().position(|provider| provider.issuer == name);
+        named(issuer).or_else(|| named(""))
+    }
+
+    /// The provider, if there is only one.
+    pub(super) fn only_provider(&self) -> Option<usize> {
+        (self.providers.len() == 1).then_some(0)
+    }
+
+    fn requirement(&self, head: &RequestHead) -> Option<&Requirement> {
+        let requirement = match self.routes.first(head) {
+            Some(index) => self.rules.get(index),
+            None => self.filter_state_rules.as_ref().and_then(|rules| rules.requirement(head)),
+        };
+        requirement.filter(|requirement| !matches!(requirement, Requirement::Nothing))
+    }
+
+    fn denial(&self, head: &RequestHead, status: Status) -> Denial {
+        let http_status = if status == Status::JwtAudienceNotAllowed { 403 } else { 401 };
+        let form = if self.strip_failure_response {
+            Form::Bare
+        } else {
+            let invalid_token = status != Status::JwtMissed;
+            Form::JwtAuthn { text: status.text(), realm: original_uri(head), invalid_token }
+        };
+        Denial { status: http_status, form, ..reason(status).into() }
+    }
+}
+
+/// Envoy asks for values that are not empty.
+fn is_preflight(head: &RequestHead) -> bool {
+    let has = |name: &str| head.value(name).is_some_and(|value| !value.is_empty());
+    head.value(":method") == Some(b"OPTIONS") && has("origin") && has("access-control-request-method")
+}
+
+/// The URI of the request before the proxy changed its path, cut short.
+fn original_uri(head: &RequestHead) -> String {
+    let text = |name: &str| String::from_utf8_lossy(head.value(name).unwrap_or_default());
+    let path = head.value("x-envoy-original-path").unwrap_or(head.target());
+    let path = String::from_utf8_lossy(path.get(..MAX_URI).unwrap_or(path)).into_owned();
+    format!("{}://{}{path}", text(":scheme"), text(":authority"))
+}
+
+/// The counter of a status.
+fn reason(status: Status) -> Reason {
+    match status {
+        Status::JwtMissed => Reason::TokenMissing,
+        Status::JwtNotYetValid => Reason::TokenNotYetValid,
+        Status::JwtExpired => Reason::TokenExpired,
+        Status::JwtUnknownIssuer => Reason::IssuerNotAllowed,
+        Status::JwtAudienceNotAllowed => Reason::AudienceNotAllowed,
+        Status::JwtVerificationFail => Reason::SignatureInvalid,
+        Status::JwksKidAlgMismatch => Reason::KeyUnknown,
+        Status::JwksFetchFail => Reason::KeysUnavailable,
+        _ => Reason::TokenMalformed,
+    }
+}
