@@ -1,6 +1,7 @@
 //! Differences that are meant. Each has a reason and holds for as few requests as can be told apart; every other difference is an
 //! error, of the gate or of this test.
 
+use base64::prelude::{Engine, BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::configurations::Configuration;
@@ -12,36 +13,43 @@ use crate::requests::Request;
 pub struct Explanation {
     pub name: &'static str,
     pub reason: &'static str,
-    oddity: Oddity,
-    /// What the gate may say instead of "Jwt verification fails": to it, the key is not in the set.
-    without_the_key: bool,
+    holds: fn(&Case, &mut dyn FnMut(&Request) -> Outcome) -> bool,
+}
+
+/// Two outcomes that differ.
+struct Case<'a> {
+    configuration: &'a Configuration,
+    request: &'a Request,
+    native: &'a Outcome,
+    gate: &'a Outcome,
 }
 
 /// All of them.
-pub const EXPLAINED: [Explanation; 4] = [
+pub const EXPLAINED: [Explanation; 5] = [
     Explanation {
         name: "RSA under 2048 bits",
         reason: "RFC 7518, 3.3 and 3.5: such a key must not be used",
-        oddity: Oddity::ShortRsa,
-        without_the_key: true,
+        holds: |case, ask| case.has_void_signatures(Oddity::ShortRsa, ask) || case.lacks_key(Oddity::ShortRsa),
     },
     Explanation {
         name: "shared secret in a remote set",
         reason: "whoever can read the set could sign",
-        oddity: Oddity::RemoteSecret,
-        without_the_key: true,
+        holds: |case, ask| case.has_void_signatures(Oddity::RemoteSecret, ask) || case.lacks_key(Oddity::RemoteSecret),
     },
     Explanation {
         name: "ECDSA signature of another length",
         reason: "RFC 7518, 3.4: exactly two coordinates; else one token has many spellings",
-        oddity: Oddity::SignatureLength,
-        without_the_key: false,
+        holds: |case, ask| case.has_void_signatures(Oddity::SignatureLength, ask),
     },
     Explanation {
         name: "Ed25519 key of small order",
         reason: "everyone can sign for it",
-        oddity: Oddity::SmallOrder,
-        without_the_key: true,
+        holds: |case, ask| case.has_void_signatures(Oddity::SmallOrder, ask) || case.lacks_key(Oddity::SmallOrder),
+    },
+    Explanation {
+        name: "order of an object's members",
+        reason: "Envoy forwards an object as base64 of JSON whose members have another order each time",
+        holds: |case, _| case.native.with_ordered_objects() == case.gate.with_ordered_objects(),
     },
 ];
 
@@ -53,30 +61,50 @@ const NO_KEY: [&str; 3] = [
 ];
 
 /// The explanation of a difference, if there is one. `ask_native` tells what the native filter makes of another request.
-///
-/// There are two ways to one. A token of the request is of that kind, and the gate does exactly what the native filter does with
-/// the same request when the signatures of these tokens are void. Or the configuration has a key of that kind, both refuse, and
-/// they disagree only about whether no key fits, or none of them verified.
 pub fn explain(
     configuration: &Configuration,
     request: &Request,
     (native, gate): (&Outcome, &Outcome),
     mut ask_native: impl FnMut(&Request) -> Outcome,
 ) -> Option<&'static Explanation> {
-    EXPLAINED.iter().find(|explanation| {
-        let Explanation { oddity, without_the_key, .. } = explanation;
-        let mut signers = configuration.providers.iter().flat_map(|provider| &provider.signers);
-        let no_key = |other: &Outcome| *without_the_key && says_no_key(other) && says_no_key(gate);
-        if signers.any(|signer| signer.oddity == Some(*oddity)) && no_key(native) {
-            return true;
-        }
-        if !request.tokens.iter().any(|token| token.oddities.contains(oddity)) {
+    let case = Case { configuration, request, native, gate };
+    EXPLAINED.iter().find(|explanation| (explanation.holds)(&case, &mut ask_native))
+}
+
+impl Case<'_> {
+    /// Whether the gate does exactly what the native filter does with the same request when the signatures of the tokens of
+    /// that kind are void.
+    fn has_void_signatures(&self, oddity: Oddity, ask_native: &mut dyn FnMut(&Request) -> Outcome) -> bool {
+        if !self.request.tokens.iter().any(|token| token.oddities.contains(&oddity)) {
             return false;
         }
-        let void = ask_native(&request.without_odd_signatures(*oddity));
-        let seen = restored(&void, request);
-        seen == gate.seen && void.status == gate.status && (seen.is_some() || void.body == gate.body || no_key(&void))
-    })
+        let void = ask_native(&self.request.without_odd_signatures(oddity));
+        let seen = restored(&void, self.request);
+        let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
+        seen == self.gate.seen && void.status == self.gate.status && (seen.is_some() || void.body == self.gate.body || both_lack_a_key)
+    }
+
+    /// Whether both refuse, and differ only in whether no key of the set fits, or none verified.
+    fn lacks_key(&self, oddity: Oddity) -> bool {
+        let mut signers = self.configuration.providers.iter().flat_map(|provider| &provider.signers);
+        signers.any(|signer| signer.oddity == Some(oddity)) && says_no_key(self.native) && says_no_key(self.gate)
+    }
+}
+
+impl Outcome {
+    /// The same, with headers that are base64 of JSON written in one way.
+    fn with_ordered_objects(&self) -> (u16, Option<Value>) {
+        let mut seen = self.seen.clone();
+        let fields = seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
+        for value in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()).flatten() {
+            let json = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+            // Objects are equal whatever the order of their members.
+            if let Some(json) = json.and_then(|json| serde_json::from_slice::<Value>(&json).ok()) {
+                *value = json;
+            }
+        }
+        (self.status, seen)
+    }
 }
 
 /// What the service got, with the tokens that the request had.

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::wire::Message;
 
+/// Fields of an answer that are not the filters' doing: the time, and whether the connection goes on. It does not where the answer
+/// came before the end of the request, which is a matter of how the bytes arrived.
+const NOT_COMPARED: [&str; 2] = ["date", "connection"];
+
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -22,8 +26,7 @@ pub struct Outcome {
 impl Outcome {
     pub fn of(answer: &Message) -> Self {
         let mut headers = BTreeMap::<_, Vec<_>>::new();
-        // Of all that differs between two answers, the time alone is not the filters' doing.
-        for (name, value) in answer.fields.iter().filter(|(name, _)| name != "date") {
+        for (name, value) in answer.fields.iter().filter(|(name, _)| !NOT_COMPARED.contains(&name.as_str())) {
             headers.entry(name.clone()).or_default().push(value.clone());
         }
         let seen = match answer.value("x-seen") {

@@ -87,7 +87,7 @@ impl<'a> Requests<'a> {
             14..=18 => wanted.len(),
             _ => 3,
         };
-        let healthy = self.random.chance(62);
+        let healthy = self.random.chance(48);
         for index in 0..tokens {
             let provider = wanted[index % wanted.len()];
             let token = self.token(provider, now, healthy);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::explained::{Explanation, EXPLAINED};
 use crate::outcome::Outcome;
 use crate::requests::Request;
 
@@ -39,7 +40,10 @@ impl Summary {
         println!("  allowed by Envoy's own filter: {} ({:.0} %)", self.allowed, share(self.allowed));
         table("what Envoy's own filter answers", &self.answers);
         table("what is wrong with requests", &self.faults);
-        table("explained differences", &self.explained);
+        println!("\nexplained differences:");
+        for Explanation { name, reason, .. } in &EXPLAINED {
+            println!("  {:>7}  {name} ({reason})", self.explained.get(name).unwrap_or(&0));
+        }
         if self.refused > 0 {
             println!("\nrefused by Envoy's own filter: {} configurations", self.refused);
         }
