@@ -1,6 +1,8 @@
 //! Differences that are meant. Each has a reason and holds for as few requests as can be told apart; every other difference is an
 //! error, of the gate or of this test.
 
+use std::collections::BTreeMap;
+
 use base64::prelude::{Engine, BASE64_STANDARD};
 use serde_json::Value;
 
@@ -8,13 +10,17 @@ use crate::configurations::Configuration;
 use crate::keys::Oddity;
 use crate::outcome::Outcome;
 use crate::requests::Request;
+use crate::stage::Side;
 
 /// A difference that is meant.
 pub struct Explanation {
     pub name: &'static str,
     pub reason: &'static str,
-    holds: fn(&Case, &mut dyn FnMut(&Request) -> Outcome) -> bool,
+    holds: fn(&Case, &mut Ask) -> bool,
 }
+
+/// Tells what a side makes of a request now.
+type Ask<'a> = dyn FnMut(Side, &Request) -> Outcome + 'a;
 
 /// Two outcomes that differ.
 struct Case<'a> {
@@ -25,7 +31,7 @@ struct Case<'a> {
 }
 
 /// All of them.
-pub const EXPLAINED: [Explanation; 5] = [
+pub const EXPLAINED: [Explanation; 6] = [
     Explanation {
         name: "RSA under 2048 bits",
         reason: "RFC 7518, 3.3 and 3.5: such a key must not be used",
@@ -51,6 +57,11 @@ pub const EXPLAINED: [Explanation; 5] = [
         reason: "Envoy forwards an object as base64 of JSON whose members have another order each time",
         holds: |case, _| case.native.with_ordered_objects() == case.gate.with_ordered_objects(),
     },
+    Explanation {
+        name: "keys that come in the middle of a request",
+        reason: "Envoy tries the next of `requires_any` while it fetches keys: the first request can have the effects of both",
+        holds: |case, ask| case.is_gone_once_there_are_keys(ask),
+    },
 ];
 
 /// What is said where no key fits.
@@ -60,28 +71,41 @@ const NO_KEY: [&str; 3] = [
     "Jwks doesn't have any valid public key",
 ];
 
-/// The explanation of a difference, if there is one. `ask_native` tells what the native filter makes of another request.
+/// The explanation of a difference, if there is one.
 pub fn explain(
     configuration: &Configuration,
     request: &Request,
     (native, gate): (&Outcome, &Outcome),
-    mut ask_native: impl FnMut(&Request) -> Outcome,
+    mut ask: impl FnMut(Side, &Request) -> Outcome,
 ) -> Option<&'static Explanation> {
     let case = Case { configuration, request, native, gate };
-    EXPLAINED.iter().find(|explanation| (explanation.holds)(&case, &mut ask_native))
+    EXPLAINED.iter().find(|explanation| (explanation.holds)(&case, &mut ask))
 }
 
 impl Case<'_> {
     /// Whether the gate does exactly what the native filter does with the same request when the signatures of the tokens of
     /// that kind are void.
-    fn has_void_signatures(&self, oddity: Oddity, ask_native: &mut dyn FnMut(&Request) -> Outcome) -> bool {
+    fn has_void_signatures(&self, oddity: Oddity, ask: &mut Ask) -> bool {
         if !self.request.tokens.iter().any(|token| token.oddities.contains(&oddity)) {
             return false;
         }
-        let void = ask_native(&self.request.without_odd_signatures(oddity));
+        let void = ask(Side::Native, &self.request.without_odd_signatures(oddity));
         let seen = restored(&void, self.request);
         let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
         seen == self.gate.seen && void.status == self.gate.status && (seen.is_some() || void.body == self.gate.body || both_lack_a_key)
+    }
+
+    /// Whether Envoy fetches keys on demand, does something else with the same request now, or had the same effect twice, and both
+    /// do the same now.
+    fn is_gone_once_there_are_keys(&self, ask: &mut Ask) -> bool {
+        let providers = self.configuration.json["providers"].as_object();
+        let on_demand = |provider: &Value| provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null();
+        if !providers.is_some_and(|providers| providers.values().any(on_demand)) {
+            return false;
+        }
+        let (native, gate) = (ask(Side::Native, self.request), ask(Side::Other, self.request));
+        let was_odd = native != *self.native || self.native.without_repeats() == self.gate.without_repeats();
+        was_odd && native.with_ordered_objects() == gate.with_ordered_objects()
     }
 
     /// Whether both refuse, and differ only in whether no key of the set fits, or none verified.
@@ -92,8 +116,18 @@ impl Case<'_> {
 }
 
 impl Outcome {
+    /// The same, with each value of a header once.
+    fn without_repeats(&self) -> Self {
+        let mut this = self.with_ordered_objects();
+        let fields = this.seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
+        for values in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()) {
+            values.dedup();
+        }
+        this
+    }
+
     /// The same, with headers that are base64 of JSON written in one way.
-    fn with_ordered_objects(&self) -> (u16, Option<Value>) {
+    fn with_ordered_objects(&self) -> Self {
         let mut seen = self.seen.clone();
         let fields = seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
         for value in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()).flatten() {
@@ -103,7 +137,9 @@ impl Outcome {
                 *value = json;
             }
         }
-        (self.status, seen)
+        let body = if seen.is_some() { Vec::new() } else { self.body.clone() };
+        let headers = if seen.is_some() { BTreeMap::new() } else { self.headers.clone() };
+        Self { status: self.status, headers, body, seen }
     }
 }
 

@@ -165,7 +165,7 @@ fn differences(
         if native == other {
             continue;
         }
-        let ask = |request: &Request| stage.ask(index, Side::Native, request);
+        let ask = |side, request: &Request| stage.ask(index, side, request);
         if let Some(explanation) = explained::explain(configuration, &request, (&native, &other), ask) {
             summary.explain(explanation.name);
             continue;
@@ -188,7 +188,7 @@ fn unexplained(
     native: &Outcome,
     other: &Outcome,
 ) -> bool {
-    let ask = |request: &Request| stage.ask(index, Side::Native, request);
+    let ask = |side, request: &Request| stage.ask(index, side, request);
     native != other && explained::explain(configuration, request, (native, other), ask).is_none()
 }
 

@@ -123,6 +123,8 @@ fn smaller(value: &Value) -> Vec<Value> {
 
 fn collect(value: &Value, path: &mut Vec<usize>, paths: &mut Vec<Vec<usize>>) {
     let children: Vec<&Value> = match value {
+        // Without the type of a message, none of the configurations can be read.
+        Value::Object(members) if members.contains_key("@type") => return,
         Value::Object(members) => members.values().collect(),
         Value::Array(elements) => elements.iter().collect(),
         _ => return,

@@ -98,7 +98,7 @@ impl Stage {
         let started = Instant::now();
         loop {
             let ports = self.envoy.ports();
-            let refused = self.stat("listener_manager.lds.update_rejected") > 0;
+            let refused = ["rejected", "failure"].iter().any(|what| self.stat(&format!("listener_manager.lds.update_{what}")) > 0);
             // What is not open when a refusal has been counted waits for keys, or never comes.
             let settled = refused && self.stat("listener_manager.total_listeners_warming") == 0;
             if ports.len() == listeners || settled {
