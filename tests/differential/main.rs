@@ -44,7 +44,7 @@ use stage::{Rival, Servers, Side, Stage};
 use summary::Summary;
 
 /// Configurations in one Envoy.
-const AT_ONCE: u64 = 30;
+const AT_ONCE: u64 = 60;
 
 /// After so many differences, a run ends: they have few causes.
 const ENOUGH: usize = 5;

@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 
 use crate::configurations::{Configuration, FILTER_STATE};
 use crate::envoy::{self, address, cluster, wasm_filter, Envoy, Settings, PATIENCE};
+use crate::mint::{key_set, Key};
 use crate::outcome::Outcome;
 use crate::requests::Request;
 use crate::servers::{serve, Behaviour, Issuer};
@@ -61,6 +62,10 @@ impl Stage {
     ) -> Self {
         let folder = envoy::new_folder();
         let mut listeners = Vec::new();
+        if rival == Rival::Gate {
+            // Envoy compiles the module once for all, but again and again until one configuration was taken.
+            listeners.push(listener(ANCHOR, vec![filter(&anchor(), Side::Other, rival)]));
+        }
         let mut remote = false;
         for (index, (configuration, json)) in configurations.into_iter().enumerate() {
             remote |= !configuration.sets.is_empty();
@@ -85,7 +90,7 @@ impl Stage {
         let envoy = Envoy::start_without_listeners(folder, &bootstrap, settings)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"));
         let mut stage = Self { envoy, ports: HashMap::new(), connections: HashMap::new() };
-        stage.wait(listeners.len());
+        stage.wait(listeners.len(), rival == Rival::Gate);
         if remote {
             // Those that fetch in the background and do not wait for it.
             thread::sleep(Duration::from_millis(400));
@@ -94,7 +99,7 @@ impl Stage {
     }
 
     /// Waits until every listener serves or was refused.
-    fn wait(&mut self, listeners: usize) {
+    fn wait(&mut self, listeners: usize, anchored: bool) {
         let started = Instant::now();
         loop {
             let ports = self.envoy.ports();
@@ -102,11 +107,9 @@ impl Stage {
             // What is not open when a refusal has been counted waits for keys, or never comes.
             let settled = refused && self.stat("listener_manager.total_listeners_warming") == 0;
             if ports.len() == listeners || settled {
-                let key = |name: &str| {
-                    let (index, side) = name.split_once('-').expect("our name");
-                    (index.parse().expect("our number"), if side == "Native" { Side::Native } else { Side::Other })
-                };
-                self.ports = ports.iter().map(|(name, port)| (key(name), *port)).collect();
+                let log = || self.envoy.log();
+                assert!(!anchored || ports.contains_key(ANCHOR), "the module takes no configuration:\n{}", log());
+                self.ports = ports.iter().filter_map(|(name, port)| Some((key(name)?, *port))).collect();
                 return;
             }
             assert!(started.elapsed() < PATIENCE, "no listeners:\n{}", self.envoy.log());
@@ -155,6 +158,21 @@ impl Stage {
         }
         Outcome::closed()
     }
+}
+
+/// The name of a listener that is there for the module alone.
+const ANCHOR: &str = "anchor";
+
+/// The least that a configuration can be.
+fn anchor() -> Value {
+    let keys = key_set([Key::p256(1).jwk()]);
+    json!({"providers": {"main": {"issuer": "nobody", "local_jwks": {"inline_string": keys}}}})
+}
+
+/// Which configuration the listener of that name has, and on which side.
+fn key(name: &str) -> Option<(usize, Side)> {
+    let (index, side) = name.split_once('-')?;
+    Some((index.parse().ok()?, if side == "Native" { Side::Native } else { Side::Other }))
 }
 
 /// Envoy's filter, or what it is compared with.
