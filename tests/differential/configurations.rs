@@ -19,6 +19,7 @@ pub struct Configuration {
     pub sets: Vec<(String, u16, String)>,
     /// Headers that the filter writes.
     pub outputs: Vec<String>,
+    has_bad_set: bool,
 }
 
 /// What a good token of a provider has.
@@ -58,6 +59,7 @@ impl Configuration {
             doors: Vec::new(),
             sets: Vec::new(),
             outputs: Vec::new(),
+            has_bad_set: false,
         };
         let mut providers = Map::new();
         for number in 0..*random.pick(&[1, 1, 2, 2, 2, 3]) {
@@ -175,7 +177,8 @@ impl Configuration {
             provider["clock_skew_seconds"] = json!(*random.pick(&[0, 1, 600, 4_294_967_295_u32]));
         }
         let signers = self.key_set(random, &mut provider, &format!("/{folder}/{number}"));
-        let places = places(random, &mut provider);
+        places(random, &mut provider);
+        let places = places_of(&provider);
         self.effects(random, &mut provider);
         (provider, Provider { name, issuer, audiences, subject, signers, places })
     }
@@ -201,7 +204,9 @@ impl Configuration {
         }
         provider["remote_jwks"] = remote;
         let set = keys::good(random, true);
-        if random.chance(12) {
+        // Of two that fail, Envoy tells what it hears first.
+        if !self.has_bad_set && random.chance(20) {
+            self.has_bad_set = true;
             let (status, body) = keys::bad(random);
             self.sets.push((path.to_owned(), status, body));
         } else {
@@ -271,14 +276,13 @@ impl Configuration {
     }
 }
 
-fn places(random: &mut Random, provider: &mut Value) -> Vec<Place> {
-    let mut places = Vec::new();
+/// Chooses where a provider looks for tokens.
+fn places(random: &mut Random, provider: &mut Value) {
     if random.chance(25) {
         let headers: Vec<_> = (0..=random.below(3))
             .map(|_| {
                 let name = *random.pick(&["x-token", "X-Other", "authorization", "x-token"]);
                 let prefix = *random.pick(&["", "", "Bearer ", "Tok ", "JWT", "a,b ", "Bearer", "Token="]);
-                places.push(Place::Header(name.to_owned(), prefix.to_owned()));
                 if prefix.is_empty() && random.chance(70) {
                     json!({ "name": name })
                 } else {
@@ -288,18 +292,24 @@ fn places(random: &mut Random, provider: &mut Value) -> Vec<Place> {
             .collect();
         provider["from_headers"] = json!(headers);
     }
-    let mut names = |field: &str, choices: &[&str], percent| {
-        let mut found = Vec::new();
-        if random.chance(percent) {
-            found = (0..=random.below(2)).map(|_| (*random.pick(choices)).to_owned()).collect();
-            provider[field] = json!(found);
+    for (field, choices) in
+        [("from_params", &["token", "t", "access_token", "a b"][..]), ("from_cookies", &["session", "Jwt", "a.b"][..])]
+    {
+        if random.chance(15) {
+            let names: Vec<_> = (0..=random.below(2)).map(|_| *random.pick(choices)).collect();
+            provider[field] = json!(names);
         }
-        found
-    };
-    let params = names("from_params", &["token", "t", "access_token", "a b"], 15);
-    let cookies = names("from_cookies", &["session", "Jwt", "a.b"], 15);
-    places.extend(params.into_iter().map(Place::Param));
-    places.extend(cookies.into_iter().map(Place::Cookie));
+    }
+}
+
+/// Where a provider looks for tokens.
+pub fn places_of(provider: &Value) -> Vec<Place> {
+    let list = |field: &str| provider[field].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut places = Vec::new();
+    places.extend(list("from_headers").iter().map(|header| Place::Header(text(&header["name"]), text(&header["value_prefix"]))));
+    places.extend(list("from_params").iter().map(|name| Place::Param(text(name))));
+    places.extend(list("from_cookies").iter().map(|name| Place::Cookie(text(name))));
     if places.is_empty() {
         places.push(Place::Header("authorization".to_owned(), "Bearer ".to_owned()));
         places.push(Place::Header("Authorization".to_owned(), "Bearer ".to_owned()));

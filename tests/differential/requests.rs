@@ -23,6 +23,30 @@ pub struct Request {
 }
 
 impl Request {
+    /// `GET`.
+    pub fn to(path: &str) -> Self {
+        Self {
+            method: "GET",
+            host: "gateway.example".to_owned(),
+            path: path.to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            tokens: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// With a token where it belongs.
+    pub fn with_token(mut self, place: &Place, text: &str) -> Self {
+        match place {
+            Place::Header(name, prefix) => self.headers.push((name.clone(), format!("{prefix}{text}"))),
+            Place::Param(name) => self.query.push(format!("{}={text}", name.replace(' ', "%20"))),
+            Place::Cookie(name) => self.headers.push(("cookie".to_owned(), format!("{name}={text}"))),
+        }
+        self
+    }
+
     /// As it is written on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut target = self.path.clone();
@@ -144,8 +168,7 @@ impl<'a> Requests<'a> {
             }
         }
         let body = (method == "POST").then(|| "a=1".to_owned());
-        let (host, path, query) = (host.to_owned(), door.path, door.query);
-        Request { method, host, path, query, headers, body, tokens: Vec::new(), faults: Vec::new() }
+        Request { method, host: host.to_owned(), query: door.query, headers, body, ..Request::to(&door.path) }
     }
 
     fn token(&mut self, provider: &Provider, now: u64, healthy: bool) -> Token {

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::configurations::{Configuration, FILTER_STATE};
+use crate::configurations::{places_of, Configuration, FILTER_STATE};
 use crate::envoy::{self, address, cluster, wasm_filter, Envoy, Settings, PATIENCE};
 use crate::mint::{key_set, Key};
 use crate::outcome::Outcome;
+use crate::now;
+use crate::random::Random;
 use crate::requests::Request;
 use crate::servers::{serve, Behaviour, Issuer};
+use crate::tokens::Token;
 use crate::wire::{Connection, Message};
 
 /// Which filter a listener has.
@@ -67,7 +70,9 @@ impl Stage {
             listeners.push(listener(ANCHOR, vec![filter(&anchor(), Side::Other, rival)]));
         }
         let mut remote = false;
-        for (index, (configuration, json)) in configurations.into_iter().enumerate() {
+        let configurations: Vec<_> = configurations.into_iter().collect();
+        for (index, (configuration, json)) in configurations.iter().enumerate() {
+            let json = &warmable(json);
             remote |= !configuration.sets.is_empty();
             for (path, status, body) in &configuration.sets {
                 let answer = Behaviour::Answer(*status, Vec::new(), body.clone().into_bytes());
@@ -95,6 +100,9 @@ impl Stage {
             // Those that fetch in the background and do not wait for it.
             thread::sleep(Duration::from_millis(400));
         }
+        for (index, (configuration, json)) in configurations.iter().enumerate() {
+            stage.warm(index, configuration, json);
+        }
         stage
     }
 
@@ -114,6 +122,25 @@ impl Stage {
             }
             assert!(started.elapsed() < PATIENCE, "no listeners:\n{}", self.envoy.log());
             thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Makes both sides fetch what they fetch on demand. While Envoy waits for keys it goes on with the next of `requires_any`, and
+    /// gives up on them if that lets the request through: what a request without keys becomes is a matter of time.
+    fn warm(&mut self, index: usize, configuration: &Configuration, json: &Value) {
+        for provider in &configuration.providers {
+            let known = &json["providers"][&provider.name];
+            if !is_fetched_on_demand(known) {
+                continue;
+            }
+            let mut random = Random::of(0, 0);
+            let text = Token::good(&mut random, provider, now()).text;
+            for side in [Side::Native, Side::Other].into_iter().filter(|&side| self.serves(index, side)).collect::<Vec<_>>() {
+                let _ = places_of(known).iter().any(|place| {
+                    let request = Request::to(&warm_path(&provider.name)).with_token(place, &text);
+                    self.ask(index, side, &request).is_allowed()
+                });
+            }
         }
     }
 
@@ -166,7 +193,30 @@ const ANCHOR: &str = "anchor";
 /// The least that a configuration can be.
 fn anchor() -> Value {
     let keys = key_set([Key::p256(1).jwk()]);
-    json!({"providers": {"main": {"issuer": "nobody", "local_jwks": {"inline_string": keys}}}})
+    json!({"providers": {"main": {"issuer": "nobody", "audiences": ["nothing"], "local_jwks": {"inline_string": keys}}}})
+}
+
+/// The same configuration with a rule before all others for each provider whose keys are fetched on demand.
+fn warmable(json: &Value) -> Value {
+    let mut json = json.clone();
+    let providers = json["providers"].as_object().into_iter().flatten();
+    let names: Vec<_> = providers.filter(|(_, known)| is_fetched_on_demand(known)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        let rule = json!({"match": {"path": warm_path(&name)}, "requires": {"provider_name": name}});
+        match json["rules"].as_array_mut() {
+            Some(rules) => rules.insert(0, rule),
+            None => json["rules"] = json!([rule]),
+        }
+    }
+    json
+}
+
+fn warm_path(provider: &str) -> String {
+    format!("/.warm/{provider}")
+}
+
+fn is_fetched_on_demand(provider: &Value) -> bool {
+    provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null()
 }
 
 /// Which configuration the listener of that name has, and on which side.
