@@ -31,6 +31,10 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
 	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
 
+.PHONY: differential
+differential: module envoy # Compare the module with Envoy's own filter, request by request; SEED=1 repeats a run
+	cargo test --locked --test differential -- --ignored --nocapture
+
 .PHONY: bench
 bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes
 	cargo build --locked --release --target wasm32-wasip1 --example floor

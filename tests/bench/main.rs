@@ -15,10 +15,10 @@ mod envoy;
 #[path = "../support/mint.rs"]
 mod mint;
 #[allow(dead_code)] // Of the servers and of the wire, the benchmark uses a part.
-#[path = "../envoy/servers.rs"]
+#[path = "../support/servers.rs"]
 mod servers;
 #[allow(dead_code)]
-#[path = "../envoy/wire.rs"]
+#[path = "../support/wire.rs"]
 mod wire;
 
 mod bars;

@@ -11,7 +11,9 @@ mod envoy;
 #[path = "../support/mint.rs"]
 mod mint;
 mod proxy;
+#[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/wire.rs"]
 mod wire;
 
 mod answers;

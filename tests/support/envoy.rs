@@ -41,32 +41,52 @@ impl Envoy {
     /// Starts Envoy with this bootstrap in `folder`, and waits until it has that many listeners. The log where it exits
     /// instead, or refuses a listener.
     pub fn start(folder: PathBuf, bootstrap: &Value, listeners: usize, settings: Settings) -> Result<Self, String> {
+        let mut envoy = Self::spawn(folder, bootstrap, settings);
+        envoy.wait_until_it_listens(listeners)?;
+        Ok(envoy)
+    }
+
+    /// Starts Envoy with this bootstrap in `folder`, and waits for its own pages alone: listeners may come later, or be refused.
+    pub fn start_without_listeners(folder: PathBuf, bootstrap: &Value, settings: Settings) -> Result<Self, String> {
+        let mut envoy = Self::spawn(folder, bootstrap, settings);
+        envoy.wait(|_| true)?;
+        Ok(envoy)
+    }
+
+    fn spawn(folder: PathBuf, bootstrap: &Value, settings: Settings) -> Self {
         write(&folder, "bootstrap.json", bootstrap);
         let (mut command, container) = command(&folder, settings);
         let log = fs::File::create(folder.join("envoy.log")).expect("the log can be written");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut envoy = Self { child, container, folder, admin: 0 };
-        envoy.wait_until_it_listens(listeners)?;
-        Ok(envoy)
+        Self { child, container, folder, admin: 0 }
     }
 
     fn wait_until_it_listens(&mut self, listeners: usize) -> Result<(), String> {
+        self.wait(|envoy| envoy.ports().len() >= listeners || envoy.log().contains("update rejected"))?;
+        if self.log().contains("update rejected") {
+            return Err(self.log());
+        }
+        Ok(())
+    }
+
+    /// Waits for Envoy's own pages, and then for this.
+    fn wait(&mut self, condition: impl Fn(&Self) -> bool) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
-            if self.child.try_wait().expect("the process is ours").is_some() || self.log().contains("update rejected") {
+            if self.child.try_wait().expect("the process is ours").is_some() {
                 return Err(self.log());
             }
             let address = fs::read_to_string(self.folder.join("admin")).unwrap_or_default();
             if let Some(port) = address.trim().rsplit(':').next().and_then(|port| port.parse().ok()) {
                 self.admin = port;
-                if self.ports().len() >= listeners {
+                if condition(self) {
                     return Ok(());
                 }
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("no listener after {PATIENCE:?}\n{}", self.log()))
+        Err(format!("not ready after {PATIENCE:?}\n{}", self.log()))
     }
 
     /// The port of each listener that is open, by its name.

@@ -17,6 +17,13 @@ pub struct Message {
 impl Message {
     /// Reads one message; `None` where the peer closed the connection instead.
     pub fn read(reader: &mut impl BufRead) -> Option<Self> {
+        let mut message = Self::read_head(reader)?;
+        message.read_body(reader)?;
+        Some(message)
+    }
+
+    /// The same for a message that has no body, whatever its fields say: an answer to `HEAD`.
+    pub fn read_head(reader: &mut impl BufRead) -> Option<Self> {
         let start = line(reader)?;
         let mut fields = Vec::new();
         loop {
@@ -27,8 +34,11 @@ impl Message {
             let (name, value) = line.split_once(':').expect("a field line has a colon");
             fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
         }
-        let mut message = Self { start, fields, body: Vec::new() };
-        if message.value("transfer-encoding") == Some("chunked") {
+        Some(Self { start, fields, body: Vec::new() })
+    }
+
+    fn read_body(&mut self, reader: &mut impl BufRead) -> Option<()> {
+        if self.value("transfer-encoding") == Some("chunked") {
             loop {
                 let size = usize::from_str_radix(line(reader)?.split(';').next()?, 16).expect("a chunk has a size");
                 let mut chunk = vec![0; size];
@@ -37,13 +47,13 @@ impl Message {
                 if size == 0 {
                     break;
                 }
-                message.body.extend(chunk);
+                self.body.extend(chunk);
             }
-        } else if let Some(length) = message.value("content-length") {
-            message.body = vec![0; length.parse().expect("content-length is a number")];
-            reader.read_exact(&mut message.body).ok()?;
+        } else if let Some(length) = self.value("content-length") {
+            self.body = vec![0; length.parse().expect("content-length is a number")];
+            reader.read_exact(&mut self.body).ok()?;
         }
-        Some(message)
+        Some(())
     }
 
     /// The value of a field that occurs at most once.
@@ -91,6 +101,20 @@ impl Connection {
 
     pub fn receive(&mut self) -> Message {
         Message::read(&mut self.0).expect("the gateway answers")
+    }
+
+    /// Sends; whether all of it was taken.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.0.get_mut().write_all(bytes).is_ok()
+    }
+
+    /// The answer, without a body if it is one to `HEAD`; `None` where the connection was closed instead.
+    pub fn try_receive(&mut self, to_head: bool) -> Option<Message> {
+        if to_head {
+            Message::read_head(&mut self.0)
+        } else {
+            Message::read(&mut self.0)
+        }
     }
 
     /// Whether nothing comes for a while.

@@ -125,7 +125,8 @@ impl Seen {
     }
 }
 
-fn serve(answer: impl Fn(&Message) -> Behaviour + Send + Sync + 'static) -> u16 {
+/// A server on a free port of the loopback.
+pub fn serve(answer: impl Fn(&Message) -> Behaviour + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
     let port = listener.local_addr().expect("a listener has an address").port();
     let answer = Arc::new(answer);

@@ -1,0 +1,157 @@
+//! Differences that are meant. Each has a reason and holds for as few requests as can be told apart; every other difference is an
+//! error, of the gate or of this test.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+use serde_json::Value;
+
+use crate::configurations::Configuration;
+use crate::keys::Oddity;
+use crate::outcome::Outcome;
+use crate::requests::Request;
+use crate::stage::Side;
+
+/// A difference that is meant.
+pub struct Explanation {
+    pub name: &'static str,
+    pub reason: &'static str,
+    holds: fn(&Case, &mut Ask) -> bool,
+}
+
+/// Tells what a side makes of a request now.
+type Ask<'a> = dyn FnMut(Side, &Request) -> Outcome + 'a;
+
+/// Two outcomes that differ.
+struct Case<'a> {
+    configuration: &'a Configuration,
+    request: &'a Request,
+    native: &'a Outcome,
+    gate: &'a Outcome,
+}
+
+/// All of them.
+pub const EXPLAINED: [Explanation; 6] = [
+    Explanation {
+        name: "RSA under 2048 bits",
+        reason: "RFC 7518, 3.3 and 3.5: such a key must not be used",
+        holds: |case, ask| case.has_void_signatures(Oddity::ShortRsa, ask) || case.lacks_key(Oddity::ShortRsa),
+    },
+    Explanation {
+        name: "shared secret in a remote set",
+        reason: "whoever can read the set could sign",
+        holds: |case, ask| case.has_void_signatures(Oddity::RemoteSecret, ask) || case.lacks_key(Oddity::RemoteSecret),
+    },
+    Explanation {
+        name: "ECDSA signature of another length",
+        reason: "RFC 7518, 3.4: exactly two coordinates; else one token has many spellings",
+        holds: |case, ask| case.has_void_signatures(Oddity::SignatureLength, ask),
+    },
+    Explanation {
+        name: "Ed25519 key of small order",
+        reason: "everyone can sign for it",
+        holds: |case, ask| case.has_void_signatures(Oddity::SmallOrder, ask) || case.lacks_key(Oddity::SmallOrder),
+    },
+    Explanation {
+        name: "order of an object's members",
+        reason: "Envoy forwards an object as base64 of JSON whose members have another order each time",
+        holds: |case, _| case.native.with_ordered_objects() == case.gate.with_ordered_objects(),
+    },
+    Explanation {
+        name: "keys that come in the middle of a request",
+        reason: "Envoy tries the next of `requires_any` while it fetches keys: the first request can have the effects of both",
+        holds: |case, ask| case.is_gone_once_there_are_keys(ask),
+    },
+];
+
+/// What is said where no key fits.
+const NO_KEY: [&str; 3] = [
+    "Jwt verification fails",
+    "Jwks doesn't have key to match kid or alg from Jwt",
+    "Jwks doesn't have any valid public key",
+];
+
+/// The explanation of a difference, if there is one.
+pub fn explain(
+    configuration: &Configuration,
+    request: &Request,
+    (native, gate): (&Outcome, &Outcome),
+    mut ask: impl FnMut(Side, &Request) -> Outcome,
+) -> Option<&'static Explanation> {
+    let case = Case { configuration, request, native, gate };
+    EXPLAINED.iter().find(|explanation| (explanation.holds)(&case, &mut ask))
+}
+
+impl Case<'_> {
+    /// Whether the gate does exactly what the native filter does with the same request when the signatures of the tokens of
+    /// that kind are void.
+    fn has_void_signatures(&self, oddity: Oddity, ask: &mut Ask) -> bool {
+        if !self.request.tokens.iter().any(|token| token.oddities.contains(&oddity)) {
+            return false;
+        }
+        let void = ask(Side::Native, &self.request.without_odd_signatures(oddity));
+        let seen = restored(&void, self.request);
+        let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
+        seen == self.gate.seen && void.status == self.gate.status && (seen.is_some() || void.body == self.gate.body || both_lack_a_key)
+    }
+
+    /// Whether Envoy fetches keys on demand, does something else with the same request now, or had the same effect twice, and both
+    /// do the same now.
+    fn is_gone_once_there_are_keys(&self, ask: &mut Ask) -> bool {
+        let providers = self.configuration.json["providers"].as_object();
+        let on_demand = |provider: &Value| provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null();
+        if !providers.is_some_and(|providers| providers.values().any(on_demand)) {
+            return false;
+        }
+        let (native, gate) = (ask(Side::Native, self.request), ask(Side::Other, self.request));
+        let was_odd = native != *self.native || self.native.without_repeats() == self.gate.without_repeats();
+        was_odd && native.with_ordered_objects() == gate.with_ordered_objects()
+    }
+
+    /// Whether both refuse, and differ only in whether no key of the set fits, or none verified.
+    fn lacks_key(&self, oddity: Oddity) -> bool {
+        let mut signers = self.configuration.providers.iter().flat_map(|provider| &provider.signers);
+        signers.any(|signer| signer.oddity == Some(oddity)) && says_no_key(self.native) && says_no_key(self.gate)
+    }
+}
+
+impl Outcome {
+    /// The same, with each value of a header once.
+    fn without_repeats(&self) -> Self {
+        let mut this = self.with_ordered_objects();
+        let fields = this.seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
+        for values in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()) {
+            values.dedup();
+        }
+        this
+    }
+
+    /// The same, with headers that are base64 of JSON written in one way.
+    fn with_ordered_objects(&self) -> Self {
+        let mut seen = self.seen.clone();
+        let fields = seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
+        for value in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()).flatten() {
+            let json = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+            // Objects are equal whatever the order of their members.
+            if let Some(json) = json.and_then(|json| serde_json::from_slice::<Value>(&json).ok()) {
+                *value = json;
+            }
+        }
+        let body = if seen.is_some() { Vec::new() } else { self.body.clone() };
+        let headers = if seen.is_some() { BTreeMap::new() } else { self.headers.clone() };
+        Self { status: self.status, headers, body, seen }
+    }
+}
+
+/// What the service got, with the tokens that the request had.
+fn restored(void: &Outcome, request: &Request) -> Option<Value> {
+    let mut text = void.seen.as_ref()?.to_string();
+    for token in request.tokens.iter().filter(|token| !token.oddities.is_empty()) {
+        text = text.replace(&token.unsigned, &token.text);
+    }
+    serde_json::from_str(&text).ok()
+}
+
+fn says_no_key(outcome: &Outcome) -> bool {
+    NO_KEY.iter().any(|text| outcome.body == text.as_bytes())
+}
