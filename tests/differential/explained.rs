@@ -92,14 +92,17 @@ impl Case<'_> {
         let void = ask(Side::Native, &self.request.without_odd_signatures(oddity));
         let seen = restored(&void, self.request);
         let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
-        seen == self.gate.seen && void.status == self.gate.status && (seen.is_some() || void.body == self.gate.body || both_lack_a_key)
+        seen == self.gate.seen
+            && void.status == self.gate.status
+            && (seen.is_some() || void.body == self.gate.body || both_lack_a_key)
     }
 
     /// Whether Envoy fetches keys on demand, does something else with the same request now, or had the same effect twice, and both
     /// do the same now.
     fn is_gone_once_there_are_keys(&self, ask: &mut Ask) -> bool {
         let providers = self.configuration.json["providers"].as_object();
-        let on_demand = |provider: &Value| provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null();
+        let on_demand =
+            |provider: &Value| provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null();
         if !providers.is_some_and(|providers| providers.values().any(on_demand)) {
             return false;
         }

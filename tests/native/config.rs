@@ -382,8 +382,8 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         ),
         (rule(json!({"public": "yes"})), "rules[0].public: expected true or false, found a string"),
         (rule(json!({"require": {}})), r#"rules[0].require: unknown field; did you mean "requires"?"#),
-        (rule(json!({"requirement_name": "x"})), "rules[0].requirement_name: unknown field"),
-        (matches(json!({})), "rules[0].match: needs one of prefix, path, path_separated_prefix, safe_regex"),
+        (rule(json!({"requirement_name": "x"})), r#"rules[0].requirement_name: cannot stand beside "requires": choose one of both, "requires" or "requirement_name""#),
+        (matches(json!({})), "rules[0].match: needs one of prefix, path, path_separated_prefix, safe_regex, path_match_policy, connect_matcher"),
         (
             matches(json!({"prefix": "/", "path": "/"})),
             r#"rules[0].match.path: cannot stand beside "prefix": choose one of both, "prefix" or "path""#,
