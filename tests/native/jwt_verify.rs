@@ -191,6 +191,7 @@ fn envoys_tests_of_signatures_come_out_the_same_but_for_keys_that_are_unusable()
         }
     }
     println!("{forged} forgeries; deviations: {deviations:?}");
+    // Every RSA key of the suite has 2048 bits, no Ed25519 key has small order, and secrets are local there.
     assert_eq!(deviations, BTreeMap::new());
 }
 
@@ -219,6 +220,24 @@ fn unusable_keys_count_and_verify_nothing() {
         let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
         let verified = verify(Token::parse(token.as_bytes()).unwrap(), &set, &providers);
         assert_eq!(name(verified.map(drop)), "JwtVerificationFail", "{key}");
+    }
+}
+
+#[test]
+fn of_several_certificates_of_a_name_the_first_counts() {
+    const CERTIFICATE: &str = include_str!("../support/keys/rsa-2048.certificate.pem");
+    const SHORT: &str = include_str!("../support/keys/rsa-1024.certificate.pem");
+    for (pem, result) in [
+        (CERTIFICATE.to_owned(), Ok(None)),
+        (format!("{CERTIFICATE}{SHORT}"), Ok(None)),
+        (format!("{SHORT}{CERTIFICATE}"), Ok(Some(Unusable::RsaSize))),
+        (CERTIFICATE.replace('\n', "\r\n"), Err(Status::JwksNoKeys)),
+        (format!(" {CERTIFICATE}"), Err(Status::JwksNoKeys)),
+        (CERTIFICATE.replacen("MII", "MIJ", 1), Err(Status::JwksX509ParseError)),
+    ] {
+        let document = serde_json::json!({ "kid": pem }).to_string();
+        let set = KeySet::parse(document.as_bytes(), Origin::Remote);
+        assert_eq!(set.map(|set| set.keys()[0].unusable()), result, "{pem}");
     }
 }
 
