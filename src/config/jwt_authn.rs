@@ -105,7 +105,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
             Some(cursor) => Some(PayloadHeader { name: output_header(cursor)?, pad }),
             None => None,
         },
-        claim_headers: provider::claim_headers(&object)?,
+        claim_headers: provider::claim_headers(&object, Reading::JwtAuthn)?,
         clear_route_cache: object.flag("clear_route_cache", false)?,
         metadata: provider::metadata(&object)?,
     })

@@ -7,9 +7,10 @@ use std::time::Duration;
 use base64::prelude::{Engine, BASE64_STANDARD};
 
 use super::cursor::{Cursor, Object};
-use super::values::{claim, duration, header, one_of, output_header};
+use super::values::{claim, duration, header, one_of, output_header, Reading};
 use super::{string_matcher, ConfigError};
 use crate::crypto::Alg;
+use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
 use crate::policy::{ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 use crate::redact::Redacted;
@@ -79,7 +80,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
             Some(cursor) => Some(PayloadHeader { name: output_header(cursor)?, pad }),
             None => None,
         },
-        claim_headers: claim_headers(&object)?,
+        claim_headers: claim_headers(&object, Reading::Gate)?,
         revocation,
         subjects: object.get("subjects").map(string_matcher::read).transpose()?,
         clear_route_cache: object.flag("clear_route_cache", false)?,
@@ -284,11 +285,17 @@ fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
 }
 
 /// Reads `claim_to_headers`.
-pub(super) fn claim_headers(object: &Object<'_>) -> Result<Vec<ClaimHeader>, ConfigError> {
+pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec<ClaimHeader>, ConfigError> {
     let one = |element: &Cursor<'_>| {
         let item = element.object("claim_to_headers")?;
         let name = output_header(item.required("header_name")?)?;
-        Ok(ClaimHeader { name, claim: claim(&item, "claim_name", "claim_path")? })
+        let claim = match item.get("claim_name") {
+            Some(cursor) if reading == Reading::JwtAuthn && item.get("claim_path").is_none() => {
+                ClaimPath::dotted_as_written(cursor.text()?)
+            }
+            _ => claim(&item, "claim_name", "claim_path")?,
+        };
+        Ok(ClaimHeader { name, claim })
     };
     object.list("claim_to_headers")?.iter().map(one).collect()
 }

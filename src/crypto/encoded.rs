@@ -10,7 +10,7 @@ use std::fmt;
 use base64::prelude::{Engine, BASE64_STANDARD};
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs8::der::asn1::{AnyRef, ObjectIdentifier};
-use rsa::pkcs8::der::{Decode, Reader, SliceReader};
+use rsa::pkcs8::der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
 
 use super::{KeyProblem, PublicKey};
@@ -127,12 +127,10 @@ impl PemLabel {
     }
 }
 
-/// The seventh field of what is signed; the first, the version, may be absent. `der` reads the fields one by one: the whole
-/// certificate with its names and extensions as `x509-cert` reads it would be XXX KiB of the module.
+/// The seventh field of what is signed; the first, the version, may be absent.
 fn spki_of_certificate(certificate: &[u8]) -> Option<SubjectPublicKeyInfoRef<'_>> {
-    let certificate = AnyRef::from_der(certificate).ok()?;
-    let mut signed = SliceReader::new(fields(certificate)?).ok()?;
-    let mut signed = SliceReader::new(fields(signed.decode::<AnyRef<'_>>().ok()?)?).ok()?;
+    let mut certificate = SliceReader::new(fields(AnyRef::from_der(certificate).ok()?)?).ok()?;
+    let mut signed = SliceReader::new(fields(certificate.decode().ok()?)?).ok()?;
     const VERSION: u8 = 0xa0;
     let before_key = if signed.peek_byte() == Some(VERSION) { 6 } else { 5 };
     for _ in 0..before_key {
@@ -143,7 +141,6 @@ fn spki_of_certificate(certificate: &[u8]) -> Option<SubjectPublicKeyInfoRef<'_>
 
 /// What is in a sequence.
 fn fields(sequence: AnyRef<'_>) -> Option<&[u8]> {
-    use rsa::pkcs8::der::{Tag, Tagged};
     (sequence.tag() == Tag::Sequence).then(|| sequence.value())
 }
 

@@ -109,6 +109,11 @@ impl ClaimPath {
         (!names.is_empty() && names.iter().all(|name| !name.is_empty())).then_some(Self(names))
     }
 
+    /// As [`dotted`](Self::dotted), with names that may be empty: Envoy looks for those, too.
+    pub fn dotted_as_written(name: &str) -> Self {
+        Self(name.split('.').map(str::to_owned).collect())
+    }
+
     /// The names from the outermost object inwards.
     pub fn names(&self) -> &[String] {
         &self.0

@@ -3,11 +3,9 @@
 //! Scheme and a slash at the end do not count: `https://example.com/` is `example.com`, on both sides. Without configured
 //! audiences every token passes.
 
-use std::collections::HashSet;
-
 /// The audiences of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CheckAudience(HashSet<String>);
+pub struct CheckAudience(Vec<String>);
 
 impl CheckAudience {
     /// These audiences; none lets every token pass.
@@ -17,7 +15,8 @@ impl CheckAudience {
 
     /// Whether one of `audiences`, which a token names, is among them.
     pub fn allows<T: AsRef<str>>(&self, audiences: impl IntoIterator<Item = T>) -> bool {
-        self.0.is_empty() || audiences.into_iter().any(|audience| self.0.contains(sanitized(audience.as_ref())))
+        self.0.is_empty()
+            || audiences.into_iter().any(|audience| self.0.iter().any(|own| own == sanitized(audience.as_ref())))
     }
 }
 

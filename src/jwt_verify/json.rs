@@ -7,7 +7,7 @@
 //! Refused as in strict JSON: a member name that occurs twice, anything but white space after the object, invalid UTF-8, half a
 //! surrogate pair, numbers outside the range of a double; and nesting deeper than [`MAX_DEPTH`].
 
-use crate::json::{Map, Number, Value};
+use crate::json::{self, Map, Number, Value};
 
 /// The deepest nesting, the outermost object counted.
 const MAX_DEPTH: usize = 100;
@@ -123,9 +123,9 @@ impl Reader<'_> {
     /// What may stand in a number is taken together and judged by the grammar of RFC 8259, which is protobuf's.
     fn number(&mut self) -> Option<Number> {
         let text = self.run(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E'));
-        let number = serde_json::from_slice::<f64>(text).ok()?;
+        let Ok(Value::Number(number)) = json::parse(text) else { return None };
         matches!(self.peek()?, b',' | b']' | b'}').then_some(())?;
-        Number::from_f64(number)
+        Number::from_f64(number.as_f64()?)
     }
 
     fn string(&mut self) -> Option<String> {

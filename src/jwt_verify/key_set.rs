@@ -95,7 +95,9 @@ fn certificates_of(document: &Map<String, Value>) -> Result<Vec<Key>, Status> {
     const END: &str = "\n-----END CERTIFICATE-----\n";
     let certificate = |(kid, value): (&String, &Value)| {
         let pem = value.as_str().filter(|pem| !kid.is_empty() && pem.starts_with(BEGIN) && pem.ends_with(END))?;
-        Some((kid.clone(), pem.to_owned()))
+        // Of several blocks the first counts.
+        let first = pem.split_inclusive("-----END CERTIFICATE-----").next()?;
+        Some((kid.clone(), first.to_owned()))
     };
     let certificates: Option<Vec<_>> = document.iter().map(certificate).collect();
     let certificates = certificates.filter(|certificates| !certificates.is_empty()).ok_or(Status::JwksNoKeys)?;

@@ -5,9 +5,8 @@
 //! it is SHA-256.
 //!
 //! Not copied, because more signatures than the one that was made would hold: ECDSA signatures whose halves are shorter or longer
-//! than the order (Envoy cuts at half the length, whatever it is), and PSS salts of another length than the hash. An Ed25519
-//! signature is checked by the strict rules of [`Portable`](crate::crypto::Portable). Keys that are [`Unusable`](super::Unusable)
-//! verify nothing.
+//! than the order (Envoy cuts at half the length, whatever it is). An Ed25519 signature is checked by the strict rules of
+//! [`Portable`](crate::crypto::Portable). Keys that are [`Unusable`](super::Unusable) verify nothing.
 
 use super::key::{Key, KeyType, Material};
 use super::{KeySet, Status, Token};

@@ -86,6 +86,11 @@ impl Key {
         Ok(Self { kid: kid.map(str::to_owned), alg, public })
     }
 
+    /// A key of which no more than its name is known.
+    pub(super) fn plain(kid: Option<String>, public: PublicKey) -> Self {
+        Self { kid, alg: None, public }
+    }
+
     /// `kid`.
     pub fn kid(&self) -> Option<&String> {
         self.kid.as_ref()

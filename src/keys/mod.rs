@@ -1,5 +1,6 @@
 //! One JWK, and a set of them: which key may check which token (RFC 7517).
 
+mod document;
 mod jwk;
 mod set;
 

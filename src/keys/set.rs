@@ -1,11 +1,11 @@
-//! A key set (RFC 7517 section 5), and which of its keys may check a token.
+//! A key set, and which of its keys may check a token.
 
 use std::fmt;
 use std::rc::Rc;
 
+use super::document::Member;
 use super::{Key, Origin, Skipped};
 use crate::crypto::Alg;
-use crate::json::{self, Value};
 use crate::limits::{MAX_KEYS, MAX_KEYS_TRIED};
 
 /// The usable keys of one set, in their order, at least one.
@@ -18,7 +18,7 @@ pub struct KeySet {
 /// Why a document is no key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySetProblem {
-    /// It is no strict JSON object with an array `keys`.
+    /// It is in none of the three forms.
     Malformed,
     /// None of its keys can be used; the reason for the first.
     NoUsableKey(Option<Skipped>),
@@ -41,18 +41,14 @@ impl KeySet {
     /// # Errors
     /// It is no key set, or no key of it can be used.
     pub fn parse(document: &[u8], origin: Origin) -> Result<Self, KeySetProblem> {
-        let document = json::parse_object(document).ok_or(KeySetProblem::Malformed)?;
-        let Some(Value::Array(members)) = document.get("keys") else {
-            return Err(KeySetProblem::Malformed);
-        };
         let mut keys: Vec<Rc<Key>> = Vec::new();
         let mut skipped = Vec::new();
-        for (index, member) in members.iter().enumerate() {
+        for (index, member) in Member::of(document).ok_or(KeySetProblem::Malformed)?.into_iter().enumerate() {
             if keys.len() >= MAX_KEYS {
                 skipped.push((index, Skipped::TooMany));
                 break;
             }
-            match Key::parse(member, origin) {
+            match member.read(origin) {
                 Ok(key) if keys.iter().any(|known| **known == key) => {}
                 Ok(key) => keys.push(Rc::new(key)),
                 Err(reason) => skipped.push((index, reason)),
@@ -108,7 +104,7 @@ impl PartialEq for KeySet {
 impl fmt::Display for KeySetProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("not a JSON object with an array \"keys\""),
+            Self::Malformed => f.write_str("not a JSON object with an array \"keys\", nor keys in PEM"),
             Self::NoUsableKey(None) => f.write_str("it has no keys"),
             Self::NoUsableKey(Some(reason)) => write!(f, "none of its keys can be used; the first, because {reason}"),
         }

@@ -309,7 +309,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             r#"providers.main.remote_jwks: "max_stale" is shorter than the time between two fetches"#,
         ),
         (local(json!({"local_jwks": {"inline_string": null}})), "providers.main.local_jwks: needs one of inline_string, inline_bytes, environment_variable"),
-        (local(json!({"local_jwks": {"inline_string": "x"}})), r#"providers.main.local_jwks.inline_string: not a JSON object with an array "keys""#),
+        (local(json!({"local_jwks": {"inline_string": "x"}})), r#"providers.main.local_jwks.inline_string: not a JSON object with an array "keys", nor keys in PEM"#),
         (local(json!({"local_jwks": {"inline_string": r#"{"keys":[]}"#}})), "providers.main.local_jwks.inline_string: it has no keys"),
         (
             local(json!({"local_jwks": {"inline_string": key_set([Key::short_rsa().jwk()])}})),

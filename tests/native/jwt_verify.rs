@@ -156,10 +156,7 @@ fn forgeries(kind: &str, token: &Token) -> Vec<Token> {
         with(signature)
     };
     match kind {
-        // Checks of RSA-2048 and of the larger curves take their time: of long signatures, every seventh bit.
-        "every_single_bit_flip_of_the_signature" => {
-            (0..length * 8).step_by(if length > 64 { 7 } else { 1 }).map(flipped).collect()
-        }
+        "every_single_bit_flip_of_the_signature" => (0..length * 8).map(flipped).collect(),
         "every_truncation_of_the_signature_to_1..len-1_bytes" => {
             (1..length).map(|length| with(token.signature[..length].to_vec())).collect()
         }
@@ -194,6 +191,7 @@ fn envoys_tests_of_signatures_come_out_the_same_but_for_keys_that_are_unusable()
         }
     }
     println!("{forged} forgeries; deviations: {deviations:?}");
+    // Every RSA key of the suite has 2048 bits, no Ed25519 key has small order, and secrets are local there.
     assert_eq!(deviations, BTreeMap::new());
 }
 
@@ -222,6 +220,24 @@ fn unusable_keys_count_and_verify_nothing() {
         let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
         let verified = verify(Token::parse(token.as_bytes()).unwrap(), &set, &providers);
         assert_eq!(name(verified.map(drop)), "JwtVerificationFail", "{key}");
+    }
+}
+
+#[test]
+fn of_several_certificates_of_a_name_the_first_counts() {
+    const CERTIFICATE: &str = include_str!("../support/keys/rsa-2048.certificate.pem");
+    const SHORT: &str = include_str!("../support/keys/rsa-1024.certificate.pem");
+    for (pem, result) in [
+        (CERTIFICATE.to_owned(), Ok(None)),
+        (format!("{CERTIFICATE}{SHORT}"), Ok(None)),
+        (format!("{SHORT}{CERTIFICATE}"), Ok(Some(Unusable::RsaSize))),
+        (CERTIFICATE.replace('\n', "\r\n"), Err(Status::JwksNoKeys)),
+        (format!(" {CERTIFICATE}"), Err(Status::JwksNoKeys)),
+        (CERTIFICATE.replacen("MII", "MIJ", 1), Err(Status::JwksX509ParseError)),
+    ] {
+        let document = serde_json::json!({ "kid": pem }).to_string();
+        let set = KeySet::parse(document.as_bytes(), Origin::Remote);
+        assert_eq!(set.map(|set| set.keys()[0].unusable()), result, "{pem}");
     }
 }
 

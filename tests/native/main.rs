@@ -11,6 +11,7 @@ mod authorization;
 mod config;
 mod decisions;
 mod effects;
+mod encoded_keys;
 mod fetching;
 mod imports;
 mod jwt_verify;
