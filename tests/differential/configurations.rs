@@ -195,8 +195,9 @@ impl Configuration {
             remote["cache_duration"] = (*random.pick(&["300s", "3600.5s"])).into();
         }
         if random.chance(40) {
-            remote["async_fetch"] =
-                random.pick(&[json!({}), json!({"fast_listener": true}), json!({"failed_refetch_duration": "60s"})]).clone();
+            remote["async_fetch"] = random
+                .pick(&[json!({}), json!({"fast_listener": true}), json!({"failed_refetch_duration": "60s"})])
+                .clone();
         }
         if random.chance(10) {
             let pace = json!({"base_interval": "0.01s", "max_interval": "0.02s"});
@@ -231,7 +232,9 @@ impl Configuration {
             let claims: Vec<_> = (0..=random.below(4)).map(|_| self.claim_to_header(random)).collect();
             provider["claim_to_headers"] = json!(claims);
         }
-        for (field, percent) in [("payload_in_metadata", 12), ("header_in_metadata", 8), ("failed_status_in_metadata", 10)] {
+        for (field, percent) in
+            [("payload_in_metadata", 12), ("header_in_metadata", 8), ("failed_status_in_metadata", 10)]
+        {
             if random.chance(percent) {
                 provider[field] = field.split('_').next().into();
             }
@@ -307,7 +310,9 @@ pub fn places_of(provider: &Value) -> Vec<Place> {
     let list = |field: &str| provider[field].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut places = Vec::new();
-    places.extend(list("from_headers").iter().map(|header| Place::Header(text(&header["name"]), text(&header["value_prefix"]))));
+    places.extend(
+        list("from_headers").iter().map(|header| Place::Header(text(&header["name"]), text(&header["value_prefix"]))),
+    );
     places.extend(list("from_params").iter().map(|name| Place::Param(text(name))));
     places.extend(list("from_cookies").iter().map(|name| Place::Cookie(text(name))));
     if places.is_empty() {

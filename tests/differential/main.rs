@@ -90,7 +90,9 @@ fn another_configuration_is_noticed() {
 #[test]
 #[ignore = "takes minutes"]
 fn many() {
-    let number = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"));
+    let number = |name: &str| {
+        std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"))
+    };
     let plan = Plan {
         seed: number("SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
         first: number("FIRST").unwrap_or(0),
@@ -105,7 +107,13 @@ fn many() {
     println!("SEED={} REQUESTS={}", plan.seed, plan.requests);
     let summary = run(plan);
     summary.print();
-    assert_eq!((summary.unexplained, summary.refused), (0, 0), "SEED={} REQUESTS={} repeats this", plan.seed, plan.requests);
+    assert_eq!(
+        (summary.unexplained, summary.refused),
+        (0, 0),
+        "SEED={} REQUESTS={} repeats this",
+        plan.seed,
+        plan.requests
+    );
 }
 
 fn run(plan: Plan) -> Summary {
@@ -195,7 +203,10 @@ fn unexplained(
 /// Prints a difference, small and whole.
 fn show(servers: &Servers, plan: Plan, configuration: &Configuration, difference: &Difference) {
     let Plan { seed, requests, .. } = plan;
-    println!("\n==== a difference; SEED={seed} FIRST={} CONFIGURATIONS=1 REQUESTS={requests} repeats it", configuration.index);
+    println!(
+        "\n==== a difference; SEED={seed} FIRST={} CONFIGURATIONS=1 REQUESTS={requests} repeats it",
+        configuration.index
+    );
     match shrink::shrink(servers, plan.rival, configuration, difference) {
         Some((json, small)) => print(&json, &small),
         None => {

@@ -75,7 +75,9 @@ impl Request {
         for token in self.tokens.iter().filter(|token| token.oddities.contains(&of) && !token.text.is_empty()) {
             let values = request.headers.iter_mut().map(|(_, value)| value);
             for text in values.chain(&mut request.query) {
-                *text = text.replace(&token.text, &token.unsigned).replace(&encoded(&token.text), &encoded(&token.unsigned));
+                *text = text
+                    .replace(&token.text, &token.unsigned)
+                    .replace(&encoded(&token.text), &encoded(&token.unsigned));
             }
         }
         request
@@ -141,7 +143,11 @@ impl<'a> Requests<'a> {
             Some(method) => method,
             None => random.pick(&["GET", "GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "DELETE"]),
         };
-        let host = if random.chance(92) { "gateway.example" } else { random.pick(&["GateWay.Example:8443", "[::1]:80", "127.0.0.1", "g"]) };
+        let host = if random.chance(92) {
+            "gateway.example"
+        } else {
+            random.pick(&["GateWay.Example:8443", "[::1]:80", "127.0.0.1", "g"])
+        };
         let mut headers = door.headers;
         if random.chance(10) && !headers.is_empty() {
             headers.remove(0);
@@ -260,8 +266,23 @@ impl<'a> Requests<'a> {
         let random = &mut self.random;
         if random.chance(20) {
             let pair = *random.pick(&[
-                "x=1", "x", "x=", "=", "", "x=a%2Fb%20c+d", "x=a=b", "x=%c3%a9", "x=%zz", "x=%", "y=a?b", "y=a;b", "b=2&a=1&b=1",
-                "x=%26", "x=\"q\"", "X=1", "x=%00",
+                "x=1",
+                "x",
+                "x=",
+                "=",
+                "",
+                "x=a%2Fb%20c+d",
+                "x=a=b",
+                "x=%c3%a9",
+                "x=%zz",
+                "x=%",
+                "y=a?b",
+                "y=a;b",
+                "b=2&a=1&b=1",
+                "x=%26",
+                "x=\"q\"",
+                "X=1",
+                "x=%00",
             ]);
             let at = random.below(request.query.len() + 1);
             request.query.insert(at, pair.to_owned());

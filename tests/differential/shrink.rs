@@ -38,7 +38,8 @@ pub fn shrink(
                 break;
             }
             let mut stage = Stage::start(servers, chunk.iter().map(|json| (configuration, json)), rival);
-            found = (0..chunk.len()).find_map(|index| Some((&chunk[index], check(&mut stage, index, configuration, &small)?)));
+            found = (0..chunk.len())
+                .find_map(|index| Some((&chunk[index], check(&mut stage, index, configuration, &small)?)));
             if found.is_some() {
                 break;
             }
@@ -52,7 +53,12 @@ pub fn shrink(
 }
 
 /// The difference that there still is.
-fn check(stage: &mut Stage, index: usize, configuration: &Configuration, difference: &Difference) -> Option<Difference> {
+fn check(
+    stage: &mut Stage,
+    index: usize,
+    configuration: &Configuration,
+    difference: &Difference,
+) -> Option<Difference> {
     match difference {
         Difference::Refused { .. } => {
             let is_refused = stage.serves(index, Side::Native) && !stage.serves(index, Side::Other);
@@ -74,7 +80,12 @@ fn differs(stage: &mut Stage, index: usize, configuration: &Configuration, reque
     })
 }
 
-fn shrink_request(stage: &mut Stage, configuration: &Configuration, difference: Difference, until: Instant) -> Difference {
+fn shrink_request(
+    stage: &mut Stage,
+    configuration: &Configuration,
+    difference: Difference,
+    until: Instant,
+) -> Difference {
     let mut small = difference;
     while let Difference::Answers { request, .. } = &small {
         let next = simpler(request)

@@ -9,8 +9,8 @@ use serde_json::{json, Value};
 use crate::configurations::{places_of, Configuration, FILTER_STATE};
 use crate::envoy::{self, address, cluster, wasm_filter, Envoy, Settings, PATIENCE};
 use crate::mint::{key_set, Key};
-use crate::outcome::Outcome;
 use crate::now;
+use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::requests::Request;
 use crate::servers::{serve, Behaviour, Issuer};
@@ -111,7 +111,9 @@ impl Stage {
         let started = Instant::now();
         loop {
             let ports = self.envoy.ports();
-            let refused = ["rejected", "failure"].iter().any(|what| self.stat(&format!("listener_manager.lds.update_{what}")) > 0);
+            let refused = ["rejected", "failure"]
+                .iter()
+                .any(|what| self.stat(&format!("listener_manager.lds.update_{what}")) > 0);
             // What is not open when a refusal has been counted waits for keys, or never comes.
             let settled = refused && self.stat("listener_manager.total_listeners_warming") == 0;
             if ports.len() == listeners || settled {
@@ -135,7 +137,9 @@ impl Stage {
             }
             let mut random = Random::of(0, 0);
             let text = Token::good(&mut random, provider, now()).text;
-            for side in [Side::Native, Side::Other].into_iter().filter(|&side| self.serves(index, side)).collect::<Vec<_>>() {
+            for side in
+                [Side::Native, Side::Other].into_iter().filter(|&side| self.serves(index, side)).collect::<Vec<_>>()
+            {
                 let _ = places_of(known).iter().any(|place| {
                     let request = Request::to(&warm_path(&provider.name)).with_token(place, &text);
                     self.ask(index, side, &request).is_allowed()
@@ -200,7 +204,8 @@ fn anchor() -> Value {
 fn warmable(json: &Value) -> Value {
     let mut json = json.clone();
     let providers = json["providers"].as_object().into_iter().flatten();
-    let names: Vec<_> = providers.filter(|(_, known)| is_fetched_on_demand(known)).map(|(name, _)| name.clone()).collect();
+    let names: Vec<_> =
+        providers.filter(|(_, known)| is_fetched_on_demand(known)).map(|(name, _)| name.clone()).collect();
     for name in names {
         let rule = json!({"match": {"path": warm_path(&name)}, "requires": {"provider_name": name}});
         match json["rules"].as_array_mut() {
@@ -215,7 +220,8 @@ fn warm_path(provider: &str) -> String {
     format!("/.warm/{provider}")
 }
 
-fn is_fetched_on_demand(provider: &Value) -> bool {
+/// Whether Envoy fetches the keys of that provider when a request needs them.
+pub fn is_fetched_on_demand(provider: &Value) -> bool {
     provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null()
 }
 

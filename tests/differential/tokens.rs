@@ -60,11 +60,49 @@ impl Token {
 
 /// Values that a claim may have, as JSON text.
 const VALUES: [&str; 44] = [
-    "0", "-0", "0.0", "-0.0", "0.5", "1", "-1", "1.5", "1e3", "1E+3", "1e300", "1e400", "-1e300", "4.9e-324", "0.1",
-    "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
-    "18446744073709551615", "18446744073709551616", "123456789012345678901234567890", "1e21", "123456.789", "\"\"",
-    "\"1\"", "\"text\"", "\"\\u00fc\\u20ac\"", "\"\\ud83d\\ude00\"", "\"\\ud800\"", "\"ü€\"", "\"a b\"", "\"a,b\"",
-    "\"a\\nb\"", "\"a\\u0000b\"", "\" x \"", "null", "true", "false", "[]", "[\"api\",\"x\"]", "[1,\"a\",null,{\"b\":[1.50]}]",
+    "0",
+    "-0",
+    "0.0",
+    "-0.0",
+    "0.5",
+    "1",
+    "-1",
+    "1.5",
+    "1e3",
+    "1E+3",
+    "1e300",
+    "1e400",
+    "-1e300",
+    "4.9e-324",
+    "0.1",
+    "9007199254740992",
+    "9007199254740993",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "123456789012345678901234567890",
+    "1e21",
+    "123456.789",
+    "\"\"",
+    "\"1\"",
+    "\"text\"",
+    "\"\\u00fc\\u20ac\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\ud800\"",
+    "\"ü€\"",
+    "\"a b\"",
+    "\"a,b\"",
+    "\"a\\nb\"",
+    "\"a\\u0000b\"",
+    "\" x \"",
+    "null",
+    "true",
+    "false",
+    "[]",
+    "[\"api\",\"x\"]",
+    "[1,\"a\",null,{\"b\":[1.50]}]",
     "{\"b\":1,\"a\":{\"c\":\"d\"}}",
 ];
 
@@ -106,7 +144,9 @@ const TEXT_FAULTS: [(&str, TextFault); 34] = [
     ("only dots", |_, _| "..".to_owned()),
     ("empty header", |parts, _| parts.joined("", &encode(parts.payload.as_bytes()), &encode(&parts.signature))),
     ("empty payload", |parts, _| parts.joined(&encode(parts.header.as_bytes()), "", &encode(&parts.signature))),
-    ("empty signature", |parts, _| parts.joined(&encode(parts.header.as_bytes()), &encode(parts.payload.as_bytes()), "")),
+    ("empty signature", |parts, _| {
+        parts.joined(&encode(parts.header.as_bytes()), &encode(parts.payload.as_bytes()), "")
+    }),
     ("padding at the end", |parts, _| parts.whole() + "="),
     ("right padding at the end", |parts, _| parts.whole() + "=="),
     ("padding in the header", |parts, _| parts.whole().replacen('.', "=.", 1)),
@@ -206,7 +246,11 @@ impl Draft {
         for (name, values, percent) in [
             ("name", &["\"Ada\"", "\"Ada Lovelace\"", "\"Zo\u{eb}\"", "\"\"", "7", "\"x-y_z\""][..], 50),
             ("n", &VALUES[..], 50),
-            ("nest", &["{\"a\":{\"b\":\"deep\"}}", "{\"a\":\"x\",\"a.b\":{\"c\":1}}", "{\"a\":7}", "[]", "\"s\""][..], 30),
+            (
+                "nest",
+                &["{\"a\":{\"b\":\"deep\"}}", "{\"a\":\"x\",\"a.b\":{\"c\":1}}", "{\"a\":7}", "[]", "\"s\""][..],
+                30,
+            ),
             ("list", &["[\"a\",\"b\"]", "[]", "[1.0,1e21,-0.0,0.1]", "[{\"z\":1,\"a\":2}]"][..], 30),
             ("flag", &["true", "false", "null"][..], 20),
             ("a.b", &["\"dotted\"", "{\"c\":1}"][..], 15),
@@ -240,7 +284,11 @@ impl Draft {
                 return "no alg";
             }
             3 => ("kid of another type", "kid", value),
-            4 => ("another kid", "kid", (*random.pick(&["\"unknown\"", "\"k1\"", "\"k2\"", "\"\"", "\"K1\""])).to_owned()),
+            4 => (
+                "another kid",
+                "kid",
+                (*random.pick(&["\"unknown\"", "\"k1\"", "\"k2\"", "\"\"", "\"K1\""])).to_owned(),
+            ),
             5 => {
                 self.header.retain(|(name, _)| name != "kid");
                 return "no kid";
@@ -263,14 +311,27 @@ impl Draft {
         let value = (*random.pick(&VALUES)).to_owned();
         let (fault, name, value) = match random.below(24) {
             0 => ("iss of any value", "iss", value),
-            1 => ("another iss", "iss", (*random.pick(&["\"https://evil.example\"", "\"https://two.example\"", "\"three\""])).to_owned()),
+            1 => (
+                "another iss",
+                "iss",
+                (*random.pick(&["\"https://evil.example\"", "\"https://two.example\"", "\"three\""])).to_owned(),
+            ),
             2 => ("sub of any value", "sub", value),
             3 => ("another sub", "sub", "\"mallory\"".to_owned()),
             4 => ("aud of any value", "aud", value),
             5 => {
                 let aud = random.pick(&[
-                    "\"other\"", "[]", "[\"api\"]", "[\"x\",7]", "\"https://api\"", "\"api/\"", "\"api//\"",
-                    "\"http://https://api\"", "\"API\"", "\"web/\"", "[null]",
+                    "\"other\"",
+                    "[]",
+                    "[\"api\"]",
+                    "[\"x\",7]",
+                    "\"https://api\"",
+                    "\"api/\"",
+                    "\"api//\"",
+                    "\"http://https://api\"",
+                    "\"API\"",
+                    "\"web/\"",
+                    "[null]",
                 ]);
                 ("another aud", "aud", (*aud).to_owned())
             }
