@@ -17,7 +17,6 @@ mod mint;
 #[allow(dead_code)] // Of the servers and of the wire, the benchmark uses a part.
 #[path = "../support/servers.rs"]
 mod servers;
-#[allow(dead_code)]
 #[path = "../support/wire.rs"]
 mod wire;
 

@@ -44,8 +44,10 @@ pub fn good(random: &mut Random, remote: bool) -> KeySet {
     }
     let mut members = Vec::new();
     let mut signers = Vec::new();
+    let mut sound = false;
     for _ in 0..=random.below(4) {
         let (member, found) = any_key(random, remote);
+        sound |= found.as_ref().is_some_and(|found| found.oddity.is_none()) && is_plain(&member);
         members.push(member);
         signers.extend(found);
     }
@@ -55,7 +57,8 @@ pub fn good(random: &mut Random, remote: bool) -> KeySet {
     if random.chance(10) {
         members.push(members[0].clone());
     }
-    if signers.is_empty() {
+    // Envoy refuses a local set without a key that it can use.
+    if !sound {
         let (member, found) = plain_key(Key::p256(1), "ES256");
         members.push(member);
         signers.push(found);
@@ -141,6 +144,11 @@ fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
         jwk["key_ops"] = random.pick(&[json!(["verify"]), json!(["sign"]), json!([]), json!("verify")]).clone();
     }
     (jwk, signs.then_some(Signer { key, alg, kid, oddity }))
+}
+
+/// Whether nothing in a key speaks against it.
+fn is_plain(member: &Value) -> bool {
+    ["alg", "use", "key_ops"].iter().all(|name| member[*name].is_null())
 }
 
 fn plain_key(key: Key, alg: &'static str) -> (Value, Signer) {

@@ -29,7 +29,6 @@ mod mint;
 #[allow(dead_code)] // Of the servers and of the wire, this test uses a part.
 #[path = "../support/servers.rs"]
 mod servers;
-#[allow(dead_code)]
 #[path = "../support/wire.rs"]
 mod wire;
 

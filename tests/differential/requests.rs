@@ -232,7 +232,7 @@ impl<'a> Requests<'a> {
                     7 => format!("{name}={text}; {name}=a.b.c"),
                     8 => format!("{name}=a.b.c; {name}={text}"),
                     9 => format!("{}={text}", name.to_uppercase()),
-                    10 => format!("{name}"),
+                    10 => name.clone(),
                     _ => format!("a=1, {name}={text}"),
                 };
                 let header = if random.chance(90) { "cookie" } else { "Cookie" };

@@ -220,7 +220,8 @@ fn warm_path(provider: &str) -> String {
     format!("/.warm/{provider}")
 }
 
-fn is_fetched_on_demand(provider: &Value) -> bool {
+/// Whether Envoy fetches the keys of that provider when a request needs them.
+pub fn is_fetched_on_demand(provider: &Value) -> bool {
     provider["remote_jwks"].is_object() && provider["remote_jwks"]["async_fetch"].is_null()
 }
 

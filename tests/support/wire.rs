@@ -1,5 +1,7 @@
 //! HTTP/1.1 in bytes, as hostile as a test wants it: what a well-behaved library would not send.
 
+#![allow(dead_code)] // Each binary uses its part.
+
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::Duration;
