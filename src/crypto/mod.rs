@@ -17,6 +17,7 @@ pub use alg::Alg;
 pub use der::Spki;
 pub use es256::Es256Key;
 pub use key::{KeyProblem, PublicKey};
+pub use modexp::Exponentiation;
 pub use portable::Portable;
 pub use rsa_key::RsaKey;
 
