@@ -7,6 +7,8 @@ DEMO := node $(EXAMPLE)/scenario/demo.mjs
 # What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
 ENVOY ?= process
 export ENVOY
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 # Sets ENVOY_IMAGE where a container is asked for.
 IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 1; fi
 # An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
@@ -48,6 +50,27 @@ bench-core: rust-tools # Measure what the functions of the core cost natively
 bench-publish: rust-tools # Show the last whole run of `make bench` in the README
 	cargo bench --locked --bench envoy -- publish
 
+# What to fuzz: one file, one target. FUZZ_SECONDS=3600 make fuzz-smoke fuzzes in earnest.
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 30
+# To count what a run reaches takes compiler flags that a stable toolchain has, but owns up to only if it is told to take itself
+# for a nightly one. So what is fuzzed is built by the compiler of everything else, and a nightly one is welcome, but not needed.
+#
+# No address sanitizer: the gate has no unsafe code. No record of every comparison either: each run of long arithmetic would take
+# several times as long.
+FUZZ = RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ)
+FUZZ_FLAGS = --release --sanitizer none --no-trace-compares
+
+.PHONY: fuzz-smoke
+fuzz-smoke: $(CARGO_FUZZ) # Fuzz each target for 30 seconds
+	@mkdir -p $(FUZZ_TARGETS:%=.run/fuzz/%)
+	$(FUZZ) build $(FUZZ_FLAGS)
+	@for target in $(FUZZ_TARGETS); do \
+	  $(FUZZ) run $(FUZZ_FLAGS) $$target .run/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+	    >.run/fuzz/$$target.log 2>&1 || { tail -n 50 .run/fuzz/$$target.log; exit 1; }; \
+	  echo "$$target: $$(grep '^Done' .run/fuzz/$$target.log)"; \
+	done
+
 .PHONY: envoy-image
 envoy-image: # Build a container image of Envoy from the pinned binary, where the official one cannot be had
 	.ci/envoy-image build
@@ -70,6 +93,9 @@ envoy: python-tools
 $(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json | node-tools
 	cd $(EXAMPLE) && npm ci
 	@touch $@
+
+$(CARGO_FUZZ): | rust-tools
+	cargo install --locked --root $(patsubst %/bin,%,$(@D)) --version $(CARGO_FUZZ_VERSION) cargo-fuzz
 
 .PHONY: rust-tools
 rust-tools:

@@ -214,7 +214,7 @@ fn status_header(cursor: &Cursor<'_>) -> Result<Option<HeaderName>, ConfigError>
     let object = cursor.object("extract_only_without_validation")?;
     match object.get("verification_status_header").map(|cursor| Ok((cursor, cursor.any_text()?))).transpose()? {
         None | Some((_, "")) => Ok(HeaderName::new(STATUS_HEADER)),
-        Some((_, "-")) => Ok(None),
+        // Its documentation has "-" for none; Envoy 1.40 sets a header of that name.
         Some((cursor, _)) => output_header(cursor).map(Some),
     }
 }

@@ -40,7 +40,7 @@ fn read_within(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requiremen
             Requirement::Provider(Leaf { provider, audiences: Some(object.required("audiences")?.texts()?) })
         }
         "extract_only_without_validation" => {
-            return Err(inner.error("forwards what nobody has verified, which only \"semantics: jwt_authn\" does"));
+            return Err(inner.error("lets every request pass, which only \"semantics: jwt_authn\" does; \"allow_missing_or_failed\" is much the same"));
         }
         "requires_any" => {
             let mut children = children(inner, providers)?;

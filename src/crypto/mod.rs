@@ -21,6 +21,7 @@ pub use der::Spki;
 pub use encoded::{pem_block, EncodingProblem, PemLabel};
 pub use es256::Es256Key;
 pub use key::{KeyProblem, PublicKey};
+pub use modexp::Exponentiation;
 pub use portable::Portable;
 pub use rsa_key::RsaKey;
 

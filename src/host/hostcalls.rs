@@ -1,4 +1,4 @@
-//! The one importer of the SDK's host calls. Bytes only: the SDK's text getters trap the VM at the first byte over 0x7F.
+//! The one importer of host calls, the SDK's and our own. Bytes only: the SDK's text getters trap the VM at the first byte over 0x7F.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ pub fn configuration() -> Vec<u8> {
 
 /// The head of the request of the effective context.
 pub fn request_head() -> RequestHead {
-    RequestHead::new(sdk::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
+    RequestHead::from_map(jwt_gate_abi::request_headers()).unwrap_or_default()
 }
 
 /// Removes, sets, adds.

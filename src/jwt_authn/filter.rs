@@ -117,8 +117,11 @@ fn is_preflight(head: &RequestHead) -> bool {
     head.value(":method") == Some(b"OPTIONS") && has("origin") && has("access-control-request-method")
 }
 
-/// The URI of the request before the proxy changed its path, cut short.
+/// The URI of the request before the proxy changed its path, cut short; nothing for one without a path, as `CONNECT` is.
 fn original_uri(head: &RequestHead) -> String {
+    if !head.has(":path") {
+        return String::new();
+    }
     let text = |name: &str| String::from_utf8_lossy(head.value(name).unwrap_or_default());
     let path = head.value("x-envoy-original-path").unwrap_or(head.target());
     let path = String::from_utf8_lossy(path.get(..MAX_URI).unwrap_or(path)).into_owned();

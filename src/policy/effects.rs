@@ -1,5 +1,7 @@
 //! What the service behind learns: headers from claims, the payload, and no token unless it asked for one.
 
+use std::borrow::Cow;
+
 use super::{Leaf, Principal, Provider};
 use crate::jose::Verified;
 use crate::json::{self, Entry, Value};
@@ -24,9 +26,10 @@ pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(),
 /// Removes every header that the gate may set, however the client spells it: many frameworks read `x_user_id` as `x-user-id`.
 pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], edits: &mut Edits) {
     let dash = |b: u8| if b == b'_' { b'-' } else { b };
-    let same = |a: &str, b: &str| a.len() == b.len() && a.bytes().map(dash).eq(b.bytes().map(dash));
+    let same = |a: &[u8], b: &[u8]| a.len() == b.len() && a.iter().copied().map(dash).eq(b.iter().copied().map(dash));
     for output in output_headers {
-        for name in head.names().filter(|name| same(name, output.as_str())) {
+        let spellings = head.names().filter(|name| same(name, output.as_str().as_bytes()));
+        for name in spellings.filter_map(|name| std::str::from_utf8(name).ok()) {
             edits.remove(name);
         }
     }
@@ -34,17 +37,15 @@ pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], 
 
 /// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens.
 pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], principals: &[Principal], edits: &mut Edits) {
-    let provider = |index: usize| providers.get(index);
-    let asked: Vec<&Provider> = asked.iter().filter_map(|leaf| provider(leaf.provider)).collect();
-    let passed: Vec<(&Provider, &Principal)> =
-        principals.iter().filter_map(|principal| Some((provider(principal.provider())?, principal))).collect();
+    let asked = asked.iter().filter_map(|leaf| providers.get(leaf.provider));
+    let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
 
     // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.
-    let kept: Vec<&Location> = passed.iter().filter(|(p, _)| p.forward).flat_map(|(p, _)| &p.locations).collect();
-    let stripped = asked.iter().filter(|p| !p.forward).flat_map(|p| &p.locations);
+    let kept: Vec<&Location> = passed().filter(|(p, _)| p.forward).flat_map(|(p, _)| &p.locations).collect();
+    let stripped = asked.filter(|p| !p.forward).flat_map(|p| &p.locations);
     request::strip(head, stripped.filter(|location| !kept.contains(location)), edits);
 
-    for (provider, principal) in passed {
+    for (provider, principal) in passed() {
         let verified = principal.verified();
         let edited = edits.set.len();
         if let Some(header) = &provider.payload_header {
@@ -56,7 +57,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
         }
         for header in &provider.claim_headers {
             if let Some(value) = verified.claims().at(&header.claim).and_then(header_value) {
-                edits.set(header.name.as_str(), value);
+                edits.set(header.name.as_str(), value.into_owned());
             }
         }
         let metadata = &provider.metadata;
@@ -79,12 +80,12 @@ pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) ->
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text.
-fn header_value(claim: Entry<'_>) -> Option<Vec<u8>> {
+fn header_value(claim: Entry<'_>) -> Option<Cow<'_, [u8]>> {
     if let Some(text) = claim.as_str() {
-        return Some(text.as_bytes().to_vec());
+        return Some(Cow::Borrowed(text.as_bytes()));
     }
     match claim.to_value() {
         Value::Null => None,
-        other => Some(other.to_string().into_bytes()),
+        other => Some(Cow::Owned(other.to_string().into_bytes())),
     }
 }

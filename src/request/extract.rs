@@ -79,8 +79,17 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
             Location::Cookie(name) => names_of_cookies.push(name.as_bytes()),
         }
     }
+    if !names_of_params.is_empty() {
+        strip_params(head, &names_of_params, edits);
+    }
+    if !names_of_cookies.is_empty() {
+        strip_cookies(head, &names_of_cookies, edits);
+    }
+}
+
+fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
     if let Some((path, Some(query))) = split_path(head.target()) {
-        let is_token = |param: &Param<'_>| names_of_params.iter().any(|name| param.is_named(name));
+        let is_token = |param: &Param<'_>| names.iter().any(|name| param.is_named(name));
         if params(query).any(|param| is_token(&param)) {
             let kept: Vec<&[u8]> = params(query).filter(|param| !is_token(param)).map(|param| param.whole).collect();
             let mut target = path.to_vec();
@@ -91,7 +100,10 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
             edits.set(":path", target);
         }
     }
-    let is_token = |cookie: &Cookie<'_>| names_of_cookies.contains(&cookie.name);
+}
+
+fn strip_cookies(head: &RequestHead, names: &[&[u8]], edits: &mut Edits) {
+    let is_token = |cookie: &Cookie<'_>| names.contains(&cookie.name);
     if cookies(head).any(|cookie| is_token(&cookie)) {
         let kept: Vec<&[u8]> = cookies(head).filter(|cookie| !is_token(cookie)).map(|cookie| cookie.whole).collect();
         if kept.is_empty() {

@@ -1,6 +1,7 @@
 //! Finds the few rules that can match a path among many, without looking at each: by what each rule wants to stand at the
 //! beginning of the path.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
@@ -38,7 +39,10 @@ impl RouteIndex {
 
     /// The rules that can match `path` in any case, in their order: every rule that does match is among them.
     pub fn candidates(&self, path: &[u8]) -> Vec<usize> {
-        let start = path.get(..self.longest).unwrap_or(path).to_ascii_lowercase();
+        let mut start = Cow::Borrowed(path.get(..self.longest).unwrap_or(path));
+        if start.iter().any(u8::is_ascii_uppercase) {
+            start.to_mut().make_ascii_lowercase();
+        }
         let mut found = self.everywhere.clone();
         // A prefix ends before a slash, or with it, or is the whole path.
         let ends = |at: usize| {
