@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::configurations::Configuration;
 use crate::keys::Oddity;
 use crate::outcome::Outcome;
-use crate::requests::Request;
+use crate::requests::{encoded, Request};
 use crate::stage::{is_fetched_on_demand, Side};
 
 /// A difference that is meant.
@@ -138,7 +138,7 @@ impl Outcome {
 fn restored(void: &Outcome, request: &Request) -> Option<Value> {
     let mut text = void.seen.as_ref()?.to_string();
     for token in request.tokens.iter().filter(|token| !token.oddities.is_empty()) {
-        text = text.replace(&token.unsigned, &token.text);
+        text = text.replace(&token.unsigned, &token.text).replace(&encoded(&token.unsigned), &encoded(&token.text));
     }
     serde_json::from_str(&text).ok()
 }

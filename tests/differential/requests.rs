@@ -116,9 +116,9 @@ impl<'a> Requests<'a> {
         let healthy = self.random.chance(48);
         for index in 0..tokens {
             let provider = wanted[index % wanted.len()];
-            let token = self.token(provider, now, healthy);
+            let mut token = self.token(provider, now, healthy);
             let place = self.random.pick(&provider.places).clone();
-            self.put(&mut request, &token, &place, healthy);
+            self.put(&mut request, &mut token, &place, healthy);
             request.faults.extend(&token.faults);
             request.tokens.push(token);
         }
@@ -192,7 +192,7 @@ impl<'a> Requests<'a> {
         token
     }
 
-    fn put(&mut self, request: &mut Request, token: &Token, place: &Place, healthy: bool) {
+    fn put(&mut self, request: &mut Request, token: &mut Token, place: &Place, healthy: bool) {
         let random = &mut self.random;
         let text = &token.text;
         match place {
@@ -203,6 +203,10 @@ impl<'a> Requests<'a> {
                 let (fault, value) = prefix_fault(random, prefix, text);
                 request.headers.push((name.clone(), value));
                 request.faults.push(fault);
+                // White space does not count in base64url, as Envoy reads it: the text makes the signature longer.
+                if fault == TEXT_BEHIND && token.ecdsa {
+                    token.oddities.push(Oddity::SignatureLength);
+                }
             }
             Place::Param(name) => {
                 let name = name.replace(' ', "%20");
@@ -322,6 +326,8 @@ impl<'a> Requests<'a> {
     }
 }
 
+const TEXT_BEHIND: &str = "text after the token";
+
 fn prefix_fault(random: &mut Random, prefix: &str, text: &str) -> (&'static str, String) {
     match random.below(14) {
         0 => ("prefix in lower case", format!("{}{text}", prefix.to_lowercase())),
@@ -335,13 +341,13 @@ fn prefix_fault(random: &mut Random, prefix: &str, text: &str) -> (&'static str,
         8 => ("prefix alone", prefix.to_owned()),
         9 => ("prefix twice", format!("{prefix}{prefix}{text}")),
         10 => ("comma after the token", format!("{prefix}{text},")),
-        11 => ("text after the token", format!("{prefix}{text} x")),
+        11 => (TEXT_BEHIND, format!("{prefix}{text} x")),
         12 => ("quoted token", format!("{prefix}\"{text}\"")),
         _ => ("junk after the prefix", format!("{prefix}!,;{text}")),
     }
 }
 
 /// Percent-encoded where nothing has to be.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.replace('.', "%2E").replace('-', "%2d").replacen('e', "%65", 1)
 }

@@ -12,6 +12,8 @@ pub struct Token {
     /// The same with a signature that no key made.
     pub unsigned: String,
     pub oddities: Vec<Oddity>,
+    /// Whether it is signed on a curve, with two numbers.
+    pub ecdsa: bool,
     /// What is wrong with it.
     pub faults: Vec<&'static str>,
 }
@@ -429,7 +431,8 @@ impl Draft {
             Some((rest, _)) => format!("{rest}.{}", encode(&vec![7; length])),
             None => whole.clone(),
         };
-        Token { text: whole, unsigned, oddities, faults }
+        let ecdsa = self.alg.starts_with("ES");
+        Token { text: whole, unsigned, oddities, ecdsa, faults }
     }
 }
 
