@@ -66,11 +66,12 @@ impl Config {
         let root = Cursor::root(&value).object("configuration")?;
         let (key_sets, jwt_key_sets, revocations) = Default::default();
         let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment };
-        let semantics = match reading(&root)? {
+        let reading = reading(&root)?;
+        let semantics = match reading {
             Reading::Gate => Semantics::Gate(policy(&root, &mut sources)?),
             Reading::JwtAuthn => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
         };
-        let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root)?);
+        let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
         let provider::Sources { key_sets, jwt_key_sets, revocations, .. } = sources;
         Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations })

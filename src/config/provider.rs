@@ -18,14 +18,14 @@ use crate::remote::{Pace, Retries, Source};
 use crate::request::Location;
 use crate::verdict::{is_field_value, HeaderName};
 
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Whatever a duration can be.
-pub(super) const ANY_DURATION: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What the providers fetch, and where they find variables of the environment.
 pub(super) struct Sources<'e> {
@@ -41,6 +41,8 @@ pub(super) struct Pacing {
     pub cooldown: Duration,
     /// Unless `max_stale` says otherwise.
     pub max_stale: Duration,
+    /// The shortest pause after a failure that can be asked for.
+    pub shortest_pause: Duration,
 }
 
 /// Reads all providers.
@@ -160,7 +162,7 @@ fn remote_jwks(cursor: &Cursor<'_>) -> Result<Source, ConfigError> {
     let object = cursor.object("remote_jwks")?;
     let lifetime = within(&object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
     let cooldown = within(&object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
-    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime) })
+    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime), shortest_pause: SHORTEST_PAUSE })
 }
 
 fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocation, ConfigError> {
@@ -170,14 +172,14 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
         None => false,
         Some(cursor) => one_of(cursor, "choice", &["deny", "allow"])? == 1,
     };
-    let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime) };
+    let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime), shortest_pause: SHORTEST_PAUSE };
     sources.revocations.push(source(cursor, &object, pacing)?);
     Ok(Revocation { document: sources.revocations.len() - 1, allow_when_unavailable })
 }
 
 /// Where a document is fetched, and when.
 pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
-    let Pacing { lifetime, cooldown, max_stale } = pacing;
+    let Pacing { lifetime, cooldown, max_stale, shortest_pause } = pacing;
     let http_uri = object.required("http_uri")?.object("http_uri")?;
     let uri = http_uri.required("uri")?;
     let host = ["http://", "https://"].iter().find_map(|scheme| uri.text().ok()?.strip_prefix(scheme));
@@ -199,7 +201,7 @@ pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -
         lifetime,
         cooldown,
         max_stale,
-        pace: pace(object)?,
+        pace: pace(object, shortest_pause)?,
         request_headers: request_headers(object)?,
     })
 }
@@ -220,14 +222,14 @@ fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<Stri
 }
 
 /// What follows a failed fetch: `retry_policy`, and `failed_refetch_duration` of `async_fetch`.
-fn pace(object: &Object<'_>) -> Result<Pace, ConfigError> {
+fn pace(object: &Object<'_>, shortest: Duration) -> Result<Pace, ConfigError> {
     let mut pace = Pace::default();
     if let Some(cursor) = object.get("async_fetch") {
         let fetch = cursor.object("async_fetch")?;
         // Both ways requests wait for the first keys: a filter cannot hold its listener back.
         fetch.flag("fast_listener", false)?;
         if let Some(cursor) = fetch.get("failed_refetch_duration") {
-            let pause = duration(cursor, Duration::from_millis(100)..=HOUR)?;
+            let pause = duration(cursor, shortest..=HOUR)?;
             pace.backoff = pause..=pause;
         }
     }
@@ -236,7 +238,7 @@ fn pace(object: &Object<'_>) -> Result<Pace, ConfigError> {
         // As in jwt_authn: which failures are retried is fixed.
         policy.get("retry_on").map(Cursor::any_text).transpose()?;
         let count = policy.get("num_retries").map_or(Ok(1), Cursor::whole_number)?;
-        let range = Duration::from_millis(100)..=HOUR;
+        let range = shortest..=HOUR;
         let (mut base, mut max) = (SECOND, None);
         if let Some(cursor) = policy.get("retry_back_off") {
             let back_off = cursor.object("retry_back_off")?;

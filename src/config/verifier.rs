@@ -1,7 +1,7 @@
 //! `token_cache`, `jwt_cache_config` and `crypto`: how tokens are checked.
 
 use super::cursor::Object;
-use super::values::one_of;
+use super::values::{one_of, Reading};
 use super::ConfigError;
 use crate::cache::CacheLimits;
 use crate::limits::{MAX_CACHED_TOKENS, MAX_TOKEN_BYTES};
@@ -28,8 +28,9 @@ pub(super) fn crypto(root: &Object<'_>) -> Result<Crypto, ConfigError> {
     })
 }
 
-/// Reads `token_cache`, and whatever `jwt_cache_config` of a provider asks for beyond it.
-pub(super) fn cache(root: &Object<'_>) -> Result<CacheLimits, ConfigError> {
+/// Reads `token_cache`, and whatever `jwt_cache_config` of a provider asks for beyond it: as much of it as there can be, where the
+/// configuration is Envoy's.
+pub(super) fn cache(root: &Object<'_>, reading: Reading) -> Result<CacheLimits, ConfigError> {
     let mut limits = CacheLimits { max_entries: 10_000, max_token_size: 4096 };
     if let Some(cursor) = root.get("token_cache") {
         let object = cursor.object("token_cache")?;
@@ -42,10 +43,11 @@ pub(super) fn cache(root: &Object<'_>) -> Result<CacheLimits, ConfigError> {
     for (_, provider) in providers.entries()? {
         if let Some(cursor) = provider.object("provider")?.get("jwt_cache_config") {
             let object = cursor.object("jwt_cache_config")?;
-            let entries = number(&object, "jwt_cache_size", MAX_CACHED_TOKENS, 0)?;
-            let size = number(&object, "jwt_max_token_size", MAX_TOKEN_BYTES, 0)?;
-            limits.max_entries = limits.max_entries.max(entries);
-            limits.max_token_size = limits.max_token_size.max(size);
+            let most = |most| if reading == Reading::JwtAuthn { u32::MAX as usize } else { most };
+            let entries = number(&object, "jwt_cache_size", most(MAX_CACHED_TOKENS), 0)?;
+            let size = number(&object, "jwt_max_token_size", most(MAX_TOKEN_BYTES), 0)?;
+            limits.max_entries = limits.max_entries.max(entries).min(MAX_CACHED_TOKENS);
+            limits.max_token_size = limits.max_token_size.max(size).min(MAX_TOKEN_BYTES);
         }
     }
     Ok(limits)

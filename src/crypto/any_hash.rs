@@ -2,12 +2,11 @@
 //!
 //! [`CryptoProvider`](super::CryptoProvider) refuses all of that: a secret shorter than its hash, and a curve with another's hash.
 
-use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
+use hmac::{Hmac, KeyInit, Mac};
 use p384::ecdsa::signature::hazmat::PrehashVerifier;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::portable::holds;
 use super::PublicKey;
 
 /// A hash of the SHA-2 family.
@@ -31,10 +30,14 @@ impl Hash {
 
 /// Whether `signature` is the HMAC of `message`, however short the secret is.
 pub fn hmac_holds(secret: &[u8], hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    fn check<M: Mac + KeyInit>(secret: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        // A key of any length is one: it is hashed, or filled up.
+        M::new_from_slice(secret).is_ok_and(|mac| mac.chain_update(message).verify_slice(signature).is_ok())
+    }
     match hash {
-        Hash::Sha256 => holds(&Hs256, &Hs256Key::new(secret), message, signature),
-        Hash::Sha384 => holds(&Hs384, &Hs384Key::new(secret), message, signature),
-        Hash::Sha512 => holds(&Hs512, &Hs512Key::new(secret), message, signature),
+        Hash::Sha256 => check::<Hmac<Sha256>>(secret, message, signature),
+        Hash::Sha384 => check::<Hmac<Sha384>>(secret, message, signature),
+        Hash::Sha512 => check::<Hmac<Sha512>>(secret, message, signature),
     }
 }
 

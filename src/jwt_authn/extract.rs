@@ -1,7 +1,5 @@
 //! Where Envoy looks for tokens, in its order, and what it takes out of a request.
 
-use std::collections::BTreeMap;
-
 use super::headers::Headers;
 use super::provider::Provider;
 use super::query::Query;
@@ -10,19 +8,16 @@ use crate::verdict::HeaderName;
 /// The places where the tokens of one provider are, or those of several together.
 #[derive(Clone, Debug, Default)]
 pub struct Extractor {
-    /// By name and prefix in one: their order is that in which Envoy finds tokens.
-    headers: BTreeMap<String, HeaderPlace>,
-    params: BTreeMap<String, Issuers>,
-    cookies: BTreeMap<String, Issuers>,
+    /// By name and prefix in one.
+    headers: Places<(HeaderName, String)>,
+    params: Places<()>,
+    cookies: Places<()>,
     outputs: Vec<HeaderName>,
 }
 
+/// Places of one kind by their keys, in the order of these: that is Envoy's.
 #[derive(Clone, Debug)]
-struct HeaderPlace {
-    name: HeaderName,
-    prefix: String,
-    issuers: Issuers,
-}
+struct Places<P>(Vec<(String, P, Issuers)>);
 
 /// Whose tokens a place may hold.
 #[derive(Clone, Debug, Default)]
@@ -52,16 +47,14 @@ impl Extractor {
         for provider in providers {
             let issuer = provider.issuer.as_str();
             for (name, prefix) in &provider.from_headers {
-                let place = extractor.headers.entry(format!("{}{prefix}", name.as_str())).or_insert_with(|| {
-                    HeaderPlace { name: name.clone(), prefix: prefix.clone(), issuers: Issuers::default() }
-                });
-                place.issuers.add(issuer);
+                let key = format!("{}{prefix}", name.as_str());
+                extractor.headers.add(&key, (name.clone(), prefix.clone()), issuer);
             }
             for name in &provider.from_params {
-                extractor.params.entry(name.clone()).or_default().add(issuer);
+                extractor.params.add(name, (), issuer);
             }
             for name in &provider.from_cookies {
-                extractor.cookies.entry(name.clone()).or_default().add(issuer);
+                extractor.cookies.add(name, (), issuer);
             }
             extractor.outputs.extend(provider.output_headers().cloned());
         }
@@ -78,27 +71,41 @@ impl Extractor {
     /// Every token, in Envoy's order; it tries the last one first.
     pub(super) fn extract(&self, headers: &Headers<'_>) -> Vec<Found<'_>> {
         let mut found = Vec::new();
-        for place in self.headers.values() {
-            let tokens = headers.values(place.name.as_str()).filter_map(|value| behind_prefix(value, &place.prefix));
-            let location = |token: &[u8]| Found {
-                token: token.to_vec(),
-                issuers: &place.issuers,
-                place: Place::Header(&place.name),
-            };
-            found.extend(tokens.map(location));
+        for (_, (name, prefix), issuers) in &self.headers.0 {
+            let tokens = headers.values(name.as_str()).filter_map(|value| behind_prefix(value, prefix));
+            found.extend(tokens.map(|token| Found { token: token.to_vec(), issuers, place: Place::Header(name) }));
         }
-        if !self.params.is_empty() {
+        if !self.params.0.is_empty() {
             let query = Query::of(&headers.target());
-            for (name, issuers) in &self.params {
+            for (name, (), issuers) in &self.params.0 {
                 let token = query.first(name).map(<[u8]>::to_vec);
                 found.extend(token.map(|token| Found { token, issuers, place: Place::Param(name) }));
             }
         }
-        for (name, issuers) in &self.cookies {
+        for (name, (), issuers) in &self.cookies.0 {
             let token = cookie(headers, name).map(<[u8]>::to_vec);
             found.extend(token.map(|token| Found { token, issuers, place: Place::Cookie }));
         }
         found
+    }
+}
+
+impl<P> Places<P> {
+    fn add(&mut self, key: &str, place: P, issuer: &str) {
+        if let Some((.., issuers)) = self.0.iter_mut().find(|(known, ..)| known == key) {
+            issuers.add(issuer);
+            return;
+        }
+        let mut issuers = Issuers::default();
+        issuers.add(issuer);
+        let before = self.0.partition_point(|(known, ..)| known.as_str() < key);
+        self.0.insert(before, (key.to_owned(), place, issuers));
+    }
+}
+
+impl<P> Default for Places<P> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 

@@ -69,7 +69,7 @@ impl Provider {
     /// Whether `exp` is there and near enough.
     pub(super) fn takes_lifetime(&self, token: &Token, now: u64) -> bool {
         match self.max_lifetime {
-            Some(longest) => token.exp > 0 && token.exp.saturating_sub(now) < longest.as_secs(),
+            Some(longest) => token.exp > 0 && Duration::from_secs(token.exp.saturating_sub(now)) < longest,
             None => token.exp > 0 || !self.require_expiration,
         }
     }

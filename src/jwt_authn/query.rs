@@ -1,56 +1,50 @@
 //! The query of a request as Envoy reads it, and writes it again without a token.
 
-use std::collections::BTreeMap;
-
 use percent_encoding::percent_decode;
 
 use crate::request::without_query;
 
-/// The parameters by their names, decoded; those of one name in their order.
-pub(super) struct Query(BTreeMap<Vec<u8>, Vec<Vec<u8>>>);
+/// Names and values, decoded, in the order of the names; those of one name in their own.
+pub(super) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Query {
     /// Reads the query of `:path`.
     pub fn of(target: &[u8]) -> Self {
-        let mut params = BTreeMap::<Vec<u8>, Vec<Vec<u8>>>::new();
+        let mut params: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let (_, query) = without_query(target);
         // Nothing between two ampersands is a parameter without a name; nothing behind the last one is none.
         let query = query.strip_suffix(b"&").unwrap_or(query);
         for param in query.split(|&b| b == b'&').filter(|_| !query.is_empty()) {
-            let at = param.iter().position(|&b| b == b'=');
-            let (name, value) = match at {
+            let (name, value) = match param.iter().position(|&b| b == b'=') {
                 Some(at) => (param.get(..at).unwrap_or_default(), param.get(at + 1..).unwrap_or_default()),
                 None => (param, &[][..]),
             };
-            let decoded = |part: &[u8]| percent_decode(part).collect::<Vec<u8>>();
-            params.entry(decoded(name)).or_default().push(decoded(value));
+            let (name, value): (Vec<u8>, Vec<u8>) = (percent_decode(name).collect(), percent_decode(value).collect());
+            let behind = params.partition_point(|(known, _)| *known <= name);
+            params.insert(behind, (name, value));
         }
         Self(params)
     }
 
     /// The first value of that name.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name.as_bytes())?.first().map(Vec::as_slice)
+        self.0.iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.as_slice())
     }
 
     /// Takes every parameter of that name out.
     pub fn remove(&mut self, name: &str) {
-        self.0.remove(name.as_bytes());
+        self.0.retain(|(known, _)| known != name.as_bytes());
     }
 
     /// `:path` with these parameters, which Envoy does not encode again.
     pub fn write(&self, target: &[u8]) -> Vec<u8> {
         let (path, _) = without_query(target);
         let mut written = path.to_vec();
-        let mut delimiter = b'?';
-        for (name, values) in &self.0 {
-            for value in values {
-                written.push(delimiter);
-                written.extend_from_slice(name);
-                written.push(b'=');
-                written.extend_from_slice(value);
-                delimiter = b'&';
-            }
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            written.push(if index == 0 { b'?' } else { b'&' });
+            written.extend_from_slice(name);
+            written.push(b'=');
+            written.extend_from_slice(value);
         }
         written
     }

@@ -1,7 +1,5 @@
 //! The decision about one request, from its head to a verdict.
 
-use std::collections::BTreeMap;
-
 use super::authenticate::Attempt;
 use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
 use crate::jwt_verify;
@@ -37,7 +35,7 @@ pub struct FilterStateRules<R> {
     /// The name of the filter state.
     pub name: String,
     /// Requirements by its value.
-    pub requires: BTreeMap<String, R>,
+    pub requires: Vec<(String, R)>,
 }
 
 /// What one rule asks for.
@@ -209,7 +207,8 @@ impl Decision {
 impl<R> FilterStateRules<R> {
     /// What the filter state of the request requires, if it has a value that is named.
     pub fn requirement(&self, head: &RequestHead) -> Option<&R> {
-        self.requires.get(std::str::from_utf8(head.filter_state()?).ok()?)
+        let value = head.filter_state()?;
+        self.requires.iter().find(|(known, _)| known.as_bytes() == value).map(|(_, requirement)| requirement)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The head of a request: names in lower case, values as bytes, since nothing says that a client sends text.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -77,23 +76,6 @@ impl RequestHead {
     /// The first value of the field `name`.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
-    }
-
-    /// The value of the field `name`; several are joined by commas, as RFC 9110 section 5.3 allows.
-    pub fn joined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values = self.values(name);
-        let first = values.next()?;
-        match values.next() {
-            None => Some(Cow::Borrowed(first)),
-            Some(second) => {
-                let mut joined = first.to_vec();
-                for value in std::iter::once(second).chain(values) {
-                    joined.push(b',');
-                    joined.extend_from_slice(value);
-                }
-                Some(Cow::Owned(joined))
-            }
-        }
     }
 
     /// Whether the request has the field `name`.

@@ -1,6 +1,5 @@
 //! A condition on one header: `route.v3.HeaderMatcher`.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{RequestHead, StringMatch};
@@ -23,17 +22,18 @@ pub struct HeaderMatch {
 pub enum HeaderTest {
     /// `present_match`: whether the header is there.
     Present(bool),
-    /// `string_match` on its value; several values are joined by commas.
+    /// `string_match`: one of its values matches.
     Value(StringMatch),
-    /// `range_match`: its value is a whole number within.
+    /// `range_match`: one of its values is a whole number within.
     Range(Range<i64>),
 }
 
 impl HeaderMatch {
     pub(super) fn matches(&self, head: &RequestHead) -> bool {
-        let absent = self.missing_is_empty.then_some(Cow::Borrowed(&b""[..]));
         let of_value = |test: &dyn Fn(&[u8]) -> bool| {
-            head.joined(&self.name).or(absent).is_some_and(|value| test(&value) != self.invert)
+            let is_there = head.has(&self.name);
+            let matches = head.values(&self.name).any(test) || (!is_there && self.missing_is_empty && test(b""));
+            (is_there || self.missing_is_empty) && matches != self.invert
         };
         match &self.test {
             HeaderTest::Present(wanted) => ((head.has(&self.name) || self.missing_is_empty) == *wanted) != self.invert,
@@ -74,6 +74,25 @@ mod tests {
         ] {
             let what = format!("{test:?}, inverted {invert}, empty {missing_is_empty}, {value:?}");
             assert_eq!(matches(test, invert, missing_is_empty, value), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_values_is_enough_and_no_value_is_what_inversion_asks_for() {
+        let is =
+            |value: &str| HeaderTest::Value(StringMatch { test: StringTest::Exact(value.into()), ignore_case: false });
+        let head =
+            RequestHead::new([("x", "a"), ("X", "b")].map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec())).into());
+        for (value, invert, expected) in [
+            ("a", false, true),
+            ("b", false, true),
+            ("c", false, false),
+            ("a,b", false, false),
+            ("b", true, false),
+            ("c", true, true),
+        ] {
+            let matcher = HeaderMatch { name: "x".into(), test: is(value), invert, missing_is_empty: false };
+            assert_eq!(matcher.matches(&head), expected, "{value}, inverted: {invert}");
         }
     }
 

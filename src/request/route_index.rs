@@ -2,7 +2,7 @@
 //! beginning of the path.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 
 use super::routes::PathMatch;
@@ -13,7 +13,7 @@ pub(super) struct RouteIndex {
     by_path: HashMap<Vec<u8>, Vec<usize>>,
     everywhere: Vec<usize>,
     /// The lengths of the literals that can end anywhere in a path.
-    by_character: BTreeSet<usize>,
+    by_character: Vec<usize>,
     /// The length of the longest path among them: what lies behind it in a request, however much, is not looked at.
     longest: usize,
 }
@@ -25,8 +25,8 @@ impl RouteIndex {
         for (rule, path) in paths.enumerate() {
             match path {
                 PathMatch::Exact(literal) | PathMatch::Prefix(literal) | PathMatch::Beginning(literal) => {
-                    if matches!(path, PathMatch::Beginning(_)) {
-                        index.by_character.insert(literal.len());
+                    if matches!(path, PathMatch::Beginning(_)) && !index.by_character.contains(&literal.len()) {
+                        index.by_character.push(literal.len());
                     }
                     index.longest = index.longest.max(literal.len());
                     index.by_path.entry(literal.to_ascii_lowercase().into_bytes()).or_default().push(rule);
