@@ -34,13 +34,17 @@ const FORMS: &[&str] = &[
 
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
-    ("provider", &["algorithms", "allow_any_audience", "revocation"]),
+    ("configuration", &["statuses", "ambiguous_paths"]),
+    ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "revocation"]),
+    ("from_headers", &["anywhere"]),
+    ("claim_to_headers", &["encoding"]),
     ("rule", &["public", "authorize"]),
-    ("remote_jwks", &["refetch_cooldown"]),
+    ("remote_jwks", &["refetch_cooldown", "refetch_on_unknown_kid"]),
 ];
 
 /// Reads the whole configuration.
 pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filter, ConfigError> {
+    refuse_own(root, "configuration")?;
     let entries = root.get("providers").map_or(Ok(Vec::new()), Cursor::entries)?;
     let providers: Vec<Provider> =
         entries.into_iter().map(|(name, cursor)| one(name, &cursor, sources)).collect::<Result<_, _>>()?;
@@ -75,11 +79,15 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
     refuse_own(&object, "provider")?;
     let (kind, keys) = object.exactly_one(&["remote_jwks", "local_jwks"])?;
     let keys = if kind == "local_jwks" { local(keys, sources)? } else { remote(keys, sources)? };
+    for element in object.list("claim_to_headers")? {
+        refuse_own(&element.object("claim_to_headers")?, "claim_to_headers")?;
+    }
     let pad = object.flag("pad_forward_payload_header", false)?;
     let clock_skew = object.get("clock_skew_seconds").map_or(Ok(0), Cursor::whole_number)?;
     let mut from_headers = Vec::new();
     for element in object.list("from_headers")? {
         let item = element.object("from_headers")?;
+        refuse_own(&item, "from_headers")?;
         let prefix = item.get("value_prefix").map(Cursor::any_text).transpose()?.unwrap_or_default();
         from_headers.push((header(item.required("name")?)?, prefix.to_owned()));
     }

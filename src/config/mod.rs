@@ -25,8 +25,10 @@ use crate::cache::CacheLimits;
 use crate::gate::Semantics;
 use crate::policy::{Documents, Policy};
 use crate::remote::{Document, Source};
+use crate::verdict::Reason;
 
 use cursor::{Cursor, Object};
+use error::suggestion;
 pub use error::ConfigError;
 pub use fields::{Field, FIELDS};
 use values::{one_of, Reading};
@@ -110,6 +112,9 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     output_headers.dedup();
     let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
     let strip_failure_response = root.flag("strip_failure_response", false)?;
+    let ambiguous_paths = root.get("ambiguous_paths").map(|cursor| one_of(cursor, "choice", &["deny", "allow"]));
+    let allow_ambiguous_paths = ambiguous_paths.transpose()? == Some(1);
+    let statuses = statuses(root)?;
     Ok(Policy {
         providers,
         routes,
@@ -118,8 +123,24 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         filter_state_rules,
         bypass_cors_preflight,
         strip_failure_response,
+        allow_ambiguous_paths,
+        statuses,
         output_headers,
     })
+}
+
+/// Statuses by the codes of the refusals that they belong to.
+fn statuses(root: &Object<'_>) -> Result<Vec<(Reason, u16)>, ConfigError> {
+    let entries = root.get("statuses").map_or(Ok(Vec::new()), Cursor::entries)?;
+    let codes = || Reason::ALL.iter().map(|reason| reason.code());
+    let one = |(code, cursor): (&str, Cursor<'_>)| {
+        let reason = Reason::ALL.iter().find(|reason| reason.code() == code);
+        let reason =
+            reason.ok_or_else(|| cursor.error(format!("no code of a refusal{}", suggestion(code, codes()))))?;
+        let status = u16::try_from(cursor.whole_number()?).ok().filter(|status| (400..600).contains(status));
+        Ok((*reason, status.ok_or_else(|| cursor.error("must be from 400 to 599"))?))
+    };
+    entries.into_iter().map(one).collect()
 }
 
 /// Prints its shape alone: a configuration may hold secrets.

@@ -12,7 +12,7 @@ use super::{string_matcher, ConfigError};
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
-use crate::policy::{ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
+use crate::policy::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 use crate::redact::Redacted;
 use crate::remote::{Pace, Retries, Source};
 use crate::request::Location;
@@ -73,6 +73,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         audiences: audiences(&object)?,
         algorithms,
         require_expiration: object.flag("require_expiration", true)?,
+        check_issued_at: object.flag("check_issued_at", true)?,
         max_lifetime: object.get("max_lifetime").map(|cursor| duration(cursor, SECOND..=YEAR)).transpose()?,
         clock_skew: clock_skew(&object)?,
         keys,
@@ -201,6 +202,7 @@ pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -
         lifetime,
         cooldown,
         max_stale,
+        refetch_on_unknown_kid: object.flag("refetch_on_unknown_kid", true)?,
         pace: pace(object, shortest_pause)?,
         request_headers: request_headers(object)?,
     })
@@ -269,11 +271,12 @@ fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
             let item = element.object("from_headers")?;
             let name = header(item.required("name")?)?;
             let prefix = item.get("value_prefix").map(Cursor::any_text).transpose()?.unwrap_or_default();
-            let is_bearer = name.as_str() == "authorization" && prefix.eq_ignore_ascii_case("Bearer ");
+            let anywhere = item.flag("anywhere", false)?;
+            let is_bearer = !anywhere && name.as_str() == "authorization" && prefix.eq_ignore_ascii_case("Bearer ");
             locations.push(if is_bearer {
                 Location::Bearer
             } else {
-                Location::Header { name, prefix: prefix.to_owned() }
+                Location::Header { name, prefix: prefix.to_owned(), anywhere }
             });
         }
     }
@@ -297,7 +300,12 @@ pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec
             }
             _ => claim(&item, "claim_name", "claim_path")?,
         };
-        Ok(ClaimHeader { name, claim })
+        let encoding = match item.get("encoding") {
+            None => ClaimEncoding::Json,
+            Some(cursor) if one_of(cursor, "choice", &["json", "jwt_authn"])? == 0 => ClaimEncoding::Json,
+            Some(_) => ClaimEncoding::JwtAuthn,
+        };
+        Ok(ClaimHeader { name, claim, encoding })
     };
     object.list("claim_to_headers")?.iter().map(one).collect()
 }

@@ -1,17 +1,16 @@
 //! The tokens of one requirement, one after the other: Envoy's authenticator.
 //!
-//! The order of checks is Envoy's: form, issuer, time, subject, lifetime, audience, key, signature. So what is said about a token
+//! The order of checks is Envoy's: form, issuer, time, audience, subject, lifetime, key, signature. So what is said about a token
 //! may come from claims that nobody signed; what lets it pass never does.
 
 use std::rc::Rc;
 
-use super::claims::header_value;
 use super::extract::{Extractor, Found};
 use super::filter::Filter;
 use super::headers::Headers;
 use super::provider::{Keys, Provider};
 use crate::json::{self, Value};
-use crate::jwt_verify::{CheckAudience, KeySet, Status, Token, Verified};
+use crate::jwt_verify::{header_value, CheckAudience, KeySet, Status, Token, Verified};
 use crate::policy::{DocumentId, Documents, Verifier};
 use crate::remote::Need;
 use crate::time::UnixTime;
@@ -41,14 +40,14 @@ pub(super) struct Wanted<'a> {
     pub audiences: Option<&'a CheckAudience>,
     pub allow_missing: bool,
     pub allow_failed: bool,
-    /// Set to `false` where a token is not good.
+    /// Set to `false` where the token that is checked last is not good.
     pub status_header: Option<&'a HeaderName>,
 }
 
 /// Why a requirement holds.
 pub(super) enum Proof {
     /// Every token that was looked for verified; this is the last.
-    Verified(Rc<Verified>),
+    Token(Rc<Verified>),
     /// It allows requests without a good token.
     Allowed,
 }
@@ -64,18 +63,18 @@ impl<'a> Run<'a> {
         let mut result = Err(Status::JwtMissed);
         while let Some(found) = tokens.pop() {
             result = self.one(&found, wanted);
-            if result.is_err() {
-                if let Some(name) = wanted.status_header {
-                    self.headers.remove(name);
-                    self.headers.add(name, b"false".to_vec());
-                }
-                if !wanted.allow_failed && !wanted.allow_missing {
-                    break;
-                }
+            if result.is_err() && !wanted.allow_failed && !wanted.allow_missing {
+                break;
+            }
+        }
+        if let (Some(name), Err(status)) = (wanted.status_header, &result) {
+            if *status != Status::JwtMissed {
+                self.headers.remove(name);
+                self.headers.add(name, b"false".to_vec());
             }
         }
         match result {
-            Ok(verified) => Ok(Proof::Verified(verified)),
+            Ok(verified) => Ok(Proof::Token(verified)),
             Err(_) if wanted.allow_failed => Ok(Proof::Allowed),
             Err(Status::JwtMissed) if wanted.allow_missing => Ok(Proof::Allowed),
             Err(status) => Err(status),
@@ -109,11 +108,11 @@ impl<'a> Run<'a> {
 
         let now = self.now.as_millis() / 1000;
         token.check_time(now, provider.clock_skew)?;
-        if !provider.takes_subject(&token) || !provider.takes_lifetime(&token, now) {
-            return Err(Status::JwtVerificationFail);
-        }
         if !wanted.audiences.unwrap_or(&provider.audiences).allows(&token.audiences) {
             return Err(Status::JwtAudienceNotAllowed);
+        }
+        if !provider.takes_subject(&token) || !provider.takes_lifetime(&token, now) {
+            return Err(Status::JwtVerificationFail);
         }
         let set = self.key_set(provider)?;
         self.verifier.verify_jwt(token, &set)

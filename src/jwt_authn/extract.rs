@@ -3,6 +3,7 @@
 use super::headers::Headers;
 use super::provider::Provider;
 use super::query::Query;
+use crate::request::behind_prefix;
 use crate::verdict::HeaderName;
 
 /// The places where the tokens of one provider are, or those of several together.
@@ -140,19 +141,6 @@ impl Found<'_> {
     }
 }
 
-/// What stands behind the prefix, which may be anywhere in the value, from the first character of a token on; the whole value where
-/// there is none.
-fn behind_prefix<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
-    if prefix.is_empty() {
-        return Some(value);
-    }
-    let at = value.windows(prefix.len()).position(|window| window == prefix.as_bytes())?;
-    let rest = value.get(at + prefix.len()..)?;
-    let is_of_token = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let start = rest.iter().position(is_of_token);
-    Some(start.and_then(|start| rest.get(start..)).unwrap_or(value))
-}
-
 /// The first cookie of that name, without the quotes around its value.
 fn cookie<'h>(headers: &'h Headers<'_>, name: &'h str) -> Option<&'h [u8]> {
     let pairs = headers.values("cookie").flat_map(|value| value.split(|&b| b == b';'));
@@ -166,26 +154,4 @@ fn cookie<'h>(headers: &'h Headers<'_>, name: &'h str) -> Option<&'h [u8]> {
         [b'"', inner @ .., b'"'] => inner,
         value => value,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_is_found_anywhere_and_what_follows_it_is_the_token() {
-        for (value, prefix, expected) in [
-            ("Bearer a.b.c", "Bearer ", Some("a.b.c")),
-            ("XBearer a.b.c", "Bearer ", Some("a.b.c")),
-            ("Basic x, Bearer a.b.c", "Bearer ", Some("a.b.c")),
-            ("Bearer  ,\"a.b.c\"", "Bearer ", Some("a.b.c\"")),
-            ("Bearer a.b.c d", "Bearer ", Some("a.b.c d")),
-            ("bearer a.b.c", "Bearer ", None),
-            ("Bearer \"\"", "Bearer ", Some("Bearer \"\"")),
-            (" a ", "", Some(" a ")),
-        ] {
-            let found = behind_prefix(value.as_bytes(), prefix).map(String::from_utf8_lossy);
-            assert_eq!(found.as_deref(), expected, "{value:?}");
-        }
-    }
 }

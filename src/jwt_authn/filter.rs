@@ -58,7 +58,7 @@ impl Filter {
         let decision = match result {
             Ok(proof) => {
                 let pass = match &proof {
-                    Proof::Verified(verified) => Pass::verified(verified),
+                    Proof::Token(verified) => Pass::verified(verified),
                     Proof::Allowed => Pass::where_envoy_allows_none(),
                 };
                 let (state, clear_route_cache) = (run.state, run.clear_route_cache);

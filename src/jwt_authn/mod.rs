@@ -9,7 +9,6 @@
 //! A differential test holds the room against a real Envoy.
 
 mod authenticate;
-mod claims;
 mod extract;
 mod filter;
 mod headers;

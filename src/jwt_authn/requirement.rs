@@ -98,7 +98,7 @@ impl Requirement {
 impl Proof {
     fn or(self, other: Self) -> Self {
         match self {
-            Self::Verified(_) => self,
+            Self::Token(_) => self,
             Self::Allowed => other,
         }
     }

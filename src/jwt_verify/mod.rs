@@ -7,6 +7,7 @@
 
 mod audience;
 pub mod base64;
+mod header_value;
 pub mod json;
 pub mod json_text;
 mod jwk;
@@ -17,6 +18,7 @@ mod token;
 mod verify;
 
 pub use audience::CheckAudience;
+pub use header_value::header_value;
 pub use key::{Key, KeyType, Unusable};
 pub use key_set::KeySet;
 pub use status::Status;

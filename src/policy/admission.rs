@@ -32,7 +32,7 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
     if claims.not_before().is_some_and(|not_before| not_before > now.plus(skew)) {
         return Err(Reason::TokenNotYetValid);
     }
-    if claims.issued_at().is_some_and(|issued_at| issued_at > now.plus(skew)) {
+    if provider.check_issued_at && claims.issued_at().is_some_and(|issued_at| issued_at > now.plus(skew)) {
         return Err(Reason::IssuedInTheFuture);
     }
     if let Some(longest) = provider.max_lifetime {

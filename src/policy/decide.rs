@@ -25,6 +25,10 @@ pub struct Policy {
     pub bypass_cors_preflight: bool,
     /// `strip_failure_response`.
     pub strip_failure_response: bool,
+    /// `ambiguous_paths: allow`: the rules are matched with the path as it is written, whatever else it may be read as.
+    pub allow_ambiguous_paths: bool,
+    /// `statuses`: what takes the place of a reason's own.
+    pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
 }
@@ -126,12 +130,12 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        let decision = self.judge(head, documents, verifier, now);
-        if self.strip_failure_response {
-            decision.stripped()
-        } else {
-            decision
-        }
+        let shape = |denial: Denial| {
+            let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
+            let form = if self.strip_failure_response { Form::Bare } else { denial.form };
+            Denial { status: status.unwrap_or(denial.status), form, ..denial }
+        };
+        self.judge(head, documents, verifier, now).with_denial(&shape)
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
@@ -142,7 +146,8 @@ impl Policy {
             return Decision::Allow(Pass::preflight(), edits);
         }
         let nothing_more = Authorize::default();
-        let (requirement, authorize) = match self.routes.find(head) {
+        let rule = if self.allow_ambiguous_paths { Ok(self.routes.first(head)) } else { self.routes.find(head) };
+        let (requirement, authorize) = match rule {
             Err(reason) => return Decision::Deny(reason.into()),
             Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
             Ok(Some(index)) => match self.rules.get(index) {
@@ -194,11 +199,11 @@ impl Policy {
 }
 
 impl Decision {
-    /// The same, with nothing said of why: `strip_failure_response`.
-    fn stripped(self) -> Self {
+    /// The same with its denial, also that of a wait in vain, shaped.
+    fn with_denial(self, shape: &impl Fn(Denial) -> Denial) -> Self {
         match self {
-            Self::Deny(denial) => Self::Deny(Denial { form: Form::Bare, ..denial }),
-            Self::Wait(needs, otherwise) => Self::Wait(needs, Box::new(otherwise.stripped())),
+            Self::Deny(denial) => Self::Deny(shape(denial)),
+            Self::Wait(needs, otherwise) => Self::Wait(needs, Box::new(otherwise.with_denial(shape))),
             allow @ Self::Allow(..) => allow,
         }
     }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Leaf, Principal, Provider};
+use super::{ClaimEncoding, ClaimHeader, Leaf, Principal, Provider};
 use crate::jose::Verified;
-use crate::json::{self, Entry, Value};
+use crate::json::{self, Value};
+use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
 use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
 
@@ -14,8 +15,8 @@ use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
 /// [`Reason::ClaimNotForwardable`] for a string with control characters, or with white space at its ends: a service must not read
 /// half of a name.
 pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(), Reason> {
-    let mut values = provider.claim_headers.iter().filter_map(|header| verified.claims().at(&header.claim));
-    let forwardable = values.all(|claim| header_value(claim).is_none_or(|value| is_field_value(&value)));
+    let mut values = provider.claim_headers.iter().filter_map(|header| header_value(verified, header));
+    let forwardable = values.all(|value| is_field_value(&value));
     if forwardable {
         Ok(())
     } else {
@@ -56,7 +57,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
             edits.set(header.name.as_str(), value);
         }
         for header in &provider.claim_headers {
-            if let Some(value) = verified.claims().at(&header.claim).and_then(header_value) {
+            if let Some(value) = header_value(verified, header) {
                 edits.set(header.name.as_str(), value.into_owned());
             }
         }
@@ -79,8 +80,13 @@ pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) ->
     names.map(|name| (name.clone(), text())).collect()
 }
 
-/// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text.
-fn header_value(claim: Entry<'_>) -> Option<Cow<'_, [u8]>> {
+/// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text; or as Envoy
+/// writes all of these.
+fn header_value<'v>(verified: &'v Verified, header: &ClaimHeader) -> Option<Cow<'v, [u8]>> {
+    let claim = verified.claims().at(&header.claim)?;
+    if header.encoding == ClaimEncoding::JwtAuthn {
+        return jwt_verify::header_value(&claim.to_value()).map(Cow::Owned);
+    }
     if let Some(text) = claim.as_str() {
         return Some(Cow::Borrowed(text.as_bytes()));
     }

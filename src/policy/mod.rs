@@ -16,7 +16,7 @@ pub use authenticate::{Failure, Principal};
 pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
 pub use decide::{Decision, FilterStateRules, Pass, Policy, Rule};
 pub use documents::{DocumentId, Documents};
-pub use provider::{ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
+pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 pub use requirement::{Leaf, Requirement};
 pub use revocation::RevocationList;
 pub use verifier::Verifier;

@@ -23,6 +23,8 @@ pub struct Provider {
     pub algorithms: Vec<Alg>,
     /// `require_expiration`.
     pub require_expiration: bool,
+    /// `check_issued_at`: a token whose `iat` has yet to come is refused.
+    pub check_issued_at: bool,
     /// `max_lifetime`: the longest that a token may still live.
     pub max_lifetime: Option<Duration>,
     /// `clock_skew_seconds`.
@@ -85,6 +87,17 @@ pub struct ClaimHeader {
     pub name: HeaderName,
     /// The claim.
     pub claim: ClaimPath,
+    /// How its value is written.
+    pub encoding: ClaimEncoding,
+}
+
+/// `encoding` of `claim_to_headers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimEncoding {
+    /// Numbers as the issuer wrote them, arrays and objects as JSON text.
+    Json,
+    /// As Envoy writes them.
+    JwtAuthn,
 }
 
 /// `revocation`.

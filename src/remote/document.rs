@@ -172,6 +172,9 @@ impl<T: Content> Document<T> {
 
     /// Whether waiting could meet `need`: a fetch is under way or due, or what another VM fetched is not loaded yet.
     pub fn could_meet(&self, need: Need, now: UnixTime) -> bool {
+        if need == Need::Newer && !self.source.refetch_on_unknown_kid {
+            return false;
+        }
         let due = match need {
             Need::Content => self.is_due(now),
             Need::Newer => self.has_cooled_down(now),
@@ -181,7 +184,7 @@ impl<T: Content> Document<T> {
 
     /// Asks for a fetch before it is due, if the cooldown allows one.
     pub fn want_newer(&mut self, now: UnixTime) {
-        self.wanted |= self.has_cooled_down(now);
+        self.wanted |= self.source.refetch_on_unknown_kid && self.has_cooled_down(now);
     }
 
     /// How long a wait that begins now may take.

@@ -61,6 +61,8 @@ pub struct Source {
     pub timeout: Duration,
     /// `cache_duration` or `refresh_interval`: the longest between two fetches.
     pub lifetime: Duration,
+    /// `refetch_on_unknown_kid`: an unknown key asks for a fetch.
+    pub refetch_on_unknown_kid: bool,
     /// `refetch_cooldown`: the shortest between two fetches that unknown keys ask for.
     pub cooldown: Duration,
     /// `max_stale`: how long the last good content serves when no fetch succeeds.

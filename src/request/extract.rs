@@ -20,6 +20,8 @@ pub enum Location {
         name: HeaderName,
         /// `value_prefix`.
         prefix: String,
+        /// `anywhere`: the prefix may be anywhere in the value, as Envoy finds it.
+        anywhere: bool,
     },
     /// `from_params`: a parameter of the query, percent-decoded.
     Param(String),
@@ -38,8 +40,8 @@ pub fn tokens<'a>(head: &'a RequestHead, locations: &[Location]) -> Result<Vec<C
     for location in locations {
         match location {
             Location::Bearer => found.extend(bearer(head)?.map(Cow::Borrowed)),
-            Location::Header { name, prefix } => {
-                let values = head.values(name.as_str()).filter_map(|value| without_prefix(value, prefix));
+            Location::Header { name, prefix, anywhere } => {
+                let values = head.values(name.as_str()).filter_map(|value| token_of(value, prefix, *anywhere));
                 found.extend(values.map(Cow::Borrowed));
             }
             Location::Param(name) => {
@@ -70,8 +72,8 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
                     edits.remove("authorization");
                 }
             }
-            Location::Header { name, prefix } => {
-                if head.values(name.as_str()).any(|value| without_prefix(value, prefix).is_some()) {
+            Location::Header { name, prefix, anywhere } => {
+                if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
                     edits.remove(name.as_str());
                 }
             }
@@ -140,6 +142,27 @@ fn bearer(head: &RequestHead) -> Result<Option<&[u8]>, Reason> {
     } else {
         Err(Reason::TokenMalformed)
     }
+}
+
+fn token_of<'a>(value: &'a [u8], prefix: &str, anywhere: bool) -> Option<&'a [u8]> {
+    if anywhere {
+        behind_prefix(value, prefix)
+    } else {
+        without_prefix(value, prefix)
+    }
+}
+
+/// What stands behind the prefix, which may be anywhere in the value, from the first character of a token on; the whole value where
+/// there is none.
+pub fn behind_prefix<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
+    if prefix.is_empty() {
+        return Some(value);
+    }
+    let at = value.windows(prefix.len()).position(|window| window == prefix.as_bytes())?;
+    let rest = value.get(at + prefix.len()..)?;
+    let is_of_token = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let start = rest.iter().position(is_of_token);
+    Some(start.and_then(|start| rest.get(start..)).unwrap_or(value))
 }
 
 fn without_prefix<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
@@ -243,12 +266,32 @@ mod tests {
 
     #[test]
     fn a_header_yields_every_value_that_begins_with_the_prefix() {
-        let header =
-            |prefix: &str| Location::Header { name: HeaderName::new("X-Token").unwrap(), prefix: prefix.into() };
+        let header = |prefix: &str| Location::Header {
+            name: HeaderName::new("X-Token").unwrap(),
+            prefix: prefix.into(),
+            anywhere: false,
+        };
         let fields = [("x-token", "JWT a"), ("X-Token", "jwt b"), ("x-token", "c")];
         assert_eq!(found(&fields, header("JWT ")).unwrap(), ["a", "b"]);
         assert_eq!(found(&fields, header("")).unwrap(), ["JWT a", "jwt b", "c"]);
         assert_eq!(found(&fields, header("J")).unwrap(), ["WT a"]);
+    }
+
+    #[test]
+    fn a_prefix_is_found_anywhere_and_what_follows_it_is_the_token() {
+        for (value, prefix, expected) in [
+            ("Bearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("XBearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("Basic x, Bearer a.b.c", "Bearer ", Some("a.b.c")),
+            ("Bearer  ,\"a.b.c\"", "Bearer ", Some("a.b.c\"")),
+            ("Bearer a.b.c d", "Bearer ", Some("a.b.c d")),
+            ("bearer a.b.c", "Bearer ", None),
+            ("Bearer \"\"", "Bearer ", Some("Bearer \"\"")),
+            (" a ", "", Some(" a ")),
+        ] {
+            let found = behind_prefix(value.as_bytes(), prefix).map(String::from_utf8_lossy);
+            assert_eq!(found.as_deref(), expected, "{value:?}");
+        }
     }
 
     #[test]
@@ -290,7 +333,7 @@ mod tests {
     fn tokens_are_taken_out_and_the_rest_stays_as_it_is() {
         let locations = [
             Location::Bearer,
-            Location::Header { name: HeaderName::new("x-token").unwrap(), prefix: String::new() },
+            Location::Header { name: HeaderName::new("x-token").unwrap(), prefix: String::new(), anywhere: false },
             Location::Param("t".into()),
             Location::Cookie("c".into()),
         ];

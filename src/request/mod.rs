@@ -10,7 +10,7 @@ mod routes;
 mod string_match;
 mod uri_template;
 
-pub use extract::{strip, tokens, Location};
+pub use extract::{behind_prefix, strip, tokens, Location};
 pub use head::RequestHead;
 pub use header_match::{HeaderMatch, HeaderTest};
 pub use path::{is_plain_path, split_path, without_query};

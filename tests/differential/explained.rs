@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::configurations::Configuration;
 use crate::keys::Oddity;
 use crate::outcome::Outcome;
-use crate::requests::{encoded, Request};
+use crate::requests::{Request, FORMS};
 use crate::stage::{is_fetched_on_demand, Side};
 
 /// A difference that is meant.
@@ -86,13 +86,13 @@ pub fn explain(
 }
 
 impl Case<'_> {
-    /// Whether the gate does exactly what the native filter does with the same request when the signatures of the tokens of
-    /// that kind are void.
+    /// Whether a token is of that kind, and the gate does exactly what the native filter does with the same request when the
+    /// signatures of all such tokens are void.
     fn has_void_signatures(&self, oddity: Oddity, ask: &mut Ask) -> bool {
-        if !self.request.tokens.iter().any(|token| token.oddities.contains(&oddity)) {
+        if !self.request.tokens.iter().any(|token| self.request.oddities(token).contains(&oddity)) {
             return false;
         }
-        let void = ask(Side::Native, &self.request.without_odd_signatures(oddity));
+        let void = ask(Side::Native, &self.request.without_odd_signatures());
         let seen = restored(&void, self.request);
         let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
         seen == self.gate.seen
@@ -137,8 +137,8 @@ impl Outcome {
 /// What the service got, with the tokens that the request had.
 fn restored(void: &Outcome, request: &Request) -> Option<Value> {
     let mut text = void.seen.as_ref()?.to_string();
-    for token in request.tokens.iter().filter(|token| !token.oddities.is_empty()) {
-        text = text.replace(&token.unsigned, &token.text).replace(&encoded(&token.unsigned), &encoded(&token.text));
+    for token in request.tokens.iter().filter(|token| !request.oddities(token).is_empty()) {
+        text = FORMS.iter().fold(text, |text, form| text.replace(&form(&token.unsigned), &form(&token.text)));
     }
     serde_json::from_str(&text).ok()
 }

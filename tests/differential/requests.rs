@@ -69,20 +69,41 @@ impl Request {
         text.into_bytes()
     }
 
+    /// How `token` may be treated otherwise on purpose, as it stands in this request: what follows it there makes a longer signature,
+    /// since white space does not count in base64url, as Envoy reads it.
+    pub fn oddities(&self, token: &Token) -> Vec<Oddity> {
+        let mut oddities = token.oddities.clone();
+        let behind = |text: &str| {
+            FORMS.iter().any(|form| {
+                let rest =
+                    text.split_once(&form(&token.text)).map(|(_, rest)| rest.split('&').next().unwrap_or_default());
+                rest.is_some_and(|rest| !rest.replace("%20", "").replace("%09", "").trim().is_empty())
+            })
+        };
+        let mut texts = self.headers.iter().map(|(_, value)| value).chain(&self.query);
+        if token.ecdsa && !token.text.is_empty() && texts.any(|text| behind(text)) {
+            oddities.push(Oddity::SignatureLength);
+        }
+        oddities
+    }
+
     /// The same with signatures that no key made, in place of those that the gate takes for such.
-    pub fn without_odd_signatures(&self, of: Oddity) -> Self {
+    pub fn without_odd_signatures(&self) -> Self {
         let mut request = self.clone();
-        for token in self.tokens.iter().filter(|token| token.oddities.contains(&of) && !token.text.is_empty()) {
+        for token in self.tokens.iter().filter(|token| !token.text.is_empty() && !self.oddities(token).is_empty()) {
             let values = request.headers.iter_mut().map(|(_, value)| value);
             for text in values.chain(&mut request.query) {
-                *text = text
-                    .replace(&token.text, &token.unsigned)
-                    .replace(&encoded(&token.text), &encoded(&token.unsigned));
+                *text = FORMS
+                    .iter()
+                    .fold(text.clone(), |text, form| text.replace(&form(&token.text), &form(&token.unsigned)));
             }
         }
         request
     }
 }
+
+/// How a token is written into a request.
+pub const FORMS: [fn(&str) -> String; 3] = [str::to_owned, in_query, encoded];
 
 /// Makes the requests of one configuration.
 pub struct Requests<'a> {
@@ -116,9 +137,9 @@ impl<'a> Requests<'a> {
         let healthy = self.random.chance(48);
         for index in 0..tokens {
             let provider = wanted[index % wanted.len()];
-            let mut token = self.token(provider, now, healthy);
+            let token = self.token(provider, now, healthy);
             let place = self.random.pick(&provider.places).clone();
-            self.put(&mut request, &mut token, &place, healthy);
+            self.put(&mut request, &token, &place, healthy);
             request.faults.extend(&token.faults);
             request.tokens.push(token);
         }
@@ -192,7 +213,7 @@ impl<'a> Requests<'a> {
         token
     }
 
-    fn put(&mut self, request: &mut Request, token: &mut Token, place: &Place, healthy: bool) {
+    fn put(&mut self, request: &mut Request, token: &Token, place: &Place, healthy: bool) {
         let random = &mut self.random;
         let text = &token.text;
         match place {
@@ -203,15 +224,11 @@ impl<'a> Requests<'a> {
                 let (fault, value) = prefix_fault(random, prefix, text);
                 request.headers.push((name.clone(), value));
                 request.faults.push(fault);
-                // White space does not count in base64url, as Envoy reads it: the text makes the signature longer.
-                if fault == TEXT_BEHIND && token.ecdsa {
-                    token.oddities.push(Oddity::SignatureLength);
-                }
             }
             Place::Param(name) => {
                 let name = name.replace(' ', "%20");
                 let pair = match random.below(if healthy { 8 } else { 14 }) {
-                    0..=6 => format!("{name}={}", text.replace(' ', "%20").replace('\t', "%09").replace('é', "%c3%a9")),
+                    0..=6 => format!("{name}={}", in_query(text)),
                     7 => format!("{name}={}", encoded(text)),
                     8 => format!("{}={text}", name.replacen('t', "%74", 1)),
                     9 => format!("{name}={text}%20"),
@@ -326,8 +343,6 @@ impl<'a> Requests<'a> {
     }
 }
 
-const TEXT_BEHIND: &str = "text after the token";
-
 fn prefix_fault(random: &mut Random, prefix: &str, text: &str) -> (&'static str, String) {
     match random.below(14) {
         0 => ("prefix in lower case", format!("{}{text}", prefix.to_lowercase())),
@@ -341,13 +356,18 @@ fn prefix_fault(random: &mut Random, prefix: &str, text: &str) -> (&'static str,
         8 => ("prefix alone", prefix.to_owned()),
         9 => ("prefix twice", format!("{prefix}{prefix}{text}")),
         10 => ("comma after the token", format!("{prefix}{text},")),
-        11 => (TEXT_BEHIND, format!("{prefix}{text} x")),
+        11 => ("text after the token", format!("{prefix}{text} x")),
         12 => ("quoted token", format!("{prefix}\"{text}\"")),
         _ => ("junk after the prefix", format!("{prefix}!,;{text}")),
     }
 }
 
+/// Percent-encoded where it must be.
+fn in_query(text: &str) -> String {
+    text.replace(' ', "%20").replace('\t', "%09").replace('é', "%c3%a9")
+}
+
 /// Percent-encoded where nothing has to be.
-pub fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     text.replace('.', "%2E").replace('-', "%2d").replacen('e', "%65", 1)
 }

@@ -129,7 +129,16 @@ fn smaller(value: &Value) -> Vec<Value> {
     let mut paths = Vec::new();
     collect(value, &mut Vec::new(), &mut paths);
     paths.sort_by_key(Vec::len);
-    paths.iter().map(|path| without(value, path)).collect()
+    paths.iter().map(|path| without(value, path)).filter(|smaller| !share_an_issuer(smaller)).collect()
+}
+
+/// Which of two providers of one issuer is taken is Envoy's chance: that would be another difference.
+fn share_an_issuer(configuration: &Value) -> bool {
+    let providers = configuration["providers"].as_object();
+    let mut issuers: Vec<&str> =
+        providers.into_iter().flatten().map(|(_, provider)| provider["issuer"].as_str().unwrap_or_default()).collect();
+    issuers.sort_unstable();
+    issuers.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn collect(value: &Value, path: &mut Vec<usize>, paths: &mut Vec<Vec<usize>>) {

@@ -424,14 +424,20 @@ impl Draft {
                 spoil(&mut parts, random)
             }
         };
-        if self.alg.starts_with("ES") && parts.signature.len() != length {
+        let ecdsa = self.alg.starts_with("ES");
+        if ecdsa && length_of_signature(&whole) != length {
             oddities.push(Oddity::SignatureLength);
         }
-        let unsigned = match whole.rsplit_once('.') {
-            Some((rest, _)) => format!("{rest}.{}", encode(&vec![7; length])),
+        if parts.signature == identity_signature() && !oddities.contains(&Oddity::SmallOrder) {
+            oddities.push(Oddity::SmallOrder);
+        }
+        let unsigned = match whole.trim_end_matches('.').rsplit_once('.') {
+            Some((rest, signature)) => {
+                let behind = &whole[rest.len() + 1 + signature.len()..];
+                format!("{rest}.{}{behind}", encode(&vec![7; length]))
+            }
             None => whole.clone(),
         };
-        let ecdsa = self.alg.starts_with("ES");
         Token { text: whole, unsigned, oddities, ecdsa, faults }
     }
 }
@@ -450,6 +456,12 @@ impl Parts {
         whole.insert_str(random.below(whole.len()), text);
         whole
     }
+}
+
+/// As Envoy reads it: white space and padding do not count.
+fn length_of_signature(token: &str) -> usize {
+    let signature = token.rsplit('.').find(|part| !part.is_empty()).unwrap_or_default();
+    signature.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').count() * 3 / 4
 }
 
 /// What the identity point verifies for every message: R is the identity, S is 0.

@@ -120,7 +120,7 @@ fn the_core_reads_no_clock_and_does_no_io() {
 fn only_the_signature_check_makes_a_verified_token_and_only_authentication_a_principal() {
     for (made, only) in [
         ("Verified {", "jose/verify.rs"),
-        ("Verified(", "jwt_authn/verify.rs"),
+        ("Verified(", "jwt_verify/verify.rs"),
         ("Principal {", "policy/authenticate.rs"),
     ] {
         let makes = |line: &str| {

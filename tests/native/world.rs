@@ -120,7 +120,7 @@ impl Request {
         RequestHead::new(self.0.clone())
     }
 
-    /// The header fields that the service gets: first what is removed, then what is set.
+    /// The header fields that the service gets: first what is removed, then what is set, then what is added.
     pub fn edited(&self, edits: &Edits) -> Vec<(String, String)> {
         let mut fields: Vec<(String, Vec<u8>)> =
             self.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
@@ -130,6 +130,7 @@ impl Request {
             fields.retain(|(known, _)| known != name);
             fields.insert(place.min(fields.len()), (name.clone(), value.clone()));
         }
+        fields.extend(edits.add.iter().cloned());
         let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
         fields.into_iter().map(|(name, value)| (name, text(value))).collect()
     }
@@ -157,7 +158,7 @@ impl Verdict {
     pub fn status(&self) -> u16 {
         match self {
             Self::Allowed(_) => 200,
-            Self::Denied(denial, _) => denial.reason.status(),
+            Self::Denied(denial, _) => denial.status,
         }
     }
 

@@ -1,12 +1,12 @@
-//! A claim as the value of a header, as Envoy writes it: every number is a double.
+//! A claim as the value of a header, as Envoy writes it: every number is a double, arrays and objects are base64 of their JSON.
 
 use base64::prelude::{Engine, BASE64_STANDARD};
 
+use super::json_text;
 use crate::json::Value;
-use crate::jwt_verify::json_text;
 
 /// The value; `None` where Envoy sets no header.
-pub(super) fn header_value(claim: &Value) -> Option<Vec<u8>> {
+pub fn header_value(claim: &Value) -> Option<Vec<u8>> {
     let text = match claim {
         Value::String(text) => text.clone(),
         Value::Bool(flag) => flag.to_string(),

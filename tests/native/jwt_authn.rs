@@ -1,0 +1,197 @@
+//! `semantics: jwt_authn` by the virtual clock: what the differential test cannot reach, and one test for each sentence of Envoy's.
+
+use serde_json::{json, Value};
+
+use crate::mint::{key_set, Key, Token, ISSUER, NOW};
+use crate::world::{merged, Reply, Request, World, JWKS};
+
+fn key() -> Key {
+    Key::rsa().named("k")
+}
+
+fn provider(more: Value) -> Value {
+    let provider = json!({"issuer": ISSUER, "local_jwks": {"inline_string": key_set([key().jwk()])}});
+    merged(provider, more)
+}
+
+fn filter(providers: Value, requires: Value) -> Value {
+    json!({
+        "semantics": "jwt_authn",
+        "providers": providers,
+        "rules": [{"match": {"prefix": "/"}, "requires": requires}],
+    })
+}
+
+fn closed(more: Value) -> World {
+    World::new(&filter(json!({"main": provider(more)}), json!({"provider_name": "main"})), 1)
+}
+
+fn answer(world: &mut World, request: &Request) -> (u16, String, String) {
+    let verdict = world.ask_patiently(0, request);
+    let denial = verdict.denial();
+    let headers = denial.headers(false);
+    let challenge = headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.clone());
+    (denial.status, denial.body(false), challenge.unwrap_or_default())
+}
+
+#[test]
+fn a_denial_looks_as_envoys() {
+    let mut world = closed(json!({"audiences": ["api"]}));
+    let get = |token: Token| Request::get("/a?b=c").bearer(&token.mint());
+    let token = || Token::new(&key());
+    let bare = r#"Bearer realm="https://api.example/a?b=c""#;
+    let invalid = format!(r#"{bare}, error="invalid_token""#);
+    for (request, status, body, challenge) in [
+        (Request::get("/a?b=c"), 401, "Jwt is missing", bare),
+        (get(token().expires_in(-61)), 401, "Jwt is expired", &invalid),
+        (get(token().claim("nbf", NOW + 61)), 401, "Jwt not yet valid", &invalid),
+        (get(token().claim("iss", "https://other")), 401, "Jwt issuer is not configured", &invalid),
+        (get(token().claim("aud", "other")), 403, "Audiences in Jwt are not allowed", &invalid),
+        (get(token().kid("other")), 401, "Jwks doesn't have key to match kid or alg from Jwt", &invalid),
+        (get(Token::new(&Key::other_rsa().named("k"))), 401, "Jwt verification fails", &invalid),
+        (
+            Request::get("/a?b=c").bearer("a.b"),
+            401,
+            "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+            &invalid,
+        ),
+        (get(token().claim("exp", "soon")), 401, "Jwt payload [exp] field is not an integer", &invalid),
+    ] {
+        assert_eq!(answer(&mut world, &request), (status, body.to_owned(), challenge.to_owned()), "{request:?}");
+    }
+    // In a gRPC request the host makes the trailer of the same sentence.
+    let verdict = world.ask(0, &Request::get("/").header("content-type", "application/grpc"));
+    assert_eq!(verdict.denial().body(true), "Jwt is missing");
+}
+
+#[test]
+fn a_claim_of_a_forged_token_decides_what_is_said_and_never_who_passes() {
+    // Each of these says in its claims that it would pass.
+    let mut world = closed(json!({}));
+    let good = Token::new(&key());
+    for forged in [
+        format!("{}AAAA", good.unsigned()),
+        good.unsigned(),
+        Token::new(&Key::other_rsa().named("k")).mint(),
+        Token::new(&Key::hmac(key().public_pem().as_bytes())).alg("HS256").kid("k").mint(),
+    ] {
+        assert_eq!(world.ask(0, &Request::get("/").bearer(&forged)).status(), 401, "{forged}");
+    }
+    // What is wrong in the claims is said first, as Envoy does.
+    let expired = Token::new(&Key::other_rsa().named("k")).expires_in(-61);
+    assert_eq!(answer(&mut world, &Request::get("/").bearer(&expired.mint())).1, "Jwt is expired");
+}
+
+#[test]
+fn what_an_earlier_requirement_took_out_a_later_one_does_not_find() {
+    let providers = json!({"a": provider(json!({})), "b": provider(json!({}))});
+    let both = |first: &str, second: &str| json!({"requires_all": {"requirements": [{"provider_name": first}, {"provider_name": second}]}});
+    let request = Request::get("/").bearer(&Token::new(&key()).mint());
+    let mut world = World::new(&filter(providers.clone(), both("a", "b")), 1);
+    assert_eq!(answer(&mut world, &request).1, "Jwt is missing");
+
+    let forwarding = merged(providers, json!({"a": {"forward": true}}));
+    let mut world = World::new(&filter(forwarding, both("a", "b")), 1);
+    let verdict = world.ask(0, &request);
+    assert!(!request.edited(verdict.edits()).iter().any(|(name, _)| name == "authorization"));
+}
+
+#[test]
+fn a_client_never_sets_what_the_filter_sets_even_where_no_token_is_asked_for() {
+    let provider = provider(json!({
+        "forward_payload_header": "x-payload",
+        "claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}],
+    }));
+    for (requires, request) in [
+        (json!({}), Request::get("/")),
+        (json!({"allow_missing": {}}), Request::get("/")),
+        (json!({"allow_missing_or_failed": {}}), Request::get("/").bearer("a.b.c")),
+        (json!({"extract_only_without_validation": {}}), Request::get("/").bearer("a.b.c")),
+    ] {
+        let mut world = World::new(&filter(json!({"main": provider}), requires.clone()), 1);
+        let request = request.header("X-User", "admin").header("x-payload", "e30");
+        let verdict = world.ask(0, &request);
+        let names: Vec<String> = request.edited(verdict.edits()).into_iter().map(|(name, _)| name).collect();
+        assert!(!names.iter().any(|name| name == "x-user" || name == "x-payload"), "{requires}: {names:?}");
+    }
+}
+
+#[test]
+fn a_request_waits_for_the_first_keys_and_for_no_others() {
+    let remote =
+        json!({"local_jwks": null, "remote_jwks": {"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}}});
+    let config = filter(json!({"main": provider(remote)}), json!({"provider_name": "main"}));
+    let mut world = World::new(&config, 2);
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    let request = Request::get("/").bearer(&Token::new(&key()).mint());
+    assert_eq!(world.ask_patiently(0, &request).code(), "allowed");
+    let fetches = world.fetches.len();
+    let unknown = Request::get("/").bearer(&Token::new(&key()).kid("new").mint());
+    assert_eq!(world.ask(0, &unknown).code(), "key_unknown");
+    world.seconds_pass(60);
+    assert_eq!(world.fetches.len(), fetches);
+
+    let mut world = World::new(&config, 2);
+    world.issuer(JWKS, Reply::status(500));
+    assert_eq!(answer(&mut world, &request).1, "Jwks remote fetch is failed");
+}
+
+#[test]
+fn a_key_that_leaves_the_set_takes_its_tokens_with_it_where_envoy_would_remember_them() {
+    let remote = json!({
+        "local_jwks": null,
+        "remote_jwks": {"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}, "cache_duration": "10s"},
+        "jwt_cache_config": {},
+    });
+    let mut world = World::new(&filter(json!({"main": provider(remote)}), json!({"provider_name": "main"})), 1);
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    let request = Request::get("/").bearer(&Token::new(&key()).mint());
+    assert_eq!(world.ask_patiently(0, &request).code(), "allowed");
+    world.issuer(JWKS, Reply::keys(&[&Key::p256(1).named("other")]));
+    world.seconds_pass(20);
+    assert_eq!(world.ask_patiently(0, &request).code(), "key_unknown");
+}
+
+#[test]
+fn what_goes_into_metadata_is_the_payload_the_header_and_the_failure() {
+    let metadata = json!({
+        "payload_in_metadata": "payload",
+        "header_in_metadata": "header",
+        "failed_status_in_metadata": "failure",
+        "normalize_payload_in_metadata": {"space_delimited_claims": ["scope"]},
+    });
+    let mut world = closed(metadata);
+    let token = Token::new(&key()).claim("scope", "read  write").claim("n", 5);
+    let verdict = world.ask(0, &Request::get("/").bearer(&token.mint()));
+    let state = |name: &str| -> Value {
+        let (_, text) = verdict.edits().state.iter().find(|(known, _)| known == name).unwrap();
+        serde_json::from_str(text).unwrap()
+    };
+    assert_eq!(state("payload")["scope"], json!(["read", "write"]));
+    assert_eq!(state("payload")["sub"], "alice");
+    assert_eq!(state("header")["alg"], "RS256");
+    assert!(!verdict.edits().state.iter().any(|(name, _)| name == "failure"));
+
+    let denied = world.ask(0, &Request::get("/").bearer(&token.expires_in(-61).mint()));
+    assert_eq!(
+        denied.denial().state,
+        [("failure".to_owned(), r#"{"code":"3","message":"Jwt is expired"}"#.to_owned())]
+    );
+}
+
+#[test]
+fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
+    for (more, field) in [
+        (json!({"algorithms": ["RS256"]}), "providers.main.algorithms"),
+        (json!({"allow_any_audience": true}), "providers.main.allow_any_audience"),
+        (
+            json!({"claim_to_headers": [{"header_name": "x", "claim_name": "sub", "encoding": "json"}]}),
+            "providers.main.claim_to_headers[0].encoding",
+        ),
+    ] {
+        let config = filter(json!({"main": provider(more)}), json!({"provider_name": "main"}));
+        let error = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+        let expected = "is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\"";
+        assert_eq!(error, format!("{field}: {expected}"));
+    }
+}
