@@ -17,6 +17,7 @@ use quick_cache::Weighter;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::jose::Verified;
+use crate::jwt_verify;
 use crate::keys::KeySet;
 use crate::limits::CACHED_TOKEN_BYTES;
 
@@ -41,9 +42,17 @@ pub struct TokenCache {
 pub struct Fingerprint(u128);
 
 struct Entry {
-    verified: Rc<Verified>,
+    verified: Remembered,
     /// Of the key set that has the key.
     generation: Cell<u64>,
+}
+
+/// A token that verified, in the form of either semantics.
+pub enum Remembered {
+    /// The gate's own.
+    Gate(Rc<Verified>),
+    /// `semantics: jwt_authn`.
+    JwtAuthn(Rc<jwt_verify::Verified>),
 }
 
 /// Weighs an entry by what it holds, and a small one like an average one: so the bound on bytes is one on entries too.
@@ -52,7 +61,11 @@ struct ByBytes;
 
 impl Weighter<u128, Entry> for ByBytes {
     fn weight(&self, _: &u128, entry: &Entry) -> u64 {
-        entry.verified.size().max(CACHED_TOKEN_BYTES) as u64
+        let size = match &entry.verified {
+            Remembered::Gate(verified) => verified.size(),
+            Remembered::JwtAuthn(verified) => verified.size(),
+        };
+        size.max(CACHED_TOKEN_BYTES) as u64
     }
 }
 
@@ -81,18 +94,27 @@ impl TokenCache {
     /// What the token was verified to be, if `set` still has the key. `generation` changes whenever `set` does.
     pub fn get(&mut self, fingerprint: Fingerprint, set: &KeySet, generation: u64) -> Option<Rc<Verified>> {
         let entry = self.entries.get(&fingerprint.0)?;
+        let Remembered::Gate(verified) = &entry.verified else { return None };
         if entry.generation.get() != generation {
-            if !entry.verified.still_holds(set) {
+            if !verified.still_holds(set) {
                 self.entries.remove(&fingerprint.0);
                 return None;
             }
             entry.generation.set(generation);
         }
-        Some(Rc::clone(&entry.verified))
+        Some(Rc::clone(verified))
+    }
+
+    /// What the token was verified to be for `semantics: jwt_authn`, and the generation of the key set that verified it: with
+    /// another one it must be verified again.
+    pub fn get_jwt(&mut self, fingerprint: Fingerprint) -> Option<(Rc<jwt_verify::Verified>, u64)> {
+        let entry = self.entries.get(&fingerprint.0)?;
+        let Remembered::JwtAuthn(verified) = &entry.verified else { return None };
+        Some((Rc::clone(verified), entry.generation.get()))
     }
 
     /// Remembers a token that verified.
-    pub fn insert(&mut self, fingerprint: Fingerprint, verified: Rc<Verified>, generation: u64) {
+    pub fn insert(&mut self, fingerprint: Fingerprint, verified: Remembered, generation: u64) {
         self.entries.insert(fingerprint.0, Entry { verified, generation: Cell::new(generation) });
     }
 }

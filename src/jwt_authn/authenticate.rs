@@ -27,8 +27,10 @@ pub(super) struct Run<'a> {
     pub state: State,
     /// A provider asked for it.
     pub clear_route_cache: bool,
-    /// The key sets that were lacking.
+    /// The key sets that were lacking and can be waited for.
     pub needs: Vec<(DocumentId, Need)>,
+    /// Whether the latest requirement lacked one.
+    pub lacks_keys: bool,
 }
 
 /// Whose tokens are looked for, and what happens to those that fail.
@@ -44,6 +46,13 @@ pub(super) struct Wanted<'a> {
     pub status_header: Option<&'a HeaderName>,
 }
 
+/// What became of a requirement.
+pub(super) struct Outcome {
+    pub result: Result<Proof, Status>,
+    /// Whether keys were lacking that may still come: Envoy goes on with what does not need them.
+    pub is_pending: bool,
+}
+
 /// Why a requirement holds.
 pub(super) enum Proof {
     /// Every token that was looked for verified; this is the last.
@@ -54,7 +63,8 @@ pub(super) enum Proof {
 
 impl<'a> Run<'a> {
     /// Checks every token that `extractor` finds, the last one first.
-    pub fn authenticate(&mut self, extractor: &Extractor, wanted: Wanted<'_>) -> Result<Proof, Status> {
+    pub fn authenticate(&mut self, extractor: &Extractor, wanted: Wanted<'_>) -> Outcome {
+        self.lacks_keys = false;
         extractor.sanitize(&mut self.headers);
         let mut tokens = extractor.extract(&self.headers);
         if tokens.is_empty() {
@@ -73,12 +83,13 @@ impl<'a> Run<'a> {
                 self.headers.add(name, b"false".to_vec());
             }
         }
-        match result {
+        let result = match result {
             Ok(verified) => Ok(Proof::Token(verified)),
             Err(_) if wanted.allow_failed => Ok(Proof::Allowed),
             Err(Status::JwtMissed) if wanted.allow_missing => Ok(Proof::Allowed),
             Err(status) => Err(status),
-        }
+        };
+        Outcome { result, is_pending: self.lacks_keys }
     }
 
     fn one(&mut self, found: &Found<'_>, wanted: Wanted<'_>) -> Result<Rc<Verified>, Status> {
@@ -98,7 +109,14 @@ impl<'a> Run<'a> {
         wanted: Wanted<'_>,
         provider: &mut Option<usize>,
     ) -> Result<Rc<Verified>, Status> {
-        let token = Token::parse(&found.token)?;
+        // Remembered by who looked for it: the provider, or whichever has the issuer.
+        let asked = provider.unwrap_or(usize::MAX);
+        let (remembered, read) = match self.verifier.recall_jwt(&found.token, asked) {
+            Some(remembered) => (Some(remembered), None),
+            None => (None, Some(Token::parse(&found.token)?)),
+        };
+        let known = remembered.as_ref().map(|(verified, _)| verified.token());
+        let token = known.or(read.as_ref()).ok_or(Status::JwtBadFormat)?;
         if !found.issuers.allow(&token.iss) {
             return Err(Status::JwtUnknownIssuer);
         }
@@ -111,26 +129,37 @@ impl<'a> Run<'a> {
         if !wanted.audiences.unwrap_or(&provider.audiences).allows(&token.audiences) {
             return Err(Status::JwtAudienceNotAllowed);
         }
-        if !provider.takes_subject(&token) || !provider.takes_lifetime(&token, now) {
+        if !provider.takes_subject(token) || !provider.takes_lifetime(token, now) {
             return Err(Status::JwtVerificationFail);
         }
-        let set = self.key_set(provider)?;
-        self.verifier.verify_jwt(token, &set)
+        let (set, generation) = self.key_set(provider)?;
+        // Envoy would take a remembered token whatever became of its key.
+        match (remembered, read) {
+            (Some((verified, known)), _) if known == generation => Ok(verified),
+            (Some((verified, _)), _) => {
+                let read = verified.token().clone();
+                self.verifier.verify_jwt((&found.token, read), asked, (&set, generation))
+            }
+            (None, Some(read)) => self.verifier.verify_jwt((&found.token, read), asked, (&set, generation)),
+            (None, None) => Err(Status::JwtBadFormat),
+        }
     }
 
-    fn key_set(&mut self, provider: &'a Provider) -> Result<Rc<KeySet>, Status> {
+    /// The keys, and which generation of them this is.
+    fn key_set(&mut self, provider: &'a Provider) -> Result<(Rc<KeySet>, u64), Status> {
         let source = match &provider.keys {
-            Keys::Local(set) => return Ok(Rc::clone(set)),
+            Keys::Local(set) => return Ok((Rc::clone(set), 0)),
             Keys::Remote(source) => *source,
         };
         let document = self.documents.jwt_key_sets.get(source).ok_or(Status::JwksFetchFail)?;
         if let Some(set) = document.content(self.now) {
-            return Ok(Rc::clone(set));
+            return Ok((Rc::clone(set), document.generation()));
         }
         let lacking = (DocumentId::JwtKeySet(source), Need::Content);
         if self.documents.could_meet(lacking.0, lacking.1, self.now) && !self.needs.contains(&lacking) {
             self.needs.push(lacking);
         }
+        self.lacks_keys = true;
         Err(Status::JwksFetchFail)
     }
 

@@ -1,6 +1,6 @@
 //! The whole filter: from the head of a request to a decision.
 
-use super::authenticate::{Proof, Run};
+use super::authenticate::{Outcome, Proof, Run};
 use super::headers::Headers;
 use super::provider::Provider;
 use super::requirement::Requirement;
@@ -50,11 +50,11 @@ impl Filter {
             return Decision::Allow(Pass::where_envoy_asks_none(), headers.into_edits());
         };
 
-        let (state, clear_route_cache, needs) = Default::default();
-        let mut run = Run { filter: self, headers, documents, verifier, now, state, clear_route_cache, needs };
-        let result = requirement.check(&mut run);
+        let (state, clear_route_cache, needs, lacks_keys) = Default::default();
+        let mut run =
+            Run { filter: self, headers, documents, verifier, now, state, clear_route_cache, needs, lacks_keys };
+        let Outcome { result, is_pending } = requirement.check(&mut run);
         let needs = std::mem::take(&mut run.needs);
-        let may_wait = result.is_err();
         let decision = match result {
             Ok(proof) => {
                 let pass = match &proof {
@@ -68,10 +68,10 @@ impl Filter {
             }
             Err(status) => Decision::Deny(Denial { state: run.state, ..self.denial(head, status) }),
         };
-        if needs.is_empty() || !may_wait {
-            decision
-        } else {
+        if is_pending && !needs.is_empty() {
             Decision::Wait(needs, Box::new(decision))
+        } else {
+            decision
         }
     }
 

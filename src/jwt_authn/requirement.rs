@@ -1,6 +1,6 @@
 //! `JwtRequirement`, as Envoy walks it: in order, and no further than an answer.
 
-use super::authenticate::{Proof, Run, Wanted};
+use super::authenticate::{Outcome, Proof, Run, Wanted};
 use super::extract::Extractor;
 use crate::jwt_verify::{CheckAudience, Status};
 use crate::verdict::HeaderName;
@@ -48,41 +48,24 @@ pub struct Leaf {
 }
 
 impl Requirement {
-    pub(super) fn check(&self, run: &mut Run<'_>) -> Result<Proof, Status> {
+    /// Walks the requirement. What waits for keys does not keep Envoy from what stands behind it, so another failure of
+    /// `requires_all`, and another success of `requires_any`, comes first.
+    pub(super) fn check(&self, run: &mut Run<'_>) -> Outcome {
         let any =
             Wanted { provider: None, audiences: None, allow_missing: true, allow_failed: false, status_header: None };
         match self {
-            Self::Nothing => Ok(Proof::Allowed),
+            Self::Nothing => Outcome { result: Ok(Proof::Allowed), is_pending: false },
             Self::Provider(Leaf { provider, extractor, audiences }) => {
-                let wanted =
-                    Wanted { provider: Some(*provider), audiences: audiences.as_ref(), allow_missing: false, ..any };
-                run.authenticate(extractor, wanted)
+                let (provider, audiences) = (Some(*provider), audiences.as_ref());
+                run.authenticate(extractor, Wanted { provider, audiences, allow_missing: false, ..any })
             }
-            Self::All(children) => {
-                let mut proof = Proof::Allowed;
-                for child in children {
-                    proof = proof.or(child.check(run)?);
-                }
-                Ok(proof)
-            }
+            Self::All(children) => all(children, run),
             Self::Any { children, allow_missing, allow_failed } => {
-                // The last failure counts that is more than a missing token, or another issuer's.
-                let mut failure = Status::JwtMissed;
-                for child in children {
-                    match child.check(run) {
-                        Ok(proof) => return Ok(proof),
-                        Err(status) => {
-                            let says_more = !matches!(status, Status::JwtMissed | Status::JwtUnknownIssuer);
-                            if says_more || failure == Status::JwtMissed {
-                                failure = status;
-                            }
-                        }
-                    }
-                }
-                if *allow_failed || (*allow_missing && failure == Status::JwtMissed) {
-                    Ok(Proof::Allowed)
-                } else {
-                    Err(failure)
+                let outcome = first(children, run);
+                let allows = |status| *allow_failed || (*allow_missing && status == Status::JwtMissed);
+                match outcome.result {
+                    Err(status) if allows(status) => Outcome { result: Ok(Proof::Allowed), ..outcome },
+                    _ => outcome,
                 }
             }
             Self::AllowMissing(extractor) => run.authenticate(extractor, any),
@@ -93,6 +76,43 @@ impl Requirement {
             }
         }
     }
+}
+
+/// `requires_all`.
+fn all(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
+    let mut together = Outcome { result: Ok(Proof::Allowed), is_pending: false };
+    for child in children {
+        let outcome = child.check(run);
+        if outcome.result.is_err() && !outcome.is_pending {
+            return outcome;
+        }
+        together.is_pending |= outcome.is_pending;
+        together.result = match (together.result, outcome.result) {
+            (Ok(proof), Ok(other)) => Ok(proof.or(other)),
+            (Err(status), _) | (_, Err(status)) => Err(status),
+        };
+    }
+    together
+}
+
+/// `requires_any`: the first that holds. Of the failures, the last counts that is more than a missing token, or another issuer's.
+fn first(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
+    let mut together = Outcome { result: Err(Status::JwtMissed), is_pending: false };
+    for child in children {
+        let outcome = child.check(run);
+        if outcome.result.is_ok() && !outcome.is_pending {
+            return outcome;
+        }
+        together.is_pending |= outcome.is_pending;
+        together.result = match (together.result, outcome.result) {
+            (Ok(proof), _) | (_, Ok(proof)) => Ok(proof),
+            (Err(known), Err(status)) => {
+                let says_more = !matches!(status, Status::JwtMissed | Status::JwtUnknownIssuer);
+                Err(if says_more || known == Status::JwtMissed { status } else { known })
+            }
+        };
+    }
+    together
 }
 
 impl Proof {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Provider;
-use crate::cache::TokenCache;
+use crate::cache::{Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
 use crate::jwt_verify::{self, Status, Token};
@@ -64,16 +64,32 @@ impl Verifier {
         };
         let verified = Rc::new(verified);
         if let Some(fingerprint) = fingerprint {
-            self.cache.insert(fingerprint, Rc::clone(&verified), generation);
+            self.cache.insert(fingerprint, Remembered::Gate(Rc::clone(&verified)), generation);
         }
         Ok(verified)
     }
 
-    /// Checks the signature of a token that [`jwt_verify`] has read, with a key of `set`.
+    /// What `token`, found for the provider of that index, was verified to be for `semantics: jwt_authn`, and by which generation of
+    /// its key set: with another one it must be verified again.
+    pub fn recall_jwt(&mut self, token: &[u8], index: usize) -> Option<(Rc<jwt_verify::Verified>, u64)> {
+        self.cache.get_jwt(self.cache.fingerprint(index, token)?)
+    }
+
+    /// Checks the signature of a token that [`jwt_verify`] has read from `token`, with a key of `set`, which is the `generation`th of
+    /// that provider.
     ///
     /// # Errors
     /// Those of [`jwt_verify::verify`].
-    pub fn verify_jwt(&self, token: Token, set: &jwt_verify::KeySet) -> Result<Rc<jwt_verify::Verified>, Status> {
-        jwt_verify::verify(token, set, &self.crypto).map(Rc::new)
+    pub fn verify_jwt(
+        &mut self,
+        (token, read): (&[u8], Token),
+        index: usize,
+        (set, generation): (&jwt_verify::KeySet, u64),
+    ) -> Result<Rc<jwt_verify::Verified>, Status> {
+        let verified = Rc::new(jwt_verify::verify(read, set, &self.crypto)?);
+        if let Some(fingerprint) = self.cache.fingerprint(index, token) {
+            self.cache.insert(fingerprint, Remembered::JwtAuthn(Rc::clone(&verified)), generation);
+        }
+        Ok(verified)
     }
 }

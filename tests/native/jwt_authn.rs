@@ -195,3 +195,45 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
         assert_eq!(error, format!("{field}: {expected}"));
     }
 }
+
+#[test]
+fn a_token_that_comes_again_costs_no_signature_check_and_expires_on_time() {
+    for requires in [json!({"provider_name": "main"}), json!({"allow_missing": {}})] {
+        let mut world = World::new(&filter(json!({"main": provider(json!({}))}), requires), 1);
+        let request = Request::get("/").bearer(&Token::new(&key()).expires_in(300).mint());
+        for _ in 0..3 {
+            assert_eq!(world.ask(0, &request).code(), "allowed");
+        }
+        assert_eq!(world.checks(), 1);
+        world.seconds_pass(361);
+        assert_eq!(answer(&mut world, &request).1, "Jwt is expired");
+        assert_eq!(world.checks(), 1);
+    }
+}
+
+#[test]
+fn keys_are_waited_for_also_where_a_request_would_pass_without_them() {
+    let remote = json!({
+        "local_jwks": null,
+        "remote_jwks": {"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}},
+        "claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}],
+    });
+    let other = provider(json!({"issuer": "https://other.example"}));
+    let providers = json!({"main": provider(remote), "other": other});
+    let two = |form: &str| json!({form: {"requirements": [{"provider_name": "main"}, {"provider_name": "other"}]}});
+    let request = Request::get("/").bearer(&Token::new(&key()).mint());
+
+    for requires in
+        [json!({"allow_missing_or_failed": {}}), json!({"extract_only_without_validation": {}}), two("requires_any")]
+    {
+        let mut world = World::new(&filter(providers.clone(), requires.clone()), 1);
+        world.issuer(JWKS, Reply::keys(&[&key()]));
+        let verdict = world.ask_patiently(0, &request);
+        assert!(verdict.edits().add.iter().any(|(name, _)| name == "x-user"), "{requires}");
+    }
+
+    // What fails whatever the keys are does not wait for them.
+    let mut world = World::new(&filter(providers, two("requires_all")), 1);
+    world.issuer(JWKS, Reply::hangs());
+    assert_eq!(world.ask(0, &request).code(), "issuer_not_allowed");
+}
