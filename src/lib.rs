@@ -43,6 +43,10 @@
 //! * `crypto` and `remote` are rooms of their own: keys do not fetch, and revocation lists are fetched like keys.
 //! * Calls are dispatched from the tick of the root context alone. The SDK binds the answer of a call to the context that
 //!   dispatched it, so a fetch that a request began would be lost with that request.
+//! * `semantics: jwt_authn` is a room of its own beside `policy`, and no set of switches in it: Envoy edits a request while it walks a
+//!   requirement, goes on with what needs no keys while it waits for others, and says of a token what its claims are before it
+//!   knows who wrote them. What it says comes from unverified claims; what it lets pass never does.
+//! * One host call is made past the SDK, in the crate `abi`, which holds all unsafe code there is.
 //! * A host that cannot resume a parked request from the root context gets an answer at once (503, or 401 for an unknown key)
 //!   instead of a wait; the fetch goes on.
 

@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-/// The characters of a segment: `pchar` of RFC 3986 appendix A, without `=` and `*`.
-const PCHAR: &str = r"a-zA-Z0-9\-._~%!$&'()+,;:@";
+/// The characters of a segment: `pchar` of RFC 3986 appendix A.
+const PCHAR: &str = r"a-zA-Z0-9\-._~%!$&'()*+,;=:@";
 
 /// The most variables of one template, and the longest name of one: Envoy's limits.
 const MAX_VARIABLES: usize = 5;
@@ -130,7 +130,7 @@ fn operator(text: &str) -> Option<(Operator, &str)> {
 }
 
 fn literal(text: &str) -> Result<String, TemplateProblem> {
-    let is_pchar = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@".contains(&b);
+    let is_pchar = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()+,;=:@".contains(&b);
     if text.is_empty() || !text.bytes().all(is_pchar) {
         return Err(TemplateProblem::Character);
     }
@@ -175,7 +175,9 @@ mod tests {
             ("/{p=**}.ts", "/a/b.ts", true),
             ("/a.b", "/axb", false),
             ("/a$(b)+", "/a$(b)+", true),
-            ("/*", "/a=b", false),
+            ("/*", "/a=b*c", true),
+            ("/*", "/a[b", false),
+            ("/a=b/*", "/a=b/c", true),
         ] {
             let regex = Regex::new(&regex_of(template).unwrap()).unwrap();
             assert_eq!(regex.matches(path.as_bytes()), expected, "{template} {path}");

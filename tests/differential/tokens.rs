@@ -434,7 +434,7 @@ impl Draft {
         let unsigned = match whole.trim_end_matches('.').rsplit_once('.') {
             Some((rest, signature)) => {
                 let behind = &whole[rest.len() + 1 + signature.len()..];
-                format!("{rest}.{}{behind}", encode(&vec![7; length]))
+                format!("{rest}.{}{behind}", encode(&vec![7; length_of_signature(&whole)]))
             }
             None => whole.clone(),
         };
