@@ -117,25 +117,27 @@ impl Semantics {
         }
     }
 
-    /// The field, if there is one, that only some hosts can serve: those that have filter state and know how to choose a route
-    /// again. The others have no way to say that they cannot.
-    pub fn needs_filter_state(&self) -> Option<&'static str> {
-        let of_provider = |metadata: &Metadata, clear_route_cache: bool| {
+    /// The first field, if there is one, that writes into the filter state. A host without one says so only when it is written.
+    pub fn writes_filter_state(&self) -> Option<&'static str> {
+        let field = |metadata: &Metadata| {
             let fields = [
                 (metadata.payload.is_some(), "payload_in_metadata"),
                 (metadata.header.is_some(), "header_in_metadata"),
                 (metadata.failed_status.is_some(), "failed_status_in_metadata"),
-                (clear_route_cache, "clear_route_cache"),
             ];
             fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
         };
         match self {
-            Self::Gate(policy) => {
-                policy.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
-            }
-            Self::JwtAuthn(filter) => {
-                filter.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
-            }
+            Self::Gate(policy) => policy.providers.iter().find_map(|provider| field(&provider.metadata)),
+            Self::JwtAuthn(filter) => filter.providers.iter().find_map(|provider| field(&provider.metadata)),
+        }
+    }
+
+    /// Whether some provider chooses routes again, which only some hosts can. The others have no way to say that they cannot.
+    pub fn clears_route_cache(&self) -> bool {
+        match self {
+            Self::Gate(policy) => policy.providers.iter().any(|provider| provider.clear_route_cache),
+            Self::JwtAuthn(filter) => filter.providers.iter().any(|provider| provider.clear_route_cache),
         }
     }
 

@@ -45,7 +45,8 @@ pub fn edit_request(edits: &Edits) {
 /// Puts text into the filter state of the request of the effective context.
 fn publish(state: &State) {
     for (name, text) in state {
-        let _ = sdk::set_property(vec![&format!("jwt_authn.{name}")], Some(text.as_bytes()));
+        // A host without filter state says so, to no avail: the request is judged the same.
+        jwt_gate_abi::set_property(&format!("jwt_authn.{name}"), text);
     }
 }
 
@@ -58,9 +59,8 @@ pub fn filter_state(name: &str) -> Option<Vec<u8>> {
 pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state);
     let headers = denial.headers(grpc);
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let body = denial.body(grpc);
-    let _ = sdk::send_http_response(u32::from(denial.status), headers, Some(body.as_bytes()));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    jwt_gate_abi::send_local_response(u32::from(denial.status), &denial.details, &headers, &denial.body(grpc));
 }
 
 /// Lets the request of the effective context go on.

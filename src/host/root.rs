@@ -51,11 +51,15 @@ impl RootContext for Root {
             }
         };
         let can_wait = hostcalls::can_resume_from_root();
-        if let Some(field) = config.semantics.needs_filter_state().filter(|_| !can_wait) {
-            refuse(&format!("{field}: this host has no filter state"));
+        // The hosts that can resume are those where the call of a missing function is an error and no trap.
+        if config.semantics.clears_route_cache() && !can_wait {
+            refuse("clear_route_cache: this host has no function of that name");
             return false;
         }
-        // The hosts that can resume are those where the call of a missing function is an error and no trap.
+        if let Some(field) = config.semantics.writes_filter_state().filter(|_| !can_wait) {
+            let message = format!("jwt-gate: {field}: without effect where the host has no filter state");
+            hostcalls::log(Level::Warn, &message);
+        }
         let host = if can_wait && config.crypto != Crypto::Portable { HostCrypto::probe() } else { None };
         let mut crypto: Vec<Box<dyn CryptoProvider>> = vec![Box::new(Portable)];
         match host {

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::headers::Headers;
 use super::provider::{Keys, Provider};
 use crate::json::{self, Value};
-use crate::jwt_verify::{header_value, CheckAudience, KeySet, Status, Token, Verified};
+use crate::jwt_verify::{header_value, json_text, CheckAudience, KeySet, Status, Token, Verified};
 use crate::policy::{DocumentId, Documents, Verifier};
 use crate::remote::Need;
 use crate::time::UnixTime;
@@ -192,10 +192,10 @@ impl<'a> Run<'a> {
         }
         let metadata = &provider.metadata;
         if let Some(name) = &metadata.header {
-            self.set_state(name, Value::Object(token.header.clone()).to_string());
+            self.set_state(name, json_text::write(&Value::Object(token.header.clone())));
         }
         if let Some(name) = &metadata.payload {
-            self.set_state(name, metadata.payload_text(token.payload.clone()));
+            self.set_state(name, json_text::write(&metadata.normalized(token.payload.clone())));
         }
         self.clear_route_cache |= provider.clear_route_cache && (claim_added || metadata.payload.is_some());
     }

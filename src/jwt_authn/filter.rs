@@ -107,7 +107,8 @@ impl Filter {
             let invalid_token = status != Status::JwtMissed;
             Form::JwtAuthn { text: status.text(), realm: original_uri(head), invalid_token }
         };
-        Denial { status: http_status, form, ..reason(status).into() }
+        let details = format!("jwt_authn_access_denied{{{}}}", status.text().replace(' ', "_"));
+        Denial { status: http_status, form, details, ..reason(status).into() }
     }
 }
 

@@ -63,7 +63,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
         }
         let metadata = &provider.metadata;
         if let Some(name) = &metadata.payload {
-            edits.state.push((name.clone(), metadata.payload_text(verified.claims().to_map())));
+            edits.state.push((name.clone(), metadata.normalized(verified.claims().to_map()).to_string()));
         }
         if let Some(name) = &metadata.header {
             edits.state.push((name.clone(), principal.header_text()));

@@ -110,8 +110,8 @@ pub struct Revocation {
 }
 
 impl Metadata {
-    /// The payload as JSON text, its space-delimited claims as lists.
-    pub fn payload_text(&self, mut payload: Map<String, Value>) -> String {
+    /// The payload, its space-delimited claims as lists.
+    pub fn normalized(&self, mut payload: Map<String, Value>) -> Value {
         for name in &self.space_delimited_claims {
             if let Some(claim) = payload.get_mut(name) {
                 if let Some(text) = claim.as_str() {
@@ -120,7 +120,7 @@ impl Metadata {
                 }
             }
         }
-        Value::Object(payload).to_string()
+        Value::Object(payload)
     }
 }
 

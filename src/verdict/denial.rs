@@ -14,7 +14,9 @@ pub struct Denial {
     pub status: u16,
     /// How it is said.
     pub form: Form,
-    /// What the access log can read of it.
+    /// The same for the access log: `%RESPONSE_CODE_DETAILS%`.
+    pub details: String,
+    /// What it can read of it beyond that.
     pub state: State,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
@@ -108,8 +110,15 @@ impl Denial {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        let (scopes, state) = (Vec::new(), State::new());
-        Self { reason, status: reason.status(), form: Form::Problem, state, scopes, retry_after: Duration::ZERO }
+        Self {
+            reason,
+            status: reason.status(),
+            form: Form::Problem,
+            details: format!("jwt_gate_denied{{{}}}", reason.code()),
+            state: State::new(),
+            scopes: Vec::new(),
+            retry_after: Duration::ZERO,
+        }
     }
 }
 
@@ -139,6 +148,7 @@ mod tests {
     fn a_stripped_answer_says_nothing_but_its_status() {
         let denial = Denial { form: Form::Bare, ..Reason::TokenExpired.into() };
         assert_eq!((denial.status, denial.headers(false), denial.body(false)), (401, Vec::new(), String::new()));
+        assert_eq!(denial.details, "jwt_gate_denied{token_expired}", "it is the client that learns nothing");
     }
 
     #[test]

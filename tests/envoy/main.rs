@@ -21,6 +21,7 @@ mod configuration;
 mod forwarding;
 mod hostile;
 mod keys;
+mod metadata;
 mod revocation;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,6 +1,7 @@
 //! A real Envoy with two worker threads, between a client and a service.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,28 @@ impl Proxy {
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
         let Options { form, workers } = options;
+        Self::serve(issuer, form, workers, |_| listener(gate, form))
+    }
+
+    /// Starts Envoy with these filters. `change` gets the connection manager and the folder of Envoy's files.
+    pub fn with_filters(filters: Vec<Value>, change: impl FnOnce(&mut Value, &Path)) -> Self {
+        let make = |folder: &Path| {
+            let mut listener = envoy::listener("gateway", filters, &json!({"route": {"cluster": "service"}}));
+            change(&mut listener["filter_chains"][0]["filters"][0]["typed_config"], folder);
+            resource(listener)
+        };
+        Self::serve(&Issuer::start(), Form::Struct, 1, make).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+    }
+
+    fn serve(
+        issuer: &Issuer,
+        form: Form,
+        workers: usize,
+        listener: impl FnOnce(&Path) -> Value,
+    ) -> Result<Self, String> {
         let folder = envoy::new_folder();
         let service = start_service();
-        envoy::write(&folder, "listener.json", &listener(gate, form));
+        envoy::write(&folder, "listener.json", &listener(&folder));
         let mut clusters = vec![cluster("service", service), cluster("issuer", issuer.port)];
         clusters.push(cluster("nowhere", closed_port()));
         let bootstrap = json!({
@@ -103,6 +123,11 @@ impl Proxy {
         self.envoy.admin(request)
     }
 
+    /// A file of Envoy's, as far as it is written.
+    pub fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.envoy.folder().join(name)).unwrap_or_default()
+    }
+
     /// Everything that Envoy has logged.
     pub fn log(&self) -> String {
         self.envoy.log()
@@ -129,14 +154,23 @@ fn closed_port() -> u16 {
 }
 
 fn listener(gate: &Value, form: Form) -> Value {
+    let filter = filter(gate, form);
+    resource(envoy::listener("gateway", vec![filter], &json!({"route": {"cluster": "service"}})))
+}
+
+/// A file of listeners, with one in it.
+fn resource(mut listener: Value) -> Value {
+    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+    json!({"resources": [listener]})
+}
+
+/// The gate as a filter.
+pub fn filter(gate: &Value, form: Form) -> Value {
     let configuration = match form {
         Form::Struct => json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": gate}),
         Form::StringValue => {
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": gate.to_string()})
         }
     };
-    let filter = wasm_filter("jwt-gate", &envoy::module(), &configuration);
-    let mut listener = envoy::listener("gateway", vec![filter], &json!({"route": {"cluster": "service"}}));
-    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
-    json!({"resources": [listener]})
+    wasm_filter("jwt-gate", &envoy::module(), &configuration)
 }

@@ -261,6 +261,8 @@ fn command(folder: &Path, settings: Settings) -> (Command, Option<String>) {
     command.arg("--config-path").arg(folder.join("bootstrap.json"));
     command.arg("--admin-address-path").arg(folder.join("admin"));
     command.args(["--concurrency", &settings.concurrency.to_string(), "--use-dynamic-base-id"]);
+    // An access log that is ten seconds late, as by default, is of no use to a test.
+    command.args(["--file-flush-interval-msec", "50"]);
     command.args(["--log-level", "warning", "--component-log-level", settings.logs]);
     (command, container)
 }

@@ -68,7 +68,7 @@ async function demo(freePorts) {
   try {
     await Promise.all(planned.map(({ name }) => services.start(name)))
     heading()
-    await play({ ports, provider, services })
+    await play({ ports, provider, services, accessLog: () => accessLog(join(folder, 'envoy.log')) })
     console.log(`\nEverything as expected, in ${((performance.now() - began) / 1000).toFixed(0)} s.`)
   } catch (error) {
     const log = join(folder, 'envoy.log')
@@ -123,6 +123,12 @@ function endTogether(started) {
     Object.keys(codes).forEach(signal => process.off(signal, onSignal))
     process.off('exit', onExit)
   }
+}
+
+/** The lines of the access log, which is what Envoy writes to its standard output. */
+function accessLog(file) {
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line))
 }
 
 function clearLogs(planned, folder) {

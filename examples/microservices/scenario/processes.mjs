@@ -45,6 +45,8 @@ export function plan({ ports, configuration, folder, testTokens }) {
       command: [
         ...envoy(),
         ...['-c', configuration, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'warning'],
+        // What the scenario reads of the access log should not be ten seconds late.
+        ...['--file-flush-interval-msec', '100'],
       ],
       env: {},
       ready: url(ports.admin, '/ready'),

@@ -11,8 +11,8 @@ const PASSWORD = 'correct horse battery'
 // What a poll may take beyond its interval: the fetch, the way to the other worker, and a slow machine.
 const MARGIN = 2
 
-/** `services.stop(name)` and `services.start(name)` act on the processes of the example. */
-export async function play({ ports, provider, services }) {
+/** `services.stop(name)` and `services.start(name)` act on the processes of the example; `accessLog()` yields its lines. */
+export async function play({ ports, provider, services, accessLog }) {
   const gateway = new Client(ports.gateway)
   const internal = (method, path, body) => exchange(ports.internal, method, path, { body })
   const testToken = async claims => (await internal('POST', '/internal/test-token', claims)).body.access_token
@@ -181,6 +181,22 @@ export async function play({ ports, provider, services }) {
   await services.start('auth-api')
   await step('POST /auth/login, auth-api started again', '200', async () => outcome(await login('ada')))
   await step('GET /orders, the token of the logout', '401 token_revoked', () => orders(other))
+
+  section("Envoy's access log")
+  // The last line of the requests that were answered so; Envoy writes it a little later.
+  const logged = async status => {
+    const matches = line => line.request === 'GET /orders' && line.status === status
+    for (let waited = 0; waited < 2000 && !accessLog().some(matches); waited += 50) await sleep(50)
+    return accessLog().findLast(matches)
+  }
+  await step('the caller of GET /orders, from the token', 'ada', async () => {
+    const { sub } = JSON.parse((await logged(200))?.caller ?? '{}')
+    return people.get(sub) ?? String(sub)
+  })
+  await step('the reason of a refusal', 'token_revoked', async () =>
+    JSON.parse((await logged(401))?.refusal ?? '{}').code ?? 'none')
+  await step('  the same, from %RESPONSE_CODE_DETAILS%', 'token_revoked', async () =>
+    /^jwt_gate_denied\{(.*)\}$/.exec((await logged(401))?.details)?.[1] ?? 'none')
 
   section("Envoy's /stats, against what this client counted")
   // The gate tells Envoy ten times a second what it counted.
