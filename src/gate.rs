@@ -117,26 +117,35 @@ impl Semantics {
         }
     }
 
-    /// The field, if there is one, that only some hosts can serve: those that have filter state and know how to choose a route
-    /// again. The others have no way to say that they cannot.
-    pub fn needs_filter_state(&self) -> Option<&'static str> {
-        let of_provider = |metadata: &Metadata, clear_route_cache: bool| {
+    /// What a host can serve that has no filter state and does not know how to choose a route again; or the field that it cannot.
+    /// Such a host has no way to say so.
+    ///
+    /// # Errors
+    /// The name of the field.
+    pub fn without_filter_state(mut self) -> Result<Self, &'static str> {
+        let forgo = |metadata: &mut Metadata, clear_route_cache: bool| {
+            if metadata.where_possible {
+                *metadata = Metadata::default();
+            }
             let fields = [
                 (metadata.payload.is_some(), "payload_in_metadata"),
                 (metadata.header.is_some(), "header_in_metadata"),
                 (metadata.failed_status.is_some(), "failed_status_in_metadata"),
                 (clear_route_cache, "clear_route_cache"),
             ];
-            fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
+            fields.into_iter().find(|(is_there, _)| *is_there).map_or(Ok(()), |(_, field)| Err(field))
         };
-        match self {
-            Self::Gate(policy) => {
-                policy.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
-            }
-            Self::JwtAuthn(filter) => {
-                filter.providers.iter().find_map(|provider| of_provider(&provider.metadata, provider.clear_route_cache))
-            }
+        match &mut self {
+            Self::Gate(policy) => policy
+                .providers
+                .iter_mut()
+                .try_for_each(|provider| forgo(&mut provider.metadata, provider.clear_route_cache))?,
+            Self::JwtAuthn(filter) => filter
+                .providers
+                .iter_mut()
+                .try_for_each(|provider| forgo(&mut provider.metadata, provider.clear_route_cache))?,
         }
+        Ok(self)
     }
 
     /// The documents of each provider, with the gauges that show them.

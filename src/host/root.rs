@@ -43,7 +43,7 @@ fn random() -> u64 {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        let config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
+        let mut config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
             Ok(config) => config,
             Err(error) => {
                 refuse(&error.to_string());
@@ -51,9 +51,14 @@ impl RootContext for Root {
             }
         };
         let can_wait = hostcalls::can_resume_from_root();
-        if let Some(field) = config.semantics.needs_filter_state().filter(|_| !can_wait) {
-            refuse(&format!("{field}: this host has no filter state"));
-            return false;
+        if !can_wait {
+            config.semantics = match config.semantics.without_filter_state() {
+                Ok(semantics) => semantics,
+                Err(field) => {
+                    refuse(&format!("{field}: this host has no filter state"));
+                    return false;
+                }
+            };
         }
         // The hosts that can resume are those where the call of a missing function is an error and no trap.
         let host = if can_wait && config.crypto != Crypto::Portable { HostCrypto::probe() } else { None };

@@ -58,6 +58,8 @@ pub struct Metadata {
     pub failed_status: Option<String>,
     /// `normalize_payload_in_metadata.space_delimited_claims`: strings that become lists of their words, in the payload.
     pub space_delimited_claims: Vec<String>,
+    /// A host without filter state does without it.
+    pub where_possible: bool,
 }
 
 /// Where the keys are.
