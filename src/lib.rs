@@ -26,7 +26,7 @@
 //! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy.
 //! * [`policy`] decides: requirements, claims, revocation, authorization; only a [`Principal`](policy::Principal), or one of the
 //!   named exceptions of [`Pass`](policy::Pass), passes.
-//! * [`jwt_authn`] is Envoy's own filter, decision by decision: `semantics: jwt_authn`.
+//! * [`jwt_authn`] is Envoy's own filter, decision by decision: `semantics: jwt_authn`, and Istio's `jwt_rules`.
 //! * [`jwt_verify`] is the JWT library beneath it, with its leniencies.
 //! * [`verdict`] is the closed list of reasons and how each looks on the wire.
 //! * [`config`] compiles JSON into all of that.

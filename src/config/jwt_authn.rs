@@ -20,7 +20,7 @@ use crate::verdict::HeaderName;
 const STATUS_HEADER: &str = "x-jwt-signature-verified";
 
 /// Envoy's clock skew where none, or 0, is given, in seconds.
-const CLOCK_SKEW: u64 = 60;
+pub(super) const CLOCK_SKEW: u64 = 60;
 
 const FORMS: &[&str] = &[
     "provider_name",
@@ -92,10 +92,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         from_headers.push((header(item.required("name")?)?, prefix.to_owned()));
     }
     let (mut from_params, from_cookies) = (texts(&object, "from_params")?, texts(&object, "from_cookies")?);
-    if from_headers.is_empty() && from_params.is_empty() && from_cookies.is_empty() {
-        from_headers.extend(HeaderName::new("authorization").map(|name| (name, "Bearer ".to_owned())));
-        from_params.push("access_token".to_owned());
-    }
+    default_locations(&mut from_headers, &mut from_params, &from_cookies);
     Ok(Provider {
         name: name.to_owned(),
         issuer: object.get("issuer").map_or(Ok(""), Cursor::any_text)?.to_owned(),
@@ -117,6 +114,18 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         clear_route_cache: object.flag("clear_route_cache", false)?,
         metadata: provider::metadata(&object)?,
     })
+}
+
+/// Where Envoy looks for tokens unless it is told.
+pub(super) fn default_locations(
+    from_headers: &mut Vec<(HeaderName, String)>,
+    from_params: &mut Vec<String>,
+    from_cookies: &[String],
+) {
+    if from_headers.is_empty() && from_params.is_empty() && from_cookies.is_empty() {
+        from_headers.extend(HeaderName::new("authorization").map(|name| (name, "Bearer ".to_owned())));
+        from_params.push("access_token".to_owned());
+    }
 }
 
 fn texts(object: &Object<'_>, name: &str) -> Result<Vec<String>, ConfigError> {

@@ -1,4 +1,4 @@
-//! The configuration: JSON, or a `Struct`, as the host hands it over, in the vocabulary of Envoy's `jwt_authn` v3, compiled into the types of the
+//! The configuration: JSON, or a `Struct`, as the host hands it over, in the vocabulary of Envoy's `jwt_authn` v3 or of Istio's `RequestAuthentication`, compiled into the types of the
 //! rooms below. No room below imports this one.
 //!
 //! Members are read by cursors that know their path, not by serde mirrors: an unknown name is refused with the path and the
@@ -10,6 +10,7 @@ mod cursor;
 mod encoding;
 mod error;
 mod fields;
+mod istio;
 mod jwt_authn;
 mod provider;
 mod requirement;
@@ -69,9 +70,10 @@ impl Config {
         let (key_sets, jwt_key_sets, revocations) = Default::default();
         let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment };
         let reading = reading(&root)?;
-        let semantics = match reading {
-            Reading::Gate => Semantics::Gate(policy(&root, &mut sources)?),
-            Reading::JwtAuthn => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
+        let semantics = match (root.get("jwt_rules"), reading) {
+            (Some(rules), _) => Semantics::JwtAuthn(istio::read(&root, rules, &mut sources)?),
+            (None, Reading::Gate) => Semantics::Gate(policy(&root, &mut sources)?),
+            (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
         };
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();

@@ -27,6 +27,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Whatever a duration can be.
 pub(super) const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// How long a fetch may take.
+pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+
 /// What the providers fetch, and where they find variables of the environment.
 pub(super) struct Sources<'e> {
     pub key_sets: Vec<Source>,
@@ -182,23 +185,16 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
 pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
     let Pacing { lifetime, cooldown, max_stale, shortest_pause } = pacing;
     let http_uri = object.required("http_uri")?.object("http_uri")?;
-    let uri = http_uri.required("uri")?;
-    let host = ["http://", "https://"].iter().find_map(|scheme| uri.text().ok()?.strip_prefix(scheme));
-    let is_plain =
-        |rest: &str| !rest.starts_with(['/', '?', '#']) && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if !host.is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
-        uri.text()?;
-        return Err(uri.error("expected \"http://host/path\" or \"https://host/path\""));
-    }
+    let uri = uri(http_uri.required("uri")?)?;
     let max_stale = within(object, "max_stale", SECOND..=YEAR, max_stale)?;
     if max_stale < lifetime {
         return Err(object.error("\"max_stale\" is shorter than the time between two fetches"));
     }
     Ok(Source {
         field: cursor.path().to_owned(),
-        uri: uri.text()?.to_owned(),
+        uri: uri.to_owned(),
         cluster: http_uri.required("cluster")?.text()?.to_owned(),
-        timeout: duration(http_uri.required("timeout")?, Duration::from_millis(1)..=Duration::from_secs(60))?,
+        timeout: duration(http_uri.required("timeout")?, TIMEOUTS)?,
         lifetime,
         cooldown,
         max_stale,
@@ -206,6 +202,19 @@ pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -
         pace: pace(object, shortest_pause)?,
         request_headers: request_headers(object)?,
     })
+}
+
+/// An address that a fetch can ask.
+pub(super) fn uri<'a>(cursor: &Cursor<'a>) -> Result<&'a str, ConfigError> {
+    let uri = cursor.text()?;
+    let host = ["http://", "https://"].iter().find_map(|scheme| uri.strip_prefix(scheme));
+    let is_plain =
+        |rest: &str| !rest.starts_with(['/', '?', '#']) && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if host.is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
+        Ok(uri)
+    } else {
+        Err(cursor.error("expected \"http://host/path\" or \"https://host/path\""))
+    }
 }
 
 fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<String>)>, ConfigError> {

@@ -147,6 +147,28 @@ fn envoys_own() -> Value {
     })
 }
 
+/// The fields that only Istio's rules have.
+fn istios_own() -> Value {
+    json!({"jwt_rules": [
+        {
+            "issuer": "https://issuer.example",
+            "audiences": ["api"],
+            "jwks_uri": JWKS,
+            "cluster": "issuer",
+            "timeout": "2s",
+            "from_headers": [{"name": "x-token", "prefix": "JWT "}],
+            "from_params": ["access_token"],
+            "from_cookies": ["session"],
+            "forward_original_token": true,
+            "output_payload_to_header": "x-payload",
+            "output_claim_to_headers": [{"header": "x-sub", "claim": "sub"}],
+            "space_delimited_claims": ["roles"],
+            "clear_route_cache": true,
+        },
+        {"issuer": "https://another.example", "jwks": key_set([Key::rsa().jwk()])},
+    ]})
+}
+
 /// What a configuration became, but for its routes, which hold hashed maps.
 fn shape(config: &Value) -> String {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
@@ -495,7 +517,7 @@ fn every_field_is_read_and_every_object_occurs() {
     let environment = |name: &str| (name == "JWKS").then(|| key_set([Key::rsa().jwk()]));
     let parse = |config: &Value| Config::parse_in(config.to_string().as_bytes(), &environment);
     let mut seen = BTreeSet::new();
-    for config in [complete(), envoys_own()] {
+    for config in [complete(), envoys_own(), istios_own()] {
         parse(&config).unwrap();
         // Each field of the table, turned into something that no field can be, is an error at its own path.
         let mut paths: Vec<(Vec<String>, Value)> = Vec::new();

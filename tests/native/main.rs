@@ -14,6 +14,7 @@ mod effects;
 mod encoded_keys;
 mod fetching;
 mod imports;
+mod istio;
 mod jwt_authn;
 mod jwt_verify;
 mod moving;

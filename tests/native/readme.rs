@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jwt_gate::config::FIELDS;
+use jwt_gate::config::{Config, FIELDS};
 use jwt_gate::verdict::{Challenge, Reason};
 
 fn project(path: &str) -> PathBuf {
@@ -103,6 +103,18 @@ fn the_configuration_of_the_readme_is_the_one_that_the_demo_runs() {
         .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()))
         .collect();
     assert_eq!(quoted, block);
+}
+
+#[test]
+fn the_configuration_of_the_readme_for_istio_is_one_that_the_gate_reads() {
+    let readme = read("README.md");
+    let plugin = blocks(&readme, "yaml").into_iter().find(|block| block.contains("kind: WasmPlugin"));
+    let config =
+        plugin.and_then(|plugin| plugin.split("pluginConfig:\n").nth(1)).expect("the README configures a plugin");
+    let config = Config::parse(config.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let cluster = "`outbound|443||auth.example`";
+    let document = format!("{:?}", config.documents(1));
+    assert!(document.contains(cluster.trim_matches('`')) && readme.contains(cluster), "{document}");
 }
 
 #[test]
