@@ -190,7 +190,7 @@ impl Policy {
             Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
         };
         if let Err(denial) = authorize.check(&principals) {
-            return Decision::Deny(denial);
+            return Decision::Deny(*denial);
         }
         let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
         effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
@@ -219,12 +219,12 @@ impl<R> FilterStateRules<R> {
 
 impl Authorize {
     /// Whether one of `principals` has everything that the rule asks for.
-    fn check(&self, principals: &[Principal]) -> Result<(), Denial> {
+    fn check(&self, principals: &[Principal]) -> Result<(), Box<Denial>> {
         if self.scopes.is_none() && self.claims.is_empty() {
             return Ok(());
         }
         if principals.is_empty() {
-            return Err(Reason::TokenMissing.into());
+            return Err(Box::new(Reason::TokenMissing.into()));
         }
         let in_scope = |principal: &&Principal| {
             self.scopes.as_ref().is_none_or(|scopes| scopes.holds(principal.verified().claims()))
@@ -232,14 +232,14 @@ impl Authorize {
         let in_scope: Vec<&Principal> = principals.iter().filter(in_scope).collect();
         if in_scope.is_empty() {
             let scopes = self.scopes.as_ref().map(|scopes| scopes.scopes().to_vec()).unwrap_or_default();
-            return Err(Denial { scopes, ..Reason::ScopeInsufficient.into() });
+            return Err(Box::new(Denial { scopes, ..Reason::ScopeInsufficient.into() }));
         }
         let has_claims =
             |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(principal.verified().claims()));
         if in_scope.iter().any(has_claims) {
             Ok(())
         } else {
-            Err(Reason::ClaimInsufficient.into())
+            Err(Box::new(Reason::ClaimInsufficient.into()))
         }
     }
 }
