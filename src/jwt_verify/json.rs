@@ -5,7 +5,7 @@
 //! a surrogate pair, and `null` for an empty object. Every number is a double.
 //!
 //! Refused as in strict JSON: a member name that occurs twice, anything but white space after the object, invalid UTF-8, half a
-//! surrogate pair, numbers outside the range of a double; and nesting deeper than [`MAX_DEPTH`].
+//! surrogate pair, numbers outside the range of a double; and nesting deeper than `MAX_DEPTH`.
 
 use crate::json::{self, Map, Number, Value};
 
