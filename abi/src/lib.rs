@@ -76,11 +76,11 @@ pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)],
 fn serialize(map: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = (map.len() as u32).to_le_bytes().to_vec();
     for (name, value) in map {
-        bytes.extend((name.len() as u32).to_le_bytes());
-        bytes.extend((value.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
     }
     for text in map.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.as_bytes());
+        bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }
     bytes

@@ -60,7 +60,7 @@ pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state);
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    jwt_gate_abi::send_local_response(u32::from(denial.status), &denial.details, &headers, &denial.body(grpc));
+    jwt_gate_abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
 }
 
 /// Lets the request of the effective context go on.

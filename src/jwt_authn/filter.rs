@@ -105,10 +105,9 @@ impl Filter {
             Form::Bare
         } else {
             let invalid_token = status != Status::JwtMissed;
-            Form::JwtAuthn { text: status.text(), realm: original_uri(head), invalid_token }
+            Form::JwtAuthn { realm: original_uri(head), invalid_token }
         };
-        let details = format!("jwt_authn_access_denied{{{}}}", status.text().replace(' ', "_"));
-        Denial { status: http_status, form, details, ..reason(status).into() }
+        Denial { status: http_status, form, envoys_text: Some(status.text()), ..reason(status).into() }
     }
 }
 

@@ -14,9 +14,9 @@ pub struct Denial {
     pub status: u16,
     /// How it is said.
     pub form: Form,
-    /// The same for the access log: `%RESPONSE_CODE_DETAILS%`.
-    pub details: String,
-    /// What it can read of it beyond that.
+    /// The text of Envoy's status, where `semantics: jwt_authn` denies.
+    pub envoys_text: Option<&'static str>,
+    /// What the access log can read of it, beyond the details.
     pub state: State,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
@@ -33,8 +33,6 @@ pub enum Form {
     Bare,
     /// As Envoy's `jwt_authn` says it.
     JwtAuthn {
-        /// The text of its status, which is the body.
-        text: &'static str,
         /// The URI of the request, which its challenge repeats.
         realm: String,
         /// Whether the challenge says `invalid_token`.
@@ -83,6 +81,14 @@ impl Denial {
         headers
     }
 
+    /// What the access log reads as `%RESPONSE_CODE_DETAILS%`, where Envoy writes no spaces.
+    pub fn details(&self) -> String {
+        match self.envoys_text {
+            Some(text) => ["jwt_authn_access_denied{", &text.replace(' ', "_"), "}"].concat(),
+            None => ["jwt_gate_denied{", self.reason.code(), "}"].concat(),
+        }
+    }
+
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
     pub fn body(&self, grpc: bool) -> String {
         let reason = self.reason;
@@ -90,7 +96,7 @@ impl Denial {
             Form::Problem if grpc => return reason.detail().to_owned(),
             Form::Problem => {}
             Form::Bare => return String::new(),
-            Form::JwtAuthn { text, .. } => return text.to_owned(),
+            Form::JwtAuthn { .. } => return self.envoys_text.unwrap_or_default().to_owned(),
         }
         let title = match self.status {
             400 => "Bad Request",
@@ -114,7 +120,7 @@ impl From<Reason> for Denial {
             reason,
             status: reason.status(),
             form: Form::Problem,
-            details: format!("jwt_gate_denied{{{}}}", reason.code()),
+            envoys_text: None,
             state: State::new(),
             scopes: Vec::new(),
             retry_after: Duration::ZERO,
@@ -148,7 +154,7 @@ mod tests {
     fn a_stripped_answer_says_nothing_but_its_status() {
         let denial = Denial { form: Form::Bare, ..Reason::TokenExpired.into() };
         assert_eq!((denial.status, denial.headers(false), denial.body(false)), (401, Vec::new(), String::new()));
-        assert_eq!(denial.details, "jwt_gate_denied{token_expired}", "it is the client that learns nothing");
+        assert_eq!(denial.details(), "jwt_gate_denied{token_expired}", "it is the client that learns nothing");
     }
 
     #[test]
