@@ -69,6 +69,8 @@ impl Provider {
     /// Whether `exp` is there and near enough.
     pub(super) fn takes_lifetime(&self, token: &Token, now: u64) -> bool {
         match self.max_lifetime {
+            // To Envoy, what no signed number of 64 bits holds lies in the past.
+            Some(_) if token.exp > i64::MAX as u64 => true,
             Some(longest) => token.exp > 0 && Duration::from_secs(token.exp.saturating_sub(now)) < longest,
             None => token.exp > 0 || !self.require_expiration,
         }

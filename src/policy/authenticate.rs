@@ -12,6 +12,7 @@ use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use super::admission::admit;
 use super::{DocumentId, Documents, Keys, Leaf, Provider, Verifier};
 use crate::jose::Verified;
+use crate::json;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
 use crate::time::UnixTime;
@@ -62,10 +63,10 @@ impl Principal {
         &self.verified
     }
 
-    /// The JOSE header as JSON text; empty where the provider does not show it.
+    /// The JOSE header as JSON text on one line; empty where the provider does not show it.
     pub fn header_text(&self) -> String {
         let decoded = BASE64_URL_SAFE_NO_PAD.decode(&self.header).unwrap_or_default();
-        String::from_utf8(decoded).unwrap_or_default()
+        json::parse(&decoded).map(|header| header.to_string()).unwrap_or_default()
     }
 
     /// The payload as it came, base64url without padding; empty where the provider does not forward it.

@@ -135,15 +135,19 @@ impl Stage {
             if !is_fetched_on_demand(known) {
                 continue;
             }
-            let mut random = Random::of(0, 0);
-            let text = Token::good(&mut random, provider, now()).text;
+            // Not every good token is near enough to its end for every `max_lifetime`.
+            let tokens: Vec<String> =
+                (0..WARMERS).map(|n| Token::good(&mut Random::of(n, 0), provider, now()).text).collect();
             for side in
                 [Side::Native, Side::Other].into_iter().filter(|&side| self.serves(index, side)).collect::<Vec<_>>()
             {
-                let _ = places_of(known).iter().any(|place| {
-                    let request = Request::to(&warm_path(&provider.name)).with_token(place, &text);
-                    self.ask(index, side, &request).is_allowed()
-                });
+                let places = places_of(known);
+                let _ = tokens.iter().flat_map(|text| places.iter().map(move |place| (text, place))).any(
+                    |(text, place)| {
+                        let request = Request::to(&warm_path(&provider.name)).with_token(place, text);
+                        self.ask(index, side, &request).is_allowed()
+                    },
+                );
             }
         }
     }
@@ -219,6 +223,9 @@ fn warmable(json: &Value) -> Value {
 fn warm_path(provider: &str) -> String {
     format!("/.warm/{provider}")
 }
+
+/// How many tokens are tried to make Envoy fetch a set.
+const WARMERS: u64 = 8;
 
 /// Whether Envoy fetches the keys of that provider when a request needs them.
 pub fn is_fetched_on_demand(provider: &Value) -> bool {
