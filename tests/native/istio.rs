@@ -41,10 +41,7 @@ fn refusal(verdict: &Verdict) -> (u16, String, String) {
 }
 
 fn fields(request: &Request, verdict: &Verdict) -> Vec<(String, String)> {
-    let edits = verdict.edits();
-    let mut fields = request.edited(edits);
-    fields.extend(edits.add.iter().map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())));
-    fields
+    request.edited(verdict.edits())
 }
 
 fn values<'f>(fields: &'f [(String, String)], name: &str) -> Vec<&'f str> {
