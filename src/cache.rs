@@ -12,10 +12,11 @@ use std::cell::Cell;
 use std::hash::Hasher;
 use std::rc::Rc;
 
-use quick_cache::unsync::Cache;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::Weighter;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::hashed::ByNumber;
 use crate::jose::Verified;
 use crate::jwt_verify;
 use crate::keys::KeySet;
@@ -34,7 +35,7 @@ pub struct CacheLimits {
 pub struct TokenCache {
     limits: CacheLimits,
     fingerprints: SipHasher13,
-    entries: Cache<u128, Entry, ByBytes>,
+    entries: Cache<u128, Entry, ByBytes, ByNumber>,
 }
 
 /// Stands for one token and one provider.
@@ -76,7 +77,13 @@ impl TokenCache {
         Self {
             limits,
             fingerprints: SipHasher13::new_with_keys(secret.0, secret.1),
-            entries: Cache::with_weighter(limits.max_entries, capacity, ByBytes),
+            entries: Cache::with(
+                limits.max_entries,
+                capacity,
+                ByBytes,
+                ByNumber::default(),
+                DefaultLifecycle::default(),
+            ),
         }
     }
 

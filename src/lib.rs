@@ -18,7 +18,7 @@
 //! ```
 //!
 //! * [`gate`] is the whole contract: [`Gate::handle`](gate::Gate::handle) takes an [`Event`](gate::Event) and the time and returns
-//!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know the host's SDK.
+//!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know its ABI.
 //! * [`request`] is what arrives, as bytes: the rule that a request falls under, and where its tokens are.
 //! * [`jose`] is the JOSE RFCs: the only way to a [`Verified`](jose::Verified) leads through the signature check.
 //! * [`keys`] chooses keys; [`crypto`] checks signatures, through a provider.
@@ -32,9 +32,9 @@
 //! * [`config`] compiles JSON into all of that.
 //! * `host` is the adapter, for wasm32 alone.
 //!
-//! Imports go one way: `time`, `redact`, `limits`, `json`, `log` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] · [`remote`] ·
-//! [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`jwt_authn`] · [`gate`] · [`config`] · `host`. A test holds the
-//! table.
+//! Imports go one way: `time`, `redact`, `limits`, `json`, `log`, `hashed` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] ·
+//! [`remote`] · [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`jwt_authn`] · [`gate`] · [`config`] · `host`. A
+//! test holds the table.
 //!
 //! # Where the code departs from the design on paper
 //!
@@ -46,7 +46,8 @@
 //! * `semantics: jwt_authn` is a room of its own beside `policy`, and no set of switches in it: Envoy edits a request while it walks a
 //!   requirement, goes on with what needs no keys while it waits for others, and says of a token what its claims are before it
 //!   knows who wrote them. What it says comes from unverified claims; what it lets pass never does.
-//! * One host call is made past the SDK, in the crate `abi`, which holds all unsafe code there is.
+//! * The crate `abi` stands in place of the usual SDK, whose every callback would be called for every request; it holds all unsafe
+//!   code there is.
 //! * A host that cannot resume a parked request from the root context gets an answer at once (503, or 401 for an unknown key)
 //!   instead of a wait; the fetch goes on.
 
@@ -58,6 +59,7 @@ pub mod cache;
 pub mod config;
 pub mod crypto;
 pub mod gate;
+pub mod hashed;
 pub mod jose;
 pub mod json;
 pub mod jwt_authn;

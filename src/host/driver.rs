@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 
-use proxy_wasm::types::Action;
+use jwt_gate_abi::Action;
 
 use super::hostcalls;
 use crate::gate::{Effect, Event, Gate, RequestId};
@@ -13,6 +13,7 @@ use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Call, Gauge};
 use crate::stats;
+use crate::verdict::{Denial, Reason};
 
 /// What became of the request whose callback it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +70,13 @@ impl Driver {
 
     /// The head of the request of this context arrived.
     pub fn on_request(&self, id: RequestId) -> Course {
+        let Some(head) = hostcalls::request_head() else {
+            // A request that cannot be read must not be taken for one without a path, which might fall under no rule.
+            hostcalls::deny(&Denial::from(Reason::KeysUnavailable), false);
+            return Course::Answered;
+        };
         let filter_state = self.filter_state.as_deref().and_then(hostcalls::filter_state);
-        let event = Event::Request(id, hostcalls::request_head().with_filter_state(filter_state));
+        let event = Event::Request(id, head.with_filter_state(filter_state));
         self.run(event, Some(id))
     }
 

@@ -1,9 +1,8 @@
-//! The one importer of host calls, the SDK's and our own. Bytes only: the SDK's text getters trap the VM at the first byte over 0x7F.
+//! The one importer of host calls: from the bytes of the ABI to the types of the core, and back.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use proxy_wasm::hostcalls as sdk;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+use jwt_gate_abi::{self as abi, Buffer, LogLevel, Map, Metric};
 
 use crate::log::Level;
 use crate::remote::{Answer, Call};
@@ -13,29 +12,30 @@ use crate::verdict::{Denial, Edits, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
-    let since_epoch = sdk::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    UnixTime::from_millis(millis(since_epoch.unwrap_or_default()))
+    UnixTime::from_millis(abi::now() / 1_000_000)
 }
 
 /// The configuration as the host hands it over.
 pub fn configuration() -> Vec<u8> {
-    sdk::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+    abi::buffer(Buffer::PluginConfiguration, usize::MAX).unwrap_or_default()
 }
 
-/// The head of the request of the effective context.
-pub fn request_head() -> RequestHead {
-    RequestHead::from_map(jwt_gate_abi::request_headers()).unwrap_or_default()
+/// The head of the request of the effective context; `None` if the host does not give it.
+pub fn request_head() -> Option<RequestHead> {
+    RequestHead::from_map(abi::header_map(Map::RequestHeaders)?)
 }
 
 /// Removes, sets, adds.
 pub fn edit_request(edits: &Edits) {
-    let edit = |name: &str, value: Option<&[u8]>| sdk::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
-    let removed = edits.remove.iter().map(|name| edit(name, None));
-    let set = edits.set.iter().map(|(name, value)| edit(name, Some(value)));
-    let added =
-        edits.add.iter().map(|(name, value)| sdk::add_map_value_bytes(MapType::HttpRequestHeaders, name, value));
-    // The host refuses an edit only for a request that is over.
-    let _ = removed.chain(set).chain(added).filter(Result::is_err).count();
+    for name in &edits.remove {
+        abi::remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        abi::set_header(name, value);
+    }
+    for (name, value) in &edits.add {
+        abi::add_header(name, value);
+    }
     publish(&edits.state);
     if edits.clear_route_cache {
         call_foreign("clear_route_cache", &[]);
@@ -46,13 +46,13 @@ pub fn edit_request(edits: &Edits) {
 fn publish(state: &State) {
     for (name, text) in state {
         // A host without filter state says so, to no avail: the request is judged the same.
-        jwt_gate_abi::set_property(&format!("jwt_authn.{name}"), text);
+        abi::set_property(&format!("jwt_authn.{name}"), text);
     }
 }
 
 /// The text of a key of the filter state; `None` if there is none.
 pub fn filter_state(name: &str) -> Option<Vec<u8>> {
-    sdk::get_property(vec!["filter_state", name]).ok().flatten()
+    abi::property(&["filter_state", name])
 }
 
 /// Answers the request of the effective context.
@@ -60,28 +60,28 @@ pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state);
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    jwt_gate_abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
+    abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
 }
 
 /// Lets the request of the effective context go on.
 pub fn resume() {
-    let _ = sdk::resume_http_request();
+    abi::continue_request();
 }
 
 /// Makes the calls that follow act on another context; whether there is such a one.
 pub fn act_on(context: u32) -> bool {
-    sdk::set_effective_context(context).is_ok()
+    abi::set_effective_context(context)
 }
 
 /// Whether the root context can resume a parked request: a host that takes any number for a context does nothing with it.
 pub fn can_resume_from_root() -> bool {
-    sdk::set_effective_context(u32::MAX).is_err()
+    !abi::set_effective_context(u32::MAX)
 }
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    sdk::dispatch_http_call(&call.cluster, headers, None, Vec::new(), call.timeout).ok()
+    let headers: Vec<_> = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    abi::http_call(&call.cluster, &headers, u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX))
 }
 
 /// What the fetch brought whose answer is being called back. `longest` bounds the body.
@@ -89,13 +89,11 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     if headers == 0 {
         return None;
     }
-    let fields = sdk::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?;
-    let text = |name: &str| {
-        let (_, value) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        String::from_utf8(value.clone()).ok()
-    };
+    // The head of an answer crosses the border like that of a request.
+    let fields = RequestHead::from_map(abi::header_map(Map::CallResponseHeaders)?)?;
+    let text = |name: &str| String::from_utf8(fields.value(name)?.to_vec()).ok();
     let wanted = body.min(longest.saturating_add(1));
-    let body = sdk::get_buffer(BufferType::HttpCallResponseBody, 0, wanted).ok().flatten().unwrap_or_default();
+    let body = abi::buffer(Buffer::CallResponseBody, wanted).unwrap_or_default();
     Some(Answer {
         status: text(":status").and_then(|status| status.parse().ok()),
         etag: text("etag"),
@@ -106,53 +104,56 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
 
 /// Calls a function that the host brings; `None` if it has none of that name, or the call failed. Some hosts trap instead.
 pub fn call_foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
-    sdk::call_foreign_function(name, Some(arguments)).ok().flatten()
+    abi::call_foreign_function(name, arguments)
 }
 
 /// Shared bytes and their version.
 pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
-    sdk::get_shared_data(name).unwrap_or_default()
+    match abi::shared_data(name) {
+        Some((bytes, cas)) => (Some(bytes), (cas > 0).then_some(cas)),
+        None => (None, None),
+    }
 }
 
 /// Writes shared bytes, whatever is there.
 pub fn share(name: &str, bytes: &[u8]) {
-    let _ = sdk::set_shared_data(name, Some(bytes), None);
+    abi::set_shared_data(name, bytes, 0);
 }
 
 /// Writes shared bytes, if their version is still `cas`; without one, if there are none yet.
 pub fn compare_and_share(name: &str, bytes: &[u8], cas: Option<u32>) -> bool {
-    let set = |cas| sdk::set_shared_data(name, Some(bytes), cas).is_ok();
-    if cas.is_some() {
+    let set = |cas| abi::set_shared_data(name, bytes, cas);
+    if let Some(cas) = cas {
         return set(cas);
     }
     // To Envoy, no version means "overwrite", so that two VMs would both have been first. A version that nothing has yet creates
     // there and never overwrites. Nginx takes none but "no version" for a name that is not there, and never overwrites by it.
-    set(Some(u32::MAX)) || (shared(name).0.is_none() && set(None))
+    set(u32::MAX) || (shared(name).0.is_none() && set(0))
 }
 
 /// Defines a counter.
 pub fn define_counter(name: &str) -> Option<u32> {
-    sdk::define_metric(MetricType::Counter, name).ok()
+    abi::define_metric(Metric::Counter, name)
 }
 
 /// Defines a gauge.
 pub fn define_gauge(name: &str) -> Option<u32> {
-    sdk::define_metric(MetricType::Gauge, name).ok()
+    abi::define_metric(Metric::Gauge, name)
 }
 
 /// Sets a gauge.
 pub fn set_gauge(gauge: u32, value: u64) {
-    let _ = sdk::record_metric(gauge, value);
+    abi::record_metric(gauge, value);
 }
 
 /// Adds to a counter.
 pub fn count(counter: u32, count: u64) {
-    let _ = sdk::increment_metric(counter, i64::try_from(count).unwrap_or(i64::MAX));
+    abi::increment_metric(counter, i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 /// Asks for ticks.
 pub fn tick_every(period: Duration) {
-    let _ = sdk::set_tick_period(period);
+    abi::tick_every(u32::try_from(millis(period)).unwrap_or(u32::MAX));
 }
 
 /// Writes a line to the host's log.
@@ -163,5 +164,5 @@ pub fn log(level: Level, message: &str) {
         Level::Warn => LogLevel::Warn,
         Level::Error => LogLevel::Error,
     };
-    let _ = sdk::log(level, message);
+    abi::log(level, message);
 }

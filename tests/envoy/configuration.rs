@@ -5,6 +5,7 @@ use std::thread;
 
 use serde_json::{json, Value};
 
+use crate::envoy::module;
 use crate::mint::{Key, AUDIENCE, ISSUER};
 use crate::proxy::{eventually, eventually_on_every_worker, Form, Options, Proxy};
 use crate::wire::{get, Connection};
@@ -18,6 +19,19 @@ fn json_text_in_a_string_value_is_taken_like_a_struct() {
             .expect("Envoy starts");
     assert_eq!(proxy.send(&get("/").bearing(&token(&key).mint())).status(), 200);
     assert_eq!(proxy.send(&get("/")).status(), 401);
+}
+
+#[test]
+fn the_module_exports_no_callback_that_does_nothing() {
+    let module = std::fs::read(module()).expect("the module is there");
+    // The module is stripped: a name in it is that of an import or an export.
+    let names = |name: &str| module.windows(name.len()).any(|window| window == name.as_bytes());
+    for needed in ["proxy_on_context_create", "proxy_on_request_headers", "proxy_on_delete"] {
+        assert!(names(needed), "{needed}");
+    }
+    for idle in ["proxy_on_done", "proxy_on_log", "proxy_on_request_body", "proxy_on_response_", "_trailers"] {
+        assert!(!names(idle), "{idle}");
+    }
 }
 
 #[test]

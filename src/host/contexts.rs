@@ -1,0 +1,109 @@
+//! The contexts of one VM: root contexts, one per configuration, and requests, each under one of them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use jwt_gate_abi::{Action, Module};
+
+use super::configure::configure;
+use super::driver::{Course, Driver};
+use super::hostcalls;
+use crate::gate::{Event, RequestId};
+use crate::hashed::ByNumber;
+use crate::verdict::{Denial, Reason};
+
+/// All of them, by the host's numbers. Nothing is borrowed while a driver is at work, since the host may call back from there.
+#[derive(Default)]
+pub struct Contexts {
+    /// With the configuration that is in force, once there is one.
+    roots: RefCell<BTreeMap<u32, Option<Rc<Driver>>>>,
+    requests: RefCell<HashMap<RequestId, Request, ByNumber>>,
+}
+
+struct Request {
+    /// Of the configuration that was in force when it came.
+    driver: Option<Rc<Driver>>,
+    is_parked: bool,
+}
+
+impl Contexts {
+    fn root(&self, root: u32) -> Option<Rc<Driver>> {
+        self.roots.borrow().get(&root).cloned().flatten()
+    }
+
+    fn request(&self, request: RequestId) -> Option<Rc<Driver>> {
+        self.requests.borrow().get(&request)?.driver.clone()
+    }
+
+    fn note(&self, request: RequestId, course: Course) {
+        if let Some(request) = self.requests.borrow_mut().get_mut(&request) {
+            request.is_parked = course == Course::Parked;
+        }
+    }
+}
+
+impl Module for Contexts {
+    fn create_root(&self, root: u32) {
+        self.roots.borrow_mut().entry(root).or_default();
+    }
+
+    fn configure(&self, root: u32) -> bool {
+        let Some(driver) = configure(root) else {
+            return false;
+        };
+        self.roots.borrow_mut().insert(root, Some(driver));
+        true
+    }
+
+    fn tick(&self, root: u32) {
+        if let Some(driver) = self.root(root) {
+            driver.on_event(Event::Tick);
+            driver.flush_counters();
+        }
+    }
+
+    fn create_request(&self, request: RequestId, root: u32) {
+        let driver = self.root(root);
+        self.requests.borrow_mut().insert(request, Request { driver, is_parked: false });
+    }
+
+    fn request_headers(&self, request: RequestId) -> Action {
+        let Some(driver) = self.request(request) else {
+            // A host that sends requests before, or in spite of, a refused configuration.
+            let is_grpc = hostcalls::request_head().is_some_and(|head| head.is_grpc());
+            hostcalls::deny(&Denial::from(Reason::KeysUnavailable), is_grpc);
+            return Action::Pause;
+        };
+        let course = driver.on_request(request);
+        if course == Course::Parked {
+            self.note(request, course);
+        }
+        course.action()
+    }
+
+    fn call_response(&self, context: u32, token: u32, headers: usize, body: usize) {
+        if let Some(driver) = self.root(context) {
+            driver.on_answer(token, headers, body, None);
+        } else if let Some(driver) = self.request(context) {
+            // In hosts that cannot resume a request from the root context, it makes its own call.
+            let course = driver.on_answer(token, headers, body, Some(context));
+            self.note(context, course);
+            if course == Course::Passed {
+                hostcalls::resume();
+            }
+        }
+    }
+
+    fn delete(&self, context: u32) {
+        let request = self.requests.borrow_mut().remove(&context);
+        if let Some(request) = request {
+            // The gate knows nothing of the others any more.
+            if let Some(driver) = request.driver.filter(|_| request.is_parked) {
+                driver.on_event(Event::Gone(context));
+            }
+        } else if let Some(driver) = self.roots.borrow_mut().remove(&context).flatten() {
+            driver.flush_counters();
+        }
+    }
+}
