@@ -193,6 +193,11 @@ export async function play({ ports, provider, services, accessLog }) {
     const { sub } = JSON.parse((await logged(200))?.caller ?? '{}')
     return people.get(sub) ?? String(sub)
   })
+  await step('  the key of that token, from its header', "the issuer's", async () => {
+    const { kid } = JSON.parse((await logged(200))?.token_header ?? '{}')
+    const { body } = await exchange(ports['auth-api'], 'GET', '/.well-known/jwks.json')
+    return body.keys.some(key => key.kid === kid) ? "the issuer's" : String(kid)
+  })
   await step('the reason of a refusal', 'token_revoked', async () =>
     JSON.parse((await logged(401))?.refusal ?? '{}').code ?? 'none')
   await step('  the same, from %RESPONSE_CODE_DETAILS%', 'token_revoked', async () =>
