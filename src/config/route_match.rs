@@ -26,6 +26,8 @@ pub(super) fn read(cursor: &Cursor<'_>, reading: Reading) -> Result<Match, Confi
             PathMatch::Connect
         }
         "prefix" if reading == Reading::JwtAuthn => PathMatch::Beginning(path(value, reading)?),
+        // Envoy, which takes an empty `prefix` or `path`, refuses this one.
+        "path_separated_prefix" => PathMatch::Prefix(value.text().and_then(|_| path(value, reading))?),
         _ => PathMatch::Prefix(path(value, reading)?),
     };
     let headers = list(&object, "headers", header_match)?;

@@ -53,6 +53,8 @@ pub fn route_match(random: &mut Random) -> (Value, Door) {
 fn path_match(random: &mut Random) -> (Value, String) {
     let path = (*random.pick(&["/a", "/a/b", "/Api/v1", "/x.y/z", "/caf%C3%A9"])).to_owned();
     match random.below(12) {
+        0 if random.chance(10) => (json!({"prefix": ""}), path),
+        3 if random.chance(5) => (json!({"path": ""}), path),
         0..=2 => (json!({"prefix": path}), path + *random.pick(&["", "/more", "x", "?q=1"])),
         3..=5 => (json!({"path": path}), path),
         6 | 7 => (json!({"path_separated_prefix": path}), path + *random.pick(&["", "/more"])),

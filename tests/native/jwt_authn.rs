@@ -83,6 +83,23 @@ fn a_claim_of_a_forged_token_decides_what_is_said_and_never_who_passes() {
 }
 
 #[test]
+fn an_empty_beginning_is_that_of_every_path_and_an_empty_path_that_of_no_path() {
+    let requires = json!({"provider_name": "main"});
+    for (matches, path, status) in [
+        (json!({"prefix": ""}), "/", 401),
+        (json!({"prefix": ""}), "/a/b?c", 401),
+        (json!({"prefix": ""}), "*", 401),
+        (json!({"prefix": ""}), "", 401),
+        (json!({"path": ""}), "/", 200),
+        (json!({"path": ""}), "?a", 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), requires.clone());
+        config["rules"][0]["match"] = matches.clone();
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get(path)).status(), status, "{matches} {path:?}");
+    }
+}
+
+#[test]
 fn what_an_earlier_requirement_took_out_a_later_one_does_not_find() {
     let providers = json!({"a": provider(json!({})), "b": provider(json!({}))});
     let both = |first: &str, second: &str| json!({"requires_all": {"requirements": [{"provider_name": first}, {"provider_name": second}]}});
@@ -194,6 +211,14 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
         let expected = "is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\"";
         assert_eq!(error, format!("{field}: {expected}"));
     }
+}
+
+#[test]
+fn an_empty_prefix_of_whole_segments_is_refused_as_envoy_does() {
+    let mut config = filter(json!({"main": provider(json!({}))}), json!({}));
+    config["rules"][0]["match"] = json!({"path_separated_prefix": ""});
+    let error = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "rules[0].match.path_separated_prefix: must not be empty");
 }
 
 #[test]
