@@ -19,10 +19,9 @@ impl Query {
                 Some(at) => (param.get(..at).unwrap_or_default(), param.get(at + 1..).unwrap_or_default()),
                 None => (param, &[][..]),
             };
-            let (name, value): (Vec<u8>, Vec<u8>) = (percent_decode(name).collect(), percent_decode(value).collect());
-            let behind = params.partition_point(|(known, _)| *known <= name);
-            params.insert(behind, (name, value));
+            params.push((percent_decode(name).collect(), percent_decode(value).collect()));
         }
+        params.sort_by(|(a, _), (b, _)| a.cmp(b));
         Self(params)
     }
 

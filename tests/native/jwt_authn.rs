@@ -100,6 +100,17 @@ fn an_empty_beginning_is_that_of_every_path_and_an_empty_path_that_of_no_path() 
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
+fn a_long_query_is_read_in_the_time_of_a_few_sorts() {
+    let mut world = closed(json!({"from_params": ["t"]}));
+    // Each name before all that came earlier.
+    let names: Vec<String> = (0..200_000).rev().map(|number| format!("{number:06}")).collect();
+    let started = std::time::Instant::now();
+    assert_eq!(world.ask(0, &Request::get(&format!("/?{}", names.join("&")))).status(), 401);
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_an_earlier_requirement_took_out_a_later_one_does_not_find() {
     let providers = json!({"a": provider(json!({})), "b": provider(json!({}))});
     let both = |first: &str, second: &str| json!({"requires_all": {"requirements": [{"provider_name": first}, {"provider_name": second}]}});
