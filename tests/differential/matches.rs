@@ -36,8 +36,11 @@ pub fn route_match(random: &mut Random) -> (Value, Door) {
     if rule.get("connect_matcher").is_some() {
         door.method = Some("CONNECT");
     }
-    if random.chance(15) && rule.get("safe_regex").is_none() {
+    if random.chance(15) {
         rule["case_sensitive"] = random.chance(30).into();
+        if random.chance(40) {
+            door.path = door.path.to_uppercase();
+        }
     }
     if random.chance(25) {
         let headers = (0..=random.below(2)).map(|_| header_matcher(random, &mut door)).collect();

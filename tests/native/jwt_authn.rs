@@ -100,6 +100,27 @@ fn an_empty_beginning_is_that_of_every_path_and_an_empty_path_that_of_no_path() 
 }
 
 #[test]
+fn case_sensitive_is_not_for_regular_expressions_and_templates() {
+    let requires = json!({"provider_name": "main"});
+    let template = json!({
+        "name": "envoy.path.match.uri_template.uri_template_matcher",
+        "typed_config": {"path_template": "/a/{x}"},
+    });
+    for (matches, path, status) in [
+        (json!({"safe_regex": {"regex": "/a/b"}}), "/a/b", 401),
+        (json!({"safe_regex": {"regex": "/a/b"}}), "/A/b", 200),
+        (json!({"safe_regex": {"regex": "/A/b"}}), "/a/b", 200),
+        (json!({"path_match_policy": template}), "/a/b", 401),
+        (json!({"path_match_policy": template}), "/A/b", 200),
+        (json!({"prefix": "/a"}), "/A/b", 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), requires.clone());
+        config["rules"][0]["match"] = merged(matches.clone(), json!({"case_sensitive": false}));
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get(path)).status(), status, "{matches} {path}");
+    }
+}
+
+#[test]
 #[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
 fn a_long_query_is_read_in_the_time_of_a_few_sorts() {
     let mut world = closed(json!({"from_params": ["t"]}));
