@@ -82,9 +82,12 @@ impl Routes {
     /// are read as Envoy reads them.
     pub fn first(&self, head: &RequestHead) -> Option<usize> {
         let (path, query) = without_query(head.target());
+        let has_path = head.has(":path");
         let matches = |&index: &usize| {
             let rule = self.matches.get(index)?;
-            let holds = rule.path.matches(path, rule.ignore_case, head)
+            // A request without a path, as `CONNECT` may be, has the empty one for the other forms.
+            let holds = (has_path || !matches!(rule.path, PathMatch::SafeRegex { .. }))
+                && rule.path.matches(path, rule.ignore_case, head)
                 && rule.headers.iter().all(|header| header.matches(head))
                 && rule.query.iter().all(|parameter| parameter.matches_first(query));
             holds.then_some(())

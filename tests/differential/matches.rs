@@ -33,7 +33,7 @@ pub fn string_matcher(random: &mut Random, value: &str) -> Value {
 pub fn route_match(random: &mut Random) -> (Value, Door) {
     let (mut rule, path) = path_match(random);
     let mut door = Door { path, ..Door::default() };
-    if rule.get("connect_matcher").is_some() {
+    if rule.get("connect_matcher").is_some() || (rule["safe_regex"]["regex"] == ".*" && random.chance(40)) {
         door.method = Some("CONNECT");
     }
     if random.chance(15) {
@@ -68,6 +68,7 @@ fn path_match(random: &mut Random) -> (Value, String) {
                 (".*\\.json", "/x/y.json"),
                 ("/a", "/a"),
                 ("/[^/]+/x", "/q/x"),
+                (".*", "/any/path"),
             ]);
             (json!({"safe_regex": {"regex": regex}}), path.to_owned())
         }

@@ -121,6 +121,15 @@ fn case_sensitive_is_not_for_regular_expressions_and_templates() {
 }
 
 #[test]
+fn a_request_without_a_path_is_under_no_regular_expression() {
+    let mut config = filter(json!({"main": provider(json!({}))}), json!({"provider_name": "main"}));
+    config["rules"][0]["match"] = json!({"safe_regex": {"regex": ".*"}});
+    let mut world = World::new(&config, 1);
+    assert_eq!(world.ask(0, &Request::get("/")).status(), 401);
+    assert_eq!(world.ask(0, &Request::new("CONNECT", "").without(":path")).status(), 200);
+}
+
+#[test]
 #[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
 fn a_long_query_is_read_in_the_time_of_a_few_sorts() {
     let mut world = closed(json!({"from_params": ["t"]}));
