@@ -92,7 +92,11 @@ fn header_match(cursor: &Cursor<'_>) -> Result<HeaderMatch, ConfigError> {
     let is_pseudo = matches!(name, ":method" | ":authority" | ":scheme" | ":path");
     let name =
         if is_pseudo { Some(name.to_owned()) } else { HeaderName::new(name).map(|name| name.as_str().to_owned()) };
-    let name = name.ok_or_else(|| name_cursor.error("not the name of a header"))?;
+    let mut name = name.ok_or_else(|| name_cursor.error("not the name of a header"))?;
+    // Envoy keeps the one under the name of the other.
+    if name == "host" {
+        name = ":authority".to_owned();
+    }
     Ok(HeaderMatch {
         name,
         test: header_test(&object)?,

@@ -94,10 +94,10 @@ fn path_match(random: &mut Random) -> (Value, String) {
 }
 
 fn header_matcher(random: &mut Random, door: &mut Door) -> Value {
-    let name = *random.pick(&["x-tier", "X-Version", "x-kind", ":method", ":authority", "x-empty"]);
+    let name = *random.pick(&["x-tier", "X-Version", "x-kind", ":method", ":authority", "host", "x-empty"]);
     let value = match name {
         ":method" => *random.pick(&["GET", "POST"]),
-        ":authority" => "gateway.example",
+        ":authority" | "host" => "gateway.example",
         _ => *random.pick(&["gold", "Silver", "7", "-3", "a:b"]),
     };
     let mut matcher = json!({ "name": name });
@@ -131,7 +131,7 @@ fn header_matcher(random: &mut Random, door: &mut Door) -> Value {
     }
     match (name, given) {
         (":method", _) => door.method = Some(if value == "POST" { "POST" } else { "GET" }),
-        (":authority", _) | (_, None) => {}
+        (":authority" | "host", _) | (_, None) => {}
         (name, Some(value)) => door.headers.push((name.to_owned(), value)),
     }
     matcher

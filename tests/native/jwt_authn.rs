@@ -130,6 +130,20 @@ fn a_request_without_a_path_is_under_no_regular_expression() {
 }
 
 #[test]
+fn the_header_host_is_the_authority() {
+    for (test, status) in [
+        (json!({"string_match": {"exact": "api.example"}}), 401),
+        (json!({"string_match": {"exact": "other.example"}}), 200),
+        (json!({"present_match": false}), 200),
+        (json!({}), 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), json!({"provider_name": "main"}));
+        config["rules"][0]["match"]["headers"] = json!([merged(test.clone(), json!({"name": "Host"}))]);
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get("/")).status(), status, "{test}");
+    }
+}
+
+#[test]
 #[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
 fn a_long_query_is_read_in_the_time_of_a_few_sorts() {
     let mut world = closed(json!({"from_params": ["t"]}));
