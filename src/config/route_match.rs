@@ -19,13 +19,15 @@ pub(super) fn read(cursor: &Cursor<'_>, reading: Reading) -> Result<Match, Confi
     let (form, value) = object.exactly_one(FORMS)?;
     let path = match form {
         "path" => PathMatch::Exact(path(value, reading)?),
-        "safe_regex" => safe_regex(value, whole_path)?,
-        "path_match_policy" => template(value)?,
+        "safe_regex" => safe_regex(value, |pattern| whole_path(pattern, reading))?,
+        "path_match_policy" => template(value, reading)?,
         "connect_matcher" => {
             value.object("empty")?;
             PathMatch::Connect
         }
         "prefix" if reading == Reading::JwtAuthn => PathMatch::Beginning(path(value, reading)?),
+        // Envoy, which takes an empty `prefix` or `path`, refuses this one.
+        "path_separated_prefix" => PathMatch::Prefix(value.text().and_then(|_| path(value, reading))?),
         _ => PathMatch::Prefix(path(value, reading)?),
     };
     let headers = list(&object, "headers", header_match)?;
@@ -58,12 +60,18 @@ fn path(cursor: &Cursor<'_>, reading: Reading) -> Result<String, ConfigError> {
     Ok(path.to_owned())
 }
 
-fn whole_path(pattern: &str) -> Result<PathMatch, regex::Error> {
-    Ok(PathMatch::SafeRegex { regex: Regex::new(pattern)?, any_case: Regex::ignoring_case(pattern)? })
+fn whole_path(pattern: &str, reading: Reading) -> Result<PathMatch, regex::Error> {
+    let regex = Regex::new(pattern)?;
+    let any_case = match reading {
+        Reading::Gate => Regex::ignoring_case(pattern)?,
+        // Envoy does not look at `case_sensitive` here.
+        Reading::JwtAuthn => regex.clone(),
+    };
+    Ok(PathMatch::SafeRegex { regex, any_case })
 }
 
 /// A `TypedExtensionConfig` of `envoy.path.match.uri_template.uri_template_matcher`.
-fn template(cursor: &Cursor<'_>) -> Result<PathMatch, ConfigError> {
+fn template(cursor: &Cursor<'_>, reading: Reading) -> Result<PathMatch, ConfigError> {
     let policy = cursor.object("path_match_policy")?;
     policy.get("name").map(Cursor::text).transpose()?;
     let typed = policy.required("typed_config")?.object("uri_template_matcher")?;
@@ -74,7 +82,7 @@ fn template(cursor: &Cursor<'_>) -> Result<PathMatch, ConfigError> {
     }
     let template = typed.required("path_template")?;
     let pattern = regex_of(template.text()?).map_err(|problem| template.error(problem.text()))?;
-    whole_path(&pattern).map_err(|error| template.error(format!("makes no regular expression: {error}")))
+    whole_path(&pattern, reading).map_err(|error| template.error(format!("makes no regular expression: {error}")))
 }
 
 fn header_match(cursor: &Cursor<'_>) -> Result<HeaderMatch, ConfigError> {
@@ -84,7 +92,11 @@ fn header_match(cursor: &Cursor<'_>) -> Result<HeaderMatch, ConfigError> {
     let is_pseudo = matches!(name, ":method" | ":authority" | ":scheme" | ":path");
     let name =
         if is_pseudo { Some(name.to_owned()) } else { HeaderName::new(name).map(|name| name.as_str().to_owned()) };
-    let name = name.ok_or_else(|| name_cursor.error("not the name of a header"))?;
+    let mut name = name.ok_or_else(|| name_cursor.error("not the name of a header"))?;
+    // Envoy keeps the one under the name of the other.
+    if name == "host" {
+        name = ":authority".to_owned();
+    }
     Ok(HeaderMatch {
         name,
         test: header_test(&object)?,

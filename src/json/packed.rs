@@ -263,11 +263,14 @@ impl<'de> Visitor<'de> for Slot<'_> {
         self.builder.nodes.push(Node { name: self.name, kind: Kind::Object(0) });
         let mut names: Vec<Span> = Vec::with_capacity(16);
         while let Some(name) = map.next_key_seed(Name(&mut *self.builder))? {
-            if names.iter().any(|&other| self.builder.read(other) == self.builder.read(name)) {
-                return Err(A::Error::custom("an object has two members of the same name"));
-            }
             names.push(name);
             map.next_value_seed(Slot { builder: &mut *self.builder, name })?;
+        }
+        let builder = &*self.builder;
+        // Sorted, since anyone may send an object of thousands of members.
+        names.sort_unstable_by(|&a, &b| builder.read(a).cmp(builder.read(b)));
+        if names.windows(2).any(|pair| matches!(pair, [a, b] if builder.read(*a) == builder.read(*b))) {
+            return Err(A::Error::custom("an object has two members of the same name"));
         }
         let end = self.builder.next().ok_or_else(too_long)?;
         if let Some(node) = self.builder.nodes.get_mut(at) {
@@ -367,6 +370,25 @@ mod tests {
             let expected = json::parse_object(&text).map(Value::Object);
             let packed = Packed::parse(&text);
             prop_assert_eq!(packed.as_ref().map(|packed| Entry { packed, at: 0 }.to_value()), expected);
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
+    fn an_object_of_many_members_is_read_soon_and_none_of_them_occurs_twice() {
+        let member = |name: usize| format!("\"{name:x}\":1");
+        let object = |members: &[String]| format!("{{{}}}", members.join(","));
+        let mut members: Vec<String> = (0..6_500).map(member).collect();
+        let text = object(&members);
+        let started = std::time::Instant::now();
+        for _ in 0..100 {
+            assert!(Packed::parse(text.as_bytes()).is_some());
+        }
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+        for (first, second) in [(0, 1), (0, 6_499), (3_000, 3_001), (6_498, 6_499)] {
+            let name = std::mem::replace(&mut members[second], member(first));
+            assert!(Packed::parse(object(&members).as_bytes()).is_none(), "{first} and {second}");
+            members[second] = name;
         }
     }
 

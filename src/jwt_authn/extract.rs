@@ -2,7 +2,7 @@
 
 use super::headers::Headers;
 use super::provider::Provider;
-use super::query::Query;
+use super::query::{first, Query};
 use crate::request::behind_prefix;
 use crate::verdict::HeaderName;
 
@@ -76,12 +76,9 @@ impl Extractor {
             let tokens = headers.values(name.as_str()).filter_map(|value| behind_prefix(value, prefix));
             found.extend(tokens.map(|token| Found { token: token.to_vec(), issuers, place: Place::Header(name) }));
         }
-        if !self.params.0.is_empty() {
-            let query = Query::of(&headers.target());
-            for (name, (), issuers) in &self.params.0 {
-                let token = query.first(name).map(<[u8]>::to_vec);
-                found.extend(token.map(|token| Found { token, issuers, place: Place::Param(name) }));
-            }
+        for (name, (), issuers) in &self.params.0 {
+            let token = first(&headers.target(), name);
+            found.extend(token.map(|token| Found { token, issuers, place: Place::Param(name) }));
         }
         for (name, (), issuers) in &self.cookies.0 {
             let token = cookie(headers, name).map(<[u8]>::to_vec);

@@ -1,14 +1,14 @@
 //! A key set as Envoy reads it: `keys` (RFC 7517 section 5), Google's map from `kid` to a certificate, or one public key in PEM.
 //!
 //! A member of `keys` that cannot be read is skipped, and its status is the set's only if nothing else can be read. One
-//! certificate that cannot be read spoils its whole set.
+//! certificate that cannot be read spoils its whole set. Unlike there, a fetched set has at most [`MAX_KEYS`].
 
 use super::key::{Key, KeyType, Material, Unusable};
 use super::{json, Status};
 use crate::crypto::{pem_block, EncodingProblem, KeyProblem, PemLabel, PublicKey};
 use crate::json::{Map, Value};
 use crate::keys::Origin;
-use crate::limits::MAX_KEY_SET_BYTES;
+use crate::limits::{MAX_KEYS, MAX_KEY_SET_BYTES};
 use crate::remote::Content;
 
 /// The keys of a set, in their order, at least one.
@@ -118,7 +118,10 @@ impl Content for KeySet {
     const MAX_BYTES: usize = MAX_KEY_SET_BYTES;
 
     fn parse(body: &[u8]) -> Result<Self, String> {
-        Self::parse(body, Origin::Remote).map_err(|status| status.text().to_owned())
+        let mut set = Self::parse(body, Origin::Remote).map_err(|status| status.text().to_owned())?;
+        // A token without `kid` is tried against each that fits.
+        set.keys.truncate(MAX_KEYS);
+        Ok(set)
     }
 
     fn length(&self) -> usize {
@@ -130,5 +133,22 @@ impl Content for KeySet {
         let unusable: String =
             unusable.map(|(index, why)| format!("; with keys[{index}] nothing verifies: {why}")).collect();
         format!("{} keys{unusable}", self.keys.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_set_has_no_more_keys_than_any_other() {
+        let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let set = |keys: usize| format!(r#"{{"keys":[{}]}}"#, vec![key; keys].join(","));
+        for (keys, kept) in [(1, 1), (MAX_KEYS, MAX_KEYS), (MAX_KEYS + 1, MAX_KEYS)] {
+            let fetched = <KeySet as Content>::parse(set(keys).as_bytes()).unwrap();
+            assert_eq!(fetched.keys().len(), kept, "{keys}");
+            // What the operator wrote is taken as it is.
+            assert_eq!(KeySet::parse(set(keys).as_bytes(), Origin::Local).unwrap().keys().len(), keys);
+        }
     }
 }

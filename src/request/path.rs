@@ -29,43 +29,46 @@ pub fn is_plain_path(path: &str) -> bool {
     other_spellings(path.as_bytes()).is_empty()
 }
 
-/// The other spellings of `path`, none for a plain one.
-pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
+/// Whether `path` holds anything that can be read in more than one way: at no great cost, however long it is.
+pub fn may_have_others(path: &[u8]) -> bool {
     let suspicious = |pair: &[u8]| matches!(pair, [b'%' | b'\\' | b';', _] | [b'/', b'/' | b'.' | b'\\']);
-    let last = path.last().copied().unwrap_or_default();
-    if !path.windows(2).any(suspicious) && !matches!(last, b'%' | b'\\' | b';') {
+    path.windows(2).any(suspicious) || matches!(path.last(), Some(b'%' | b'\\' | b';'))
+}
+
+/// The other spellings of `path`, each once, none for a plain one.
+pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
+    if !may_have_others(path) {
         return Vec::new();
     }
-
-    // As it is, decoded once, decoded twice: a proxy and a framework may each decode.
+    type Step = fn(&[u8]) -> Vec<u8>;
+    // A proxy and a framework may each decode. One takes a backslash for a slash, one drops parameters, one drops empty
+    // segments, one resolves dot segments, and each may do so before the other; another does nothing of it.
+    let steps: [Step; 7] = [
+        decoded,
+        decoded,
+        slashed,
+        without_parameters,
+        without_empty_segments,
+        without_dot_segments,
+        without_empty_segments,
+    ];
     let mut readings = vec![path.to_vec()];
-    for _ in 0..2 {
-        let Some(latest) = readings.last() else { break };
-        let decoded: Vec<u8> = percent_decode(latest).collect();
-        if decoded == *latest {
-            break;
-        }
-        readings.push(decoded);
-    }
-
-    let mut spellings = Vec::new();
-    for reading in readings {
-        // One takes a backslash for a slash, one drops parameters, one drops empty segments, one resolves dot segments, and each
-        // may do so before the other; another does nothing of it.
-        let slashed: Vec<u8> = reading.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect();
-        for separated in [reading, slashed] {
-            for candidate in [without_parameters(&separated), separated] {
-                let (merged, resolved) = (without_empty_segments(&candidate), without_dot_segments(&candidate));
-                let both = [without_dot_segments(&merged), without_empty_segments(&resolved)];
-                for spelling in both.into_iter().chain([merged, resolved, candidate]) {
-                    if spelling != path && !spellings.contains(&spelling) {
-                        spellings.push(spelling);
-                    }
-                }
+    for step in steps {
+        for reading in readings.iter().map(|reading| step(reading)).collect::<Vec<_>>() {
+            if !readings.contains(&reading) {
+                readings.push(reading);
             }
         }
     }
-    spellings
+    readings.split_off(1)
+}
+
+fn decoded(path: &[u8]) -> Vec<u8> {
+    percent_decode(path).collect()
+}
+
+fn slashed(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect()
 }
 
 /// Each segment without what follows its first `;` (path parameters, RFC 3986 section 3.3).

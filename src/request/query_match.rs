@@ -34,8 +34,19 @@ impl QueryMatch {
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: it occurs several times, and not all of them would match, so that it would matter which one the
-    /// service reads.
+    /// service reads; or it would matter whether the service takes `+` for a space, as in a form.
     pub fn matches_only(&self, query: &[u8]) -> Result<bool, Reason> {
+        let matches = self.matches_all(query)?;
+        if query.contains(&b'+') {
+            let spaced: Vec<u8> = query.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+            if self.matches_all(&spaced)? != matches {
+                return Err(Reason::PathAmbiguous);
+            }
+        }
+        Ok(matches)
+    }
+
+    fn matches_all(&self, query: &[u8]) -> Result<bool, Reason> {
         let named = params(query).filter(|(name, _)| percent_decode(name).eq(self.name.bytes()));
         let results: Vec<bool> =
             named.map(|(_, value)| self.holds(Some(&percent_decode(value).collect::<Vec<u8>>()))).collect();
@@ -87,6 +98,16 @@ mod tests {
             (is("1"), "a=1&a=1", Ok(true)),
             (is("1"), "a=1&a=2", Err(Reason::PathAmbiguous)),
             (is("1"), "a=1&%61=2", Err(Reason::PathAmbiguous)),
+            // One decodes a form, in which `+` is a space; another leaves it.
+            (is("1 2"), "a=1+2", Err(Reason::PathAmbiguous)),
+            (is("1+2"), "a=1+2", Err(Reason::PathAmbiguous)),
+            (is("1 2"), "a=1%202", Ok(true)),
+            (is("1+2"), "a=1%2B2", Ok(true)),
+            (is("1"), "a=1+2", Ok(false)),
+            (is("1"), "a=1&b=1+2", Ok(true)),
+            (is("1"), "+a=1", Ok(false)),
+            (present(true), "a=1+2", Ok(true)),
+            (QueryMatch { name: "a b".into(), ..present(false) }, "a+b", Err(Reason::PathAmbiguous)),
             (is(""), "a", Ok(true)),
             (present(true), "a", Ok(true)),
             (present(false), "b=a", Ok(true)),

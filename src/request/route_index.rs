@@ -48,10 +48,10 @@ impl RouteIndex {
         let ends = |at: usize| {
             at == path.len()
                 || path.get(at) == Some(&b'/')
-                || path.get(at - 1) == Some(&b'/')
+                || at.checked_sub(1).and_then(|before| path.get(before)) == Some(&b'/')
                 || self.by_character.contains(&at)
         };
-        for end in (1..=start.len()).filter(|&end| ends(end)) {
+        for end in (0..=start.len()).filter(|&end| ends(end)) {
             found.extend(start.get(..end).and_then(|literal| self.by_path.get(literal)).into_iter().flatten());
         }
         found.sort_unstable();
@@ -85,14 +85,16 @@ mod tests {
 
     #[test]
     fn every_rule_that_matches_is_a_candidate_and_candidates_are_few() {
-        let literals = paths(b"/aB", 4);
+        let literals: Vec<String> = paths(b"/aB", 4).into_iter().chain([String::new()]).collect();
         let mut rules: Vec<PathMatch> = literals.iter().cloned().map(PathMatch::Prefix).collect();
         rules.extend(literals.iter().cloned().map(PathMatch::Exact));
-        rules.extend(literals.iter().filter(|literal| literal.len() == 3).cloned().map(PathMatch::Beginning));
+        rules.extend(
+            literals.iter().filter(|literal| matches!(literal.len(), 0 | 3)).cloned().map(PathMatch::Beginning),
+        );
         let any = || Regex::new(".*").unwrap();
         rules.push(PathMatch::SafeRegex { regex: any(), any_case: any() });
         let index = RouteIndex::new(rules.iter());
-        for path in paths(b"/Ab", 6) {
+        for path in paths(b"/Ab", 6).into_iter().chain([String::new()]) {
             let candidates = index.candidates(path.as_bytes());
             let matching: Vec<usize> = (0..rules.len())
                 .filter(|&rule| rules[rule].matches(path.as_bytes(), true, &RequestHead::default()))

@@ -4,10 +4,11 @@
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
 use super::header_match::HeaderMatch;
-use super::path::{other_spellings, split_path, without_query};
+use super::path::{may_have_others, other_spellings, split_path, without_query};
 use super::query_match::QueryMatch;
 use super::route_index::RouteIndex;
 use super::RequestHead;
+use crate::limits::MAX_AMBIGUOUS_PATH_BYTES;
 use crate::verdict::Reason;
 
 /// The matches of the rules, in their order.
@@ -65,10 +66,13 @@ impl Routes {
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: another spelling of the path or of the query, or other upper and lower case, would fall under
-    /// another rule, or the path holds `#` or is not UTF-8.
+    /// another rule, or the path holds `#` or is not UTF-8, or is too long to try every spelling.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
         let query = query.unwrap_or_default();
+        if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
+            return Err(Reason::PathAmbiguous);
+        }
         let rule = self.only(path, query, head)?;
         for spelling in other_spellings(path) {
             if self.only(&spelling, query, head)? != rule {
@@ -82,9 +86,12 @@ impl Routes {
     /// are read as Envoy reads them.
     pub fn first(&self, head: &RequestHead) -> Option<usize> {
         let (path, query) = without_query(head.target());
+        let has_path = head.has(":path");
         let matches = |&index: &usize| {
             let rule = self.matches.get(index)?;
-            let holds = rule.path.matches(path, rule.ignore_case, head)
+            // A request without a path, as `CONNECT` may be, has the empty one for the other forms.
+            let holds = (has_path || !matches!(rule.path, PathMatch::SafeRegex { .. }))
+                && rule.path.matches(path, rule.ignore_case, head)
                 && rule.headers.iter().all(|header| header.matches(head))
                 && rule.query.iter().all(|parameter| parameter.matches_first(query));
             holds.then_some(())
@@ -230,6 +237,21 @@ mod tests {
         }
         for path in ["/x/../y", "/x//y", "/x%20y", "/X", "/admin/../admin/x", "/x?next=/../admin"] {
             assert!(routes.find(&get(path)).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_long_path_is_judged_only_if_it_can_be_read_in_one_way() {
+        let routes = Routes::new(vec![prefix("/admin"), prefix("/")]);
+        let long = |length: usize| "x".repeat(length);
+        for (path, rule) in [
+            (format!("/{}", long(60_000)), Ok(Some(1))),
+            (format!("/admin/{}", long(60_000)), Ok(Some(0))),
+            (format!("/%20{}", long(MAX_AMBIGUOUS_PATH_BYTES - 4)), Ok(Some(1))),
+            (format!("/%20{}", long(MAX_AMBIGUOUS_PATH_BYTES - 3)), Err(Reason::PathAmbiguous)),
+            (format!("/%20{}?{}", long(10), long(60_000)), Ok(Some(1))),
+        ] {
+            assert_eq!(routes.find(&get(&path)), rule, "{} bytes", path.len());
         }
     }
 

@@ -48,7 +48,7 @@ const AUDIENCES: [&str; 5] = ["api", "https://api.example/", "http://web", "x y"
 const SUBJECTS: [&str; 3] = ["alice", "spiffe://mesh/alice", "bob@example.com"];
 
 impl Configuration {
-    /// The `index`th configuration of that seed. `place` makes the paths of its key sets its own.
+    /// The `index`th configuration of that seed; both are in the paths of its key sets, so that these are its own.
     pub fn generate(seed: u64, index: u64) -> Self {
         let mut random = Random::of(seed, index);
         let random = &mut random;

@@ -69,7 +69,11 @@ enum Difference {
 #[test]
 fn the_gate_does_what_jwt_authn_does_in_a_sample() {
     let plan = Plan { seed: 20_270_115, first: 0, configurations: 25, requests: 80, rival: Rival::Gate };
-    assert_eq!(run(plan).unexplained, 0, "see above");
+    let summary = run(plan);
+    assert_eq!((summary.unexplained, summary.refused), (0, 0), "see above");
+    // Each request was compared, and enough of them came through to the service.
+    assert_eq!(summary.comparisons, plan.configurations * plan.requests);
+    assert!(summary.allowed * 5 > summary.comparisons, "{} of {}", summary.allowed, summary.comparisons);
 }
 
 #[test]

@@ -33,11 +33,14 @@ pub fn string_matcher(random: &mut Random, value: &str) -> Value {
 pub fn route_match(random: &mut Random) -> (Value, Door) {
     let (mut rule, path) = path_match(random);
     let mut door = Door { path, ..Door::default() };
-    if rule.get("connect_matcher").is_some() {
+    if rule.get("connect_matcher").is_some() || (rule["safe_regex"]["regex"] == ".*" && random.chance(40)) {
         door.method = Some("CONNECT");
     }
-    if random.chance(15) && rule.get("safe_regex").is_none() {
+    if random.chance(15) {
         rule["case_sensitive"] = random.chance(30).into();
+        if random.chance(40) {
+            door.path = door.path.to_uppercase();
+        }
     }
     if random.chance(25) {
         let headers = (0..=random.below(2)).map(|_| header_matcher(random, &mut door)).collect();
@@ -53,6 +56,8 @@ pub fn route_match(random: &mut Random) -> (Value, Door) {
 fn path_match(random: &mut Random) -> (Value, String) {
     let path = (*random.pick(&["/a", "/a/b", "/Api/v1", "/x.y/z", "/caf%C3%A9"])).to_owned();
     match random.below(12) {
+        0 if random.chance(10) => (json!({"prefix": ""}), path),
+        3 if random.chance(5) => (json!({"path": ""}), path),
         0..=2 => (json!({"prefix": path}), path + *random.pick(&["", "/more", "x", "?q=1"])),
         3..=5 => (json!({"path": path}), path),
         6 | 7 => (json!({"path_separated_prefix": path}), path + *random.pick(&["", "/more"])),
@@ -63,6 +68,7 @@ fn path_match(random: &mut Random) -> (Value, String) {
                 (".*\\.json", "/x/y.json"),
                 ("/a", "/a"),
                 ("/[^/]+/x", "/q/x"),
+                (".*", "/any/path"),
             ]);
             (json!({"safe_regex": {"regex": regex}}), path.to_owned())
         }
@@ -88,10 +94,10 @@ fn path_match(random: &mut Random) -> (Value, String) {
 }
 
 fn header_matcher(random: &mut Random, door: &mut Door) -> Value {
-    let name = *random.pick(&["x-tier", "X-Version", "x-kind", ":method", ":authority", "x-empty"]);
+    let name = *random.pick(&["x-tier", "X-Version", "x-kind", ":method", ":authority", "host", "x-empty"]);
     let value = match name {
         ":method" => *random.pick(&["GET", "POST"]),
-        ":authority" => "gateway.example",
+        ":authority" | "host" => "gateway.example",
         _ => *random.pick(&["gold", "Silver", "7", "-3", "a:b"]),
     };
     let mut matcher = json!({ "name": name });
@@ -125,7 +131,7 @@ fn header_matcher(random: &mut Random, door: &mut Door) -> Value {
     }
     match (name, given) {
         (":method", _) => door.method = Some(if value == "POST" { "POST" } else { "GET" }),
-        (":authority", _) | (_, None) => {}
+        (":authority" | "host", _) | (_, None) => {}
         (name, Some(value)) => door.headers.push((name.to_owned(), value)),
     }
     matcher

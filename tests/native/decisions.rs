@@ -170,6 +170,10 @@ fn the_first_rule_that_matches_decides() {
             {"name": ":method", "string_match": {"exact": "GET"}, "invert_match": true},
         ]}, "public": true},
         {"match": {"prefix": "/health"}, "requires": {"allow_missing": {}}},
+        {"match": {"prefix": "/here", "headers": [
+            {"name": "Host", "string_match": {"exact": "api.example"}},
+        ]}, "public": true},
+        {"match": {"safe_regex": {"regex": "/any/[a-z]+"}, "case_sensitive": false}, "public": true},
     ]));
     let post = |path: &str| Request::new("POST", path);
     for (request, code) in [
@@ -192,6 +196,9 @@ fn the_first_rule_that_matches_decides() {
         (Request::get("/hook").header("x-kind", "open"), "token_missing"),
         (post("/not-get"), "allowed"),
         (Request::get("/not-get"), "token_missing"),
+        // A host hands `Host` over as `:authority`.
+        (Request::get("/here"), "allowed"),
+        (Request::get("/Any/Case"), "allowed"),
         (Request::get("/"), "token_missing"),
     ] {
         assert_eq!(world.ask(0, &request).code(), code, "{request:?}");

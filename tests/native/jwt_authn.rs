@@ -83,6 +83,81 @@ fn a_claim_of_a_forged_token_decides_what_is_said_and_never_who_passes() {
 }
 
 #[test]
+fn an_empty_beginning_is_that_of_every_path_and_an_empty_path_that_of_no_path() {
+    let requires = json!({"provider_name": "main"});
+    for (matches, path, status) in [
+        (json!({"prefix": ""}), "/", 401),
+        (json!({"prefix": ""}), "/a/b?c", 401),
+        (json!({"prefix": ""}), "*", 401),
+        (json!({"prefix": ""}), "", 401),
+        (json!({"path": ""}), "/", 200),
+        (json!({"path": ""}), "?a", 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), requires.clone());
+        config["rules"][0]["match"] = matches.clone();
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get(path)).status(), status, "{matches} {path:?}");
+    }
+}
+
+#[test]
+fn case_sensitive_is_not_for_regular_expressions_and_templates() {
+    let requires = json!({"provider_name": "main"});
+    let template = json!({
+        "name": "envoy.path.match.uri_template.uri_template_matcher",
+        "typed_config": {"path_template": "/a/{x}"},
+    });
+    for (matches, path, status) in [
+        (json!({"safe_regex": {"regex": "/a/b"}}), "/a/b", 401),
+        (json!({"safe_regex": {"regex": "/a/b"}}), "/A/b", 200),
+        (json!({"safe_regex": {"regex": "/A/b"}}), "/a/b", 200),
+        (json!({"path_match_policy": template}), "/a/b", 401),
+        (json!({"path_match_policy": template}), "/A/b", 200),
+        (json!({"prefix": "/a"}), "/A/b", 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), requires.clone());
+        config["rules"][0]["match"] = merged(matches.clone(), json!({"case_sensitive": false}));
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get(path)).status(), status, "{matches} {path}");
+    }
+}
+
+#[test]
+fn a_request_without_a_path_is_under_no_regular_expression() {
+    let mut config = filter(json!({"main": provider(json!({}))}), json!({"provider_name": "main"}));
+    config["rules"][0]["match"] = json!({"safe_regex": {"regex": ".*"}});
+    let mut world = World::new(&config, 1);
+    assert_eq!(world.ask(0, &Request::get("/")).status(), 401);
+    assert_eq!(world.ask(0, &Request::new("CONNECT", "").without(":path")).status(), 200);
+}
+
+#[test]
+fn the_header_host_is_the_authority() {
+    for (test, status) in [
+        (json!({"string_match": {"exact": "api.example"}}), 401),
+        (json!({"string_match": {"exact": "other.example"}}), 200),
+        (json!({"present_match": false}), 200),
+        (json!({}), 401),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), json!({"provider_name": "main"}));
+        config["rules"][0]["match"]["headers"] = json!([merged(test.clone(), json!({"name": "Host"}))]);
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get("/")).status(), status, "{test}");
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // How long it takes is what is tested.
+fn a_long_query_is_read_in_the_time_of_a_few_sorts() {
+    let mut world = closed(json!({"from_params": ["t"]}));
+    // Each name before all that came earlier.
+    let names: Vec<String> = (0..200_000).rev().map(|number| format!("{number:06}")).collect();
+    let target = |token: &str| format!("/?{}&t={token}", names.join("&"));
+    let started = std::time::Instant::now();
+    assert_eq!(world.ask(0, &Request::get(&target("a.b.c"))).status(), 401);
+    // Taken out, and what remains is written in order.
+    assert_eq!(world.ask(0, &Request::get(&target(&Token::new(&key()).mint()))).status(), 200);
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_an_earlier_requirement_took_out_a_later_one_does_not_find() {
     let providers = json!({"a": provider(json!({})), "b": provider(json!({}))});
     let both = |first: &str, second: &str| json!({"requires_all": {"requirements": [{"provider_name": first}, {"provider_name": second}]}});
@@ -194,6 +269,14 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
         let expected = "is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\"";
         assert_eq!(error, format!("{field}: {expected}"));
     }
+}
+
+#[test]
+fn an_empty_prefix_of_whole_segments_is_refused_as_envoy_does() {
+    let mut config = filter(json!({"main": provider(json!({}))}), json!({}));
+    config["rules"][0]["match"] = json!({"path_separated_prefix": ""});
+    let error = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "rules[0].match.path_separated_prefix: must not be empty");
 }
 
 #[test]

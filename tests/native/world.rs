@@ -104,6 +104,12 @@ impl Request {
         self
     }
 
+    /// Without the field `name`.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
+    }
+
     /// Adds a header field.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.0.push((name.to_owned(), value.as_ref().to_vec()));
