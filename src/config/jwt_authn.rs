@@ -132,13 +132,13 @@ fn texts(object: &Object<'_>, name: &str) -> Result<Vec<String>, ConfigError> {
     object.list(name)?.iter().map(|text| text.any_text().map(str::to_owned)).collect()
 }
 
-fn refuse_own(object: &Object<'_>, name: &str) -> Result<(), ConfigError> {
+/// Refuses what would have no effect beside Envoy's semantics.
+pub(super) fn refuse_own(object: &Object<'_>, name: &str) -> Result<(), ConfigError> {
     let own = OWN.iter().filter(|(known, _)| *known == name).flat_map(|(_, fields)| *fields);
     match own.filter_map(|field| object.get(field)).next() {
         None => Ok(()),
-        Some(cursor) => {
-            Err(cursor.error("is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\""))
-        }
+        Some(cursor) => Err(cursor
+            .error("goes with jwt-gate's own semantics alone, without \"semantics: jwt_authn\" and \"jwt_rules\"")),
     }
 }
 

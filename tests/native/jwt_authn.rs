@@ -191,7 +191,7 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
     ] {
         let config = filter(json!({"main": provider(more)}), json!({"provider_name": "main"}));
         let error = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
-        let expected = "is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\"";
+        let expected = "goes with jwt-gate's own semantics alone, without \"semantics: jwt_authn\" and \"jwt_rules\"";
         assert_eq!(error, format!("{field}: {expected}"));
     }
 }
