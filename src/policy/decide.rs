@@ -130,12 +130,14 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        let shape = |denial: Denial| {
-            let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
-            let form = if self.strip_failure_response { Form::Bare } else { denial.form };
-            Denial { status: status.unwrap_or(denial.status), form, ..denial }
-        };
-        self.judge(head, documents, verifier, now).with_denial(&shape)
+        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial))
+    }
+
+    /// The denial as `statuses` and `strip_failure_response` have it.
+    pub fn shaped(&self, denial: Denial) -> Denial {
+        let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
+        let form = if self.strip_failure_response { Form::Bare } else { denial.form };
+        Denial { status: status.unwrap_or(denial.status), form, ..denial }
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {

@@ -462,6 +462,31 @@ fn more_requests_than_may_wait_are_told_to_come_back() {
 }
 
 #[test]
+fn the_answer_to_one_request_too_many_is_shaped_like_every_other() {
+    let remote = json!({"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}});
+    let envoys = json!({
+        "semantics": "jwt_authn",
+        "providers": {"main": {"remote_jwks": remote}},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}],
+    });
+    for (config, more, status, has_body) in [
+        (config(json!({})), json!({"statuses": {"overloaded": 429}}), 429, true),
+        (config(json!({})), json!({"strip_failure_response": true}), 503, false),
+        (envoys.clone(), json!({}), 503, true),
+        (envoys, json!({"strip_failure_response": true}), 503, false),
+    ] {
+        let mut world = World::new(&merged(config, more.clone()), 1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+        let request = signed(&world, &one());
+        let last = (0..=MAX_WAITING).map(|_| world.request(0, &request)).last().unwrap();
+        let denial = world.verdict(last).unwrap().denial();
+        assert_eq!((denial.reason.code(), denial.status), ("overloaded", status), "{more}");
+        assert_eq!(!denial.body(false).is_empty(), has_body, "{more}");
+        assert_eq!(!denial.headers(false).is_empty(), has_body, "{more}");
+    }
+}
+
+#[test]
 fn a_request_that_goes_away_while_it_waits_is_forgotten() {
     let mut world = World::new(&config(json!({})), 1);
     world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
