@@ -98,15 +98,22 @@ impl Denial {
             Form::Bare => return String::new(),
             Form::JwtAuthn { .. } => return self.envoys_text.unwrap_or_default().to_owned(),
         }
+        // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
         let title = match self.status {
-            400 => "Bad Request",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            _ => "Service Unavailable",
+            400 => r#""title":"Bad Request","#,
+            401 => r#""title":"Unauthorized","#,
+            403 => r#""title":"Forbidden","#,
+            404 => r#""title":"Not Found","#,
+            407 => r#""title":"Proxy Authentication Required","#,
+            429 => r#""title":"Too Many Requests","#,
+            500 => r#""title":"Internal Server Error","#,
+            502 => r#""title":"Bad Gateway","#,
+            503 => r#""title":"Service Unavailable","#,
+            _ => "",
         };
         // Every part is a literal without characters that JSON escapes; a test parses each body.
         format!(
-            r#"{{"type":"about:blank","title":"{title}","status":{},"code":"{}","detail":"{}"}}"#,
+            r#"{{"type":"about:blank",{title}"status":{},"code":"{}","detail":"{}"}}"#,
             self.status,
             reason.code(),
             reason.detail(),
@@ -139,6 +146,28 @@ mod tests {
             assert_eq!(body["code"], reason.code());
             assert_eq!(body["status"], reason.status());
             assert_eq!(body["detail"], reason.detail());
+        }
+    }
+
+    #[test]
+    fn a_title_is_the_phrase_of_the_status_or_is_not_there() {
+        let titles: [(u16, &str); 9] = [
+            (400, "Bad Request"),
+            (401, "Unauthorized"),
+            (403, "Forbidden"),
+            (404, "Not Found"),
+            (407, "Proxy Authentication Required"),
+            (429, "Too Many Requests"),
+            (500, "Internal Server Error"),
+            (502, "Bad Gateway"),
+            (503, "Service Unavailable"),
+        ];
+        for status in 400..600 {
+            let denial = Denial { status, ..Reason::KeyUnknown.into() };
+            let body: serde_json::Value = serde_json::from_str(&denial.body(false)).unwrap();
+            let title = titles.iter().find(|(known, _)| *known == status).map(|(_, title)| *title);
+            assert_eq!(body.get("title").and_then(|title| title.as_str()), title, "{status}");
+            assert_eq!(body["status"], status);
         }
     }
 
