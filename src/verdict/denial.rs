@@ -59,6 +59,8 @@ impl Denial {
             headers.push(("content-type", "application/problem+json".to_owned()));
         }
         let challenge = match self.reason.challenge() {
+            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
+            Challenge::None if self.status == 401 => Some("Bearer".to_owned()),
             Challenge::None => None,
             Challenge::Bare => Some("Bearer".to_owned()),
             Challenge::InvalidRequest => Some(r#"Bearer error="invalid_request""#.to_owned()),
@@ -177,6 +179,15 @@ mod tests {
             let denial = Denial { retry_after: Duration::from_millis(wait), ..Reason::KeysUnavailable.into() };
             assert!(denial.headers(false).contains(&("retry-after", seconds.to_owned())), "{wait} ms");
         }
+    }
+
+    #[test]
+    fn a_401_has_a_challenge_whatever_it_is_mapped_from() {
+        for &reason in Reason::ALL {
+            let denial = Denial { status: 401, ..reason.into() };
+            assert!(denial.headers(false).iter().any(|(name, _)| *name == "www-authenticate"), "{}", reason.code());
+        }
+        assert_eq!(Denial::from(Reason::KeysUnavailable).headers(true), [("retry-after", "1".to_owned())]);
     }
 
     #[test]
