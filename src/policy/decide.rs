@@ -91,22 +91,22 @@ impl Pass {
     }
 
     /// `semantics: jwt_authn`, and a token was verified.
-    pub fn verified(_: &jwt_verify::Verified) -> Self {
+    pub(crate) fn verified(_: &jwt_verify::Verified) -> Self {
         Self(Kind::Authenticated)
     }
 
     /// `semantics: jwt_authn`, and what the route requires holds without a token.
-    pub fn where_envoy_allows_none() -> Self {
+    pub(crate) fn where_envoy_allows_none() -> Self {
         Self(Kind::WithoutToken)
     }
 
     /// `semantics: jwt_authn`, and no rule asks for a token.
-    pub fn where_envoy_asks_none() -> Self {
+    pub(crate) fn where_envoy_asks_none() -> Self {
         Self(Kind::PublicRoute)
     }
 
     /// `bypass_cors_preflight`.
-    pub fn preflight() -> Self {
+    pub(crate) fn preflight() -> Self {
         Self(Kind::Preflight)
     }
 
