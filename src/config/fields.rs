@@ -37,6 +37,7 @@ pub const FIELDS: &[Field] = &[
     field("configuration", "strip_failure_response", "boolean", "`false`", "answer refusals without a body and without `WWW-Authenticate`"),
     field("configuration", "statuses", "map of code to status", "those of [every refusal](#every-refusal)", "statuses from 400 to 599 in place of them: `{audience_not_allowed: 403}`"),
     field("configuration", "ambiguous_paths", "`deny` or `allow`", "`deny`", "`allow` matches a path as it is written, whatever else a service may read it as"),
+    field("configuration", "bad_token_beside_good", "`deny` or `ignore`", "`deny`", "`ignore` lets a good token meet a `requires_any`, whatever else is sent beside it; never the lack of one"),
     field("configuration", "stat_prefix", "string", "none", "begins the names of this filter's counters and gauges"),
     field("configuration", "@type", "string", "none", "taken where it is that of `JwtAuthentication`"),
     field("filter_state_rules", "name", "string", "required", "the key of the filter state, which an earlier filter sets"),

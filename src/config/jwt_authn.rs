@@ -34,7 +34,7 @@ const FORMS: &[&str] = &[
 
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
-    ("configuration", &["statuses", "ambiguous_paths"]),
+    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good"]),
     ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "revocation"]),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),

@@ -27,6 +27,8 @@ pub struct Policy {
     pub strip_failure_response: bool,
     /// `ambiguous_paths: allow`: the rules are matched with the path as it is written, whatever else it may be read as.
     pub allow_ambiguous_paths: bool,
+    /// `bad_token_beside_good: ignore`: a good token is enough, whatever stands beside it.
+    pub ignore_bad_beside_good: bool,
     /// `statuses`: what takes the place of a reason's own.
     pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
@@ -160,7 +162,7 @@ impl Policy {
         };
 
         let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
-        let result = requirement.check(&mut attempt);
+        let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
         let mut decision = self.conclude(head, requirement, authorize, result, edits);

@@ -125,6 +125,7 @@ fn complete() -> Value {
         "strip_failure_response": true,
         "statuses": {"audience_not_allowed": 403},
         "ambiguous_paths": "deny",
+        "bad_token_beside_good": "deny",
         "stat_prefix": "edge",
         "semantics": "jwt_gate",
         "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
