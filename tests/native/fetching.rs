@@ -148,6 +148,33 @@ fn between_two_attempts_nobody_waits() {
 }
 
 #[test]
+fn a_request_waits_for_the_attempts_that_retry_policy_has_left_and_for_no_other() {
+    let retries = json!({"retry_policy": {"num_retries": 1, "retry_back_off": {"base_interval": "800ms"}}});
+    let play = |more: Value, replies: &[Reply]| {
+        let mut world = World::new(&config(more), 1);
+        let request = signed(&world, &one());
+        world.issuer(JWKS, replies[0].clone());
+        let id = world.request(0, &request);
+        for reply in replies {
+            world.issuer(JWKS, reply.clone());
+            world.advance(Duration::from_millis(300));
+        }
+        let early = world.verdict(id).map(|verdict| verdict.code().to_owned());
+        world.seconds_pass(4);
+        (early, world.verdict(id).unwrap().code().to_owned())
+    };
+    let (down, up) = (|| Reply::status(500), || Reply::keys(&[&one()]));
+    let refused = "keys_unavailable".to_owned();
+    assert_eq!(play(json!({}), &[down(), up()]), (Some(refused.clone()), refused.clone()), "without the policy");
+    assert_eq!(play(retries.clone(), &[down(), up()]), (None, "allowed".to_owned()), "500, then 200");
+    assert_eq!(
+        play(retries, &[down(), down(), down(), down()]),
+        (Some(refused.clone()), refused),
+        "500, then 500: none is left"
+    );
+}
+
+#[test]
 fn failures_back_off_and_the_first_success_forgets_them() {
     let mut world = World::new(&config(json!({})), 4);
     world.issuer(JWKS, Reply::status(503));
