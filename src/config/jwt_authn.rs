@@ -160,7 +160,7 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     sources.jwt_key_sets.push(provider::source(
         cursor,
         &object,
-        provider::Pacing { lifetime, cooldown: lifetime, max_stale, shortest_pause: Duration::from_millis(1) },
+        provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn },
     )?);
     Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
 }
