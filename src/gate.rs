@@ -17,7 +17,7 @@ use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Reason};
+use crate::verdict::{Denial, Edits, Form, Reason};
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -114,6 +114,16 @@ impl Semantics {
         match self {
             Self::Gate(policy) => policy.decide(head, documents, verifier, now),
             Self::JwtAuthn(filter) => filter.decide(head, documents, verifier, now),
+        }
+    }
+
+    /// The answer to a request for which there is no room to wait.
+    fn overloaded(&self) -> Denial {
+        let denial = Denial::from(Reason::Overloaded);
+        match self {
+            Self::Gate(policy) => policy.shaped(denial),
+            Self::JwtAuthn(filter) if filter.strip_failure_response => Denial { form: Form::Bare, ..denial },
+            Self::JwtAuthn(_) => denial,
         }
     }
 
@@ -247,7 +257,7 @@ impl Gate {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
-                    return conclude(id, &head, Decision::Deny(Reason::Overloaded.into()));
+                    return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience });
                 if self.can_wait {

@@ -46,9 +46,17 @@ impl<'a> Cursor<'a> {
 
     /// The value as an object of the kind that [`FIELDS`](super::FIELDS) calls `object`.
     pub fn object(&self, object: &str) -> Result<Object<'a>, ConfigError> {
+        self.object_without(&[], object)
+    }
+
+    /// The same, where members of those names are taken and without effect.
+    pub fn object_without(&self, ignored: &[&str], object: &str) -> Result<Object<'a>, ConfigError> {
         let map = self.map()?;
         let mut members: Vec<(&'static str, Cursor<'a>)> = Vec::new();
         for (name, value) in map {
+            if ignored.iter().any(|known| known == name || camel_case(known) == *name) {
+                continue;
+            }
             let cursor = self.member(name, value);
             let known = names_of(object).find(|known| known == name || camel_case(known) == *name);
             if let Some(why) = refusal(object, name, camel_case) {

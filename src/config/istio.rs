@@ -40,6 +40,7 @@ const REPLACED: [&str; 6] =
 
 /// Reads `rules`, which are the `jwt_rules` of `root`.
 pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Filter, ConfigError> {
+    jwt_authn::refuse_own(root, "configuration")?;
     if let Some(cursor) = REPLACED.iter().find_map(|name| root.get(name)) {
         return Err(cursor.error("cannot stand beside \"jwt_rules\", which say all of it"));
     }

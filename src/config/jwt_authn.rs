@@ -34,7 +34,7 @@ const FORMS: &[&str] = &[
 
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
-    ("configuration", &["statuses", "ambiguous_paths"]),
+    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good"]),
     ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "revocation"]),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
@@ -132,13 +132,13 @@ fn texts(object: &Object<'_>, name: &str) -> Result<Vec<String>, ConfigError> {
     object.list(name)?.iter().map(|text| text.any_text().map(str::to_owned)).collect()
 }
 
-fn refuse_own(object: &Object<'_>, name: &str) -> Result<(), ConfigError> {
+/// Refuses what would have no effect beside Envoy's semantics.
+pub(super) fn refuse_own(object: &Object<'_>, name: &str) -> Result<(), ConfigError> {
     let own = OWN.iter().filter(|(known, _)| *known == name).flat_map(|(_, fields)| *fields);
     match own.filter_map(|field| object.get(field)).next() {
         None => Ok(()),
-        Some(cursor) => {
-            Err(cursor.error("is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\""))
-        }
+        Some(cursor) => Err(cursor
+            .error("goes with jwt-gate's own semantics alone, without \"semantics: jwt_authn\" and \"jwt_rules\"")),
     }
 }
 
@@ -160,7 +160,7 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     sources.jwt_key_sets.push(provider::source(
         cursor,
         &object,
-        provider::Pacing { lifetime, cooldown: lifetime, max_stale, shortest_pause: Duration::from_millis(1) },
+        provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn },
     )?);
     Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
 }

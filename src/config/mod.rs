@@ -114,8 +114,11 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     output_headers.dedup();
     let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
     let strip_failure_response = root.flag("strip_failure_response", false)?;
-    let ambiguous_paths = root.get("ambiguous_paths").map(|cursor| one_of(cursor, "choice", &["deny", "allow"]));
-    let allow_ambiguous_paths = ambiguous_paths.transpose()? == Some(1);
+    let is_second = |name: &str, choices: &[&str]| {
+        root.get(name).map_or(Ok(false), |cursor| Ok(one_of(cursor, "choice", choices)? == 1))
+    };
+    let allow_ambiguous_paths = is_second("ambiguous_paths", &["deny", "allow"])?;
+    let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
     Ok(Policy {
         providers,
@@ -126,6 +129,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         bypass_cors_preflight,
         strip_failure_response,
         allow_ambiguous_paths,
+        ignore_bad_beside_good,
         statuses,
         output_headers,
     })

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base64::prelude::{Engine, BASE64_STANDARD};
+use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::cursor::{Cursor, Object};
 use super::values::{claim, duration, header, one_of, output_header, Reading};
@@ -44,8 +44,8 @@ pub(super) struct Pacing {
     pub cooldown: Duration,
     /// Unless `max_stale` says otherwise.
     pub max_stale: Duration,
-    /// The shortest pause after a failure that can be asked for.
-    pub shortest_pause: Duration,
+    /// Whose bounds hold: Envoy has shorter pauses than the gate, and knows no longest duration.
+    pub reading: Reading,
 }
 
 /// Reads all providers.
@@ -142,7 +142,11 @@ pub(super) fn local_document<'a>(
     let object = cursor.object("local_jwks")?;
     let (name, text) = object.exactly_one(&["inline_string", "inline_bytes", "environment_variable"])?;
     let document = match name {
-        "inline_bytes" => BASE64_STANDARD.decode(text.text()?).map_err(|_| text.error("not base64"))?,
+        "inline_bytes" => {
+            // Protobuf JSON takes both alphabets, with padding and without.
+            let bytes = text.text()?.trim_end_matches('=').replace('+', "-").replace('/', "_");
+            BASE64_URL_SAFE_NO_PAD.decode(bytes).map_err(|_| text.error("not base64"))?
+        }
         "inline_string" => text.text()?.as_bytes().to_vec(),
         _ => {
             let value = (sources.environment)(text.text()?);
@@ -166,7 +170,7 @@ fn remote_jwks(cursor: &Cursor<'_>) -> Result<Source, ConfigError> {
     let object = cursor.object("remote_jwks")?;
     let lifetime = within(&object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
     let cooldown = within(&object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
-    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime), shortest_pause: SHORTEST_PAUSE })
+    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime), reading: Reading::Gate })
 }
 
 fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocation, ConfigError> {
@@ -176,14 +180,14 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
         None => false,
         Some(cursor) => one_of(cursor, "choice", &["deny", "allow"])? == 1,
     };
-    let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime), shortest_pause: SHORTEST_PAUSE };
+    let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime), reading: Reading::Gate };
     sources.revocations.push(source(cursor, &object, pacing)?);
     Ok(Revocation { document: sources.revocations.len() - 1, allow_when_unavailable })
 }
 
 /// Where a document is fetched, and when.
 pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
-    let Pacing { lifetime, cooldown, max_stale, shortest_pause } = pacing;
+    let Pacing { lifetime, cooldown, max_stale, reading } = pacing;
     let http_uri = object.required("http_uri")?.object("http_uri")?;
     let uri = uri(http_uri.required("uri")?)?;
     let max_stale = within(object, "max_stale", SECOND..=YEAR, max_stale)?;
@@ -194,12 +198,12 @@ pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -
         field: cursor.path().to_owned(),
         uri: uri.to_owned(),
         cluster: http_uri.required("cluster")?.text()?.to_owned(),
-        timeout: duration(http_uri.required("timeout")?, TIMEOUTS)?,
+        timeout: up_to(http_uri.required("timeout")?, TIMEOUTS, reading)?,
         lifetime,
         cooldown,
         max_stale,
         refetch_on_unknown_kid: object.flag("refetch_on_unknown_kid", true)?,
-        pace: pace(object, shortest_pause)?,
+        pace: pace(object, reading)?,
         request_headers: request_headers(object)?,
     })
 }
@@ -233,14 +237,16 @@ fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<Stri
 }
 
 /// What follows a failed fetch: `retry_policy`, and `failed_refetch_duration` of `async_fetch`.
-fn pace(object: &Object<'_>, shortest: Duration) -> Result<Pace, ConfigError> {
+fn pace(object: &Object<'_>, reading: Reading) -> Result<Pace, ConfigError> {
+    let shortest = if reading == Reading::Gate { SHORTEST_PAUSE } else { Duration::from_millis(1) };
+    let pause = |cursor: &Cursor<'_>| up_to(cursor, shortest..=HOUR, reading);
     let mut pace = Pace::default();
     if let Some(cursor) = object.get("async_fetch") {
         let fetch = cursor.object("async_fetch")?;
         // Both ways requests wait for the first keys: a filter cannot hold its listener back.
         fetch.flag("fast_listener", false)?;
         if let Some(cursor) = fetch.get("failed_refetch_duration") {
-            let pause = duration(cursor, shortest..=HOUR)?;
+            let pause = pause(cursor)?;
             pace.backoff = pause..=pause;
         }
     }
@@ -249,12 +255,11 @@ fn pace(object: &Object<'_>, shortest: Duration) -> Result<Pace, ConfigError> {
         // As in jwt_authn: which failures are retried is fixed.
         policy.get("retry_on").map(Cursor::any_text).transpose()?;
         let count = policy.get("num_retries").map_or(Ok(1), Cursor::whole_number)?;
-        let range = shortest..=HOUR;
         let (mut base, mut max) = (SECOND, None);
         if let Some(cursor) = policy.get("retry_back_off") {
             let back_off = cursor.object("retry_back_off")?;
-            base = duration(back_off.required("base_interval")?, range.clone())?;
-            max = back_off.get("max_interval").map(|cursor| duration(cursor, range)).transpose()?;
+            base = pause(back_off.required("base_interval")?)?;
+            max = back_off.get("max_interval").map(pause).transpose()?;
             if max.is_some_and(|max| max < base) {
                 return Err(cursor.error("\"max_interval\" is shorter than \"base_interval\""));
             }
@@ -262,6 +267,13 @@ fn pace(object: &Object<'_>, shortest: Duration) -> Result<Pace, ConfigError> {
         pace.retries = Some(Retries { count, backoff: base..=max.unwrap_or(base.saturating_mul(10)) });
     }
     Ok(pace)
+}
+
+/// A duration within `range`; Envoy takes longer ones, so there they count as the longest.
+fn up_to(cursor: &Cursor<'_>, range: RangeInclusive<Duration>, reading: Reading) -> Result<Duration, ConfigError> {
+    let (shortest, longest) = range.into_inner();
+    let last = if reading == Reading::Gate { longest } else { *ANY_DURATION.end() };
+    Ok(duration(cursor, shortest..=last)?.min(longest))
 }
 
 fn within(

@@ -13,9 +13,13 @@ use crate::verdict::HeaderName;
 const FORMS: &[&str] =
     &["prefix", "path", "path_separated_prefix", "safe_regex", "path_match_policy", "connect_matcher"];
 
+/// Conditions that Envoy's filter takes and does not look at.
+const IGNORED: &[&str] = &["runtime_fraction", "grpc", "tls_context", "dynamic_metadata", "filter_state", "cookies"];
+
 /// Reads `match`.
 pub(super) fn read(cursor: &Cursor<'_>, reading: Reading) -> Result<Match, ConfigError> {
-    let object = cursor.object("match")?;
+    let ignored = if reading == Reading::JwtAuthn { IGNORED } else { &[] };
+    let object = cursor.object_without(ignored, "match")?;
     let (form, value) = object.exactly_one(FORMS)?;
     let path = match form {
         "path" => PathMatch::Exact(path(value, reading)?),
@@ -125,7 +129,7 @@ fn header_test(object: &Object<'_>) -> Result<HeaderTest, ConfigError> {
             HeaderTest::Range(bound("start")?..bound("end")?)
         }
         // Envoy's older spellings of `string_match`.
-        Some(("exact_match", cursor)) => value(StringTest::Exact(cursor.text()?.to_owned())),
+        Some(("exact_match", cursor)) => value(StringTest::Exact(cursor.any_text()?.to_owned())),
         Some(("prefix_match", cursor)) => value(StringTest::Prefix(cursor.text()?.to_owned())),
         Some(("suffix_match", cursor)) => value(StringTest::Suffix(cursor.text()?.to_owned())),
         Some(("contains_match", cursor)) => value(StringTest::Contains(cursor.text()?.to_owned())),

@@ -24,7 +24,9 @@ pub(super) fn safe_regex<T>(
     compile: impl Fn(&str) -> Result<T, regex::Error>,
 ) -> Result<T, ConfigError> {
     let object = cursor.object("safe_regex")?;
-    object.get("google_re2").map(|cursor| cursor.object("empty")).transpose()?;
+    if let Some(cursor) = object.get("google_re2") {
+        cursor.object("google_re2")?.get("max_program_size").map(Cursor::whole_number).transpose()?;
+    }
     let pattern = object.required("regex")?;
     compile(pattern.text()?).map_err(|error| pattern.error(format!("not a regular expression: {error}")))
 }

@@ -78,9 +78,12 @@ pub(super) fn header(cursor: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     HeaderName::new(cursor.text()?).ok_or_else(|| cursor.error("not the name of a header"))
 }
 
-/// A claim by `dotted` or by `path`, one of which must be there.
+/// A claim by `dotted` or by `path`, one of which must be there; an empty name beside a path is an absence, as in every message.
 pub(super) fn claim(object: &Object<'_>, dotted: &'static str, path: &'static str) -> Result<ClaimPath, ConfigError> {
-    let (name, cursor) = object.exactly_one(&[dotted, path])?;
+    let (name, cursor) = match (object.get(dotted), object.get(path)) {
+        (Some(name), Some(cursor)) if name.any_text() == Ok("") => (path, cursor),
+        _ => object.exactly_one(&[dotted, path])?,
+    };
     let segment = |element: &Cursor<'_>| {
         // Envoy's messages wrap each name.
         let name = if element.is_object() {

@@ -27,6 +27,8 @@ pub struct Policy {
     pub strip_failure_response: bool,
     /// `ambiguous_paths: allow`: the rules are matched with the path as it is written, whatever else it may be read as.
     pub allow_ambiguous_paths: bool,
+    /// `bad_token_beside_good: ignore`: a good token is enough, whatever stands beside it.
+    pub ignore_bad_beside_good: bool,
     /// `statuses`: what takes the place of a reason's own.
     pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
@@ -91,22 +93,22 @@ impl Pass {
     }
 
     /// `semantics: jwt_authn`, and a token was verified.
-    pub fn verified(_: &jwt_verify::Verified) -> Self {
+    pub(crate) fn verified(_: &jwt_verify::Verified) -> Self {
         Self(Kind::Authenticated)
     }
 
     /// `semantics: jwt_authn`, and what the route requires holds without a token.
-    pub fn where_envoy_allows_none() -> Self {
+    pub(crate) fn where_envoy_allows_none() -> Self {
         Self(Kind::WithoutToken)
     }
 
     /// `semantics: jwt_authn`, and no rule asks for a token.
-    pub fn where_envoy_asks_none() -> Self {
+    pub(crate) fn where_envoy_asks_none() -> Self {
         Self(Kind::PublicRoute)
     }
 
     /// `bypass_cors_preflight`.
-    pub fn preflight() -> Self {
+    pub(crate) fn preflight() -> Self {
         Self(Kind::Preflight)
     }
 
@@ -130,12 +132,14 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        let shape = |denial: Denial| {
-            let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
-            let form = if self.strip_failure_response { Form::Bare } else { denial.form };
-            Denial { status: status.unwrap_or(denial.status), form, ..denial }
-        };
-        self.judge(head, documents, verifier, now).with_denial(&shape)
+        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial))
+    }
+
+    /// The denial as `statuses` and `strip_failure_response` have it.
+    pub fn shaped(&self, denial: Denial) -> Denial {
+        let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
+        let form = if self.strip_failure_response { Form::Bare } else { denial.form };
+        Denial { status: status.unwrap_or(denial.status), form, ..denial }
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
@@ -158,7 +162,7 @@ impl Policy {
         };
 
         let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
-        let result = requirement.check(&mut attempt);
+        let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
         let mut decision = self.conclude(head, requirement, authorize, result, edits);

@@ -32,11 +32,12 @@ impl Requirement {
     /// The tokens that meet the requirement; none where it holds without one.
     ///
     /// Every provider is asked, and every token found must be good for one of them: a bad token is never passed on because another
-    /// was good. Only `allow_missing_or_failed` lets one through.
-    pub fn check(&self, attempt: &mut Attempt<'_>) -> Result<Vec<Principal>, Failure> {
+    /// was good. Only `allow_missing_or_failed` lets one through, and `bad_beside_good` one that a good token stands beside.
+    pub fn check(&self, attempt: &mut Attempt<'_>, bad_beside_good: bool) -> Result<Vec<Principal>, Failure> {
         let result = self.walk(attempt)?;
+        let is_let_through = self.allows_failed() || (bad_beside_good && !result.is_empty());
         match attempt.unverified() {
-            Some(failure) if !self.allows_failed() => Err(failure),
+            Some(failure) if !is_let_through => Err(failure),
             _ => Ok(result),
         }
     }

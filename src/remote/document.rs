@@ -170,13 +170,14 @@ impl<T: Content> Document<T> {
         self.generation
     }
 
-    /// Whether waiting could meet `need`: a fetch is under way or due, or what another VM fetched is not loaded yet.
+    /// Whether waiting could meet `need`: a fetch is under way, due or about to be tried again, or what another VM fetched is not
+    /// loaded yet.
     pub fn could_meet(&self, need: Need, now: UnixTime) -> bool {
         if need == Need::Newer && !self.source.refetch_on_unknown_kid {
             return false;
         }
         let due = match need {
-            Need::Content => self.is_due(now),
+            Need::Content => self.is_due(now) || self.is_retried_soon(now),
             Need::Newer => self.has_cooled_down(now),
         };
         due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.version != self.loaded
@@ -448,6 +449,12 @@ impl<T: Content> Document<T> {
         }
         let is_old = now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN);
         next_attempt <= now || is_old || self.lost
+    }
+
+    /// Whether `retry_policy` has an attempt left, within what a wait may take.
+    fn is_retried_soon(&self, now: UnixTime) -> bool {
+        let left = self.source.pace.retries.as_ref().is_some_and(|retries| self.record.failures <= retries.count);
+        left && self.record.failures > 0 && self.record.next_attempt.since(now) < self.patience()
     }
 
     fn has_cooled_down(&self, now: UnixTime) -> bool {

@@ -59,6 +59,8 @@ impl Denial {
             headers.push(("content-type", "application/problem+json".to_owned()));
         }
         let challenge = match self.reason.challenge() {
+            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
+            Challenge::None if self.status == 401 => Some("Bearer".to_owned()),
             Challenge::None => None,
             Challenge::Bare => Some("Bearer".to_owned()),
             Challenge::InvalidRequest => Some(r#"Bearer error="invalid_request""#.to_owned()),
@@ -98,15 +100,22 @@ impl Denial {
             Form::Bare => return String::new(),
             Form::JwtAuthn { .. } => return self.envoys_text.unwrap_or_default().to_owned(),
         }
+        // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
         let title = match self.status {
-            400 => "Bad Request",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            _ => "Service Unavailable",
+            400 => r#""title":"Bad Request","#,
+            401 => r#""title":"Unauthorized","#,
+            403 => r#""title":"Forbidden","#,
+            404 => r#""title":"Not Found","#,
+            407 => r#""title":"Proxy Authentication Required","#,
+            429 => r#""title":"Too Many Requests","#,
+            500 => r#""title":"Internal Server Error","#,
+            502 => r#""title":"Bad Gateway","#,
+            503 => r#""title":"Service Unavailable","#,
+            _ => "",
         };
         // Every part is a literal without characters that JSON escapes; a test parses each body.
         format!(
-            r#"{{"type":"about:blank","title":"{title}","status":{},"code":"{}","detail":"{}"}}"#,
+            r#"{{"type":"about:blank",{title}"status":{},"code":"{}","detail":"{}"}}"#,
             self.status,
             reason.code(),
             reason.detail(),
@@ -143,11 +152,42 @@ mod tests {
     }
 
     #[test]
+    fn a_title_is_the_phrase_of_the_status_or_is_not_there() {
+        let titles: [(u16, &str); 9] = [
+            (400, "Bad Request"),
+            (401, "Unauthorized"),
+            (403, "Forbidden"),
+            (404, "Not Found"),
+            (407, "Proxy Authentication Required"),
+            (429, "Too Many Requests"),
+            (500, "Internal Server Error"),
+            (502, "Bad Gateway"),
+            (503, "Service Unavailable"),
+        ];
+        for status in 400..600 {
+            let denial = Denial { status, ..Reason::KeyUnknown.into() };
+            let body: serde_json::Value = serde_json::from_str(&denial.body(false)).unwrap();
+            let title = titles.iter().find(|(known, _)| *known == status).map(|(_, title)| *title);
+            assert_eq!(body.get("title").and_then(|title| title.as_str()), title, "{status}");
+            assert_eq!(body["status"], status);
+        }
+    }
+
+    #[test]
     fn a_503_says_when_to_come_back_and_never_at_once() {
         for (wait, seconds) in [(0, "1"), (999, "1"), (1001, "2"), (60_000, "60")] {
             let denial = Denial { retry_after: Duration::from_millis(wait), ..Reason::KeysUnavailable.into() };
             assert!(denial.headers(false).contains(&("retry-after", seconds.to_owned())), "{wait} ms");
         }
+    }
+
+    #[test]
+    fn a_401_has_a_challenge_whatever_it_is_mapped_from() {
+        for &reason in Reason::ALL {
+            let denial = Denial { status: 401, ..reason.into() };
+            assert!(denial.headers(false).iter().any(|(name, _)| *name == "www-authenticate"), "{}", reason.code());
+        }
+        assert_eq!(Denial::from(Reason::KeysUnavailable).headers(true), [("retry-after", "1".to_owned())]);
     }
 
     #[test]

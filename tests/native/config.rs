@@ -72,7 +72,7 @@ fn complete() -> Value {
                     header(json!({"string_match": {"prefix": "a"}})),
                     header(json!({"string_match": {"suffix": "a"}})),
                     header(json!({"string_match": {"contains": "a"}})),
-                    header(json!({"string_match": {"safe_regex": {"regex": "a+", "google_re2": {}}}})),
+                    header(json!({"string_match": {"safe_regex": {"regex": "a+", "google_re2": {"max_program_size": 100}}}})),
                     header(json!({"range_match": {"start": -1, "end": 3}, "treat_missing_header_as_empty": true})),
                     header(json!({"exact_match": "a"})),
                     header(json!({"prefix_match": "a"})),
@@ -125,6 +125,7 @@ fn complete() -> Value {
         "strip_failure_response": true,
         "statuses": {"audience_not_allowed": 403},
         "ambiguous_paths": "deny",
+        "bad_token_beside_good": "deny",
         "stat_prefix": "edge",
         "semantics": "jwt_gate",
         "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
@@ -741,11 +742,17 @@ proptest! {
 }
 
 #[test]
-fn a_key_set_may_stand_there_in_base64() {
-    let set = key_set([Key::p256(1).jwk()]);
-    let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &set);
-    let provider = local(&[], json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
-    let mut world = World::new(&json!({ "providers": {"main": provider} }), 1);
-    assert_eq!(world.ask(0, &Request::get("/").bearer(&Token::new(&Key::p256(1)).mint())).code(), "allowed");
-    assert_ne!(encode(set.as_bytes()), bytes, "it is base64, not base64url");
+fn a_key_set_may_stand_there_in_every_base64_that_protobuf_json_takes() {
+    // What tells the alphabets apart, and a length that needs padding.
+    let set = key_set([merged(Key::p256(1).jwk(), json!({"x-note": "???>>>~~~"}))]);
+    let set = format!("{set}{}", " ".repeat(3 - set.len() % 3 + 1));
+    let standard = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &set);
+    let url_safe = encode(set.as_bytes());
+    assert!(standard.contains(['+', '/']) && standard.ends_with('=') && url_safe.contains(['-', '_']), "{standard}");
+    let unpadded = standard.trim_end_matches('=').to_owned();
+    for bytes in [standard, unpadded, format!("{url_safe}=="), url_safe] {
+        let provider = local(&[], json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
+        let mut world = World::new(&json!({ "providers": {"main": provider} }), 1);
+        assert_eq!(world.ask(0, &Request::get("/").bearer(&Token::new(&Key::p256(1)).mint())).code(), "allowed");
+    }
 }

@@ -148,6 +148,33 @@ fn between_two_attempts_nobody_waits() {
 }
 
 #[test]
+fn a_request_waits_for_the_attempts_that_retry_policy_has_left_and_for_no_other() {
+    let retries = json!({"retry_policy": {"num_retries": 1, "retry_back_off": {"base_interval": "800ms"}}});
+    let play = |more: Value, replies: &[Reply]| {
+        let mut world = World::new(&config(more), 1);
+        let request = signed(&world, &one());
+        world.issuer(JWKS, replies[0].clone());
+        let id = world.request(0, &request);
+        for reply in replies {
+            world.issuer(JWKS, reply.clone());
+            world.advance(Duration::from_millis(300));
+        }
+        let early = world.verdict(id).map(|verdict| verdict.code().to_owned());
+        world.seconds_pass(4);
+        (early, world.verdict(id).unwrap().code().to_owned())
+    };
+    let (down, up) = (|| Reply::status(500), || Reply::keys(&[&one()]));
+    let refused = "keys_unavailable".to_owned();
+    assert_eq!(play(json!({}), &[down(), up()]), (Some(refused.clone()), refused.clone()), "without the policy");
+    assert_eq!(play(retries.clone(), &[down(), up()]), (None, "allowed".to_owned()), "500, then 200");
+    assert_eq!(
+        play(retries, &[down(), down(), down(), down()]),
+        (Some(refused.clone()), refused),
+        "500, then 500: none is left"
+    );
+}
+
+#[test]
 fn failures_back_off_and_the_first_success_forgets_them() {
     let mut world = World::new(&config(json!({})), 4);
     world.issuer(JWKS, Reply::status(503));
@@ -459,6 +486,31 @@ fn more_requests_than_may_wait_are_told_to_come_back() {
     assert_eq!(ids.iter().filter(|id| world.verdict(**id).unwrap().code() == "allowed").count(), MAX_WAITING);
     let again = world.ask(0, &request);
     assert_eq!(again.code(), "allowed");
+}
+
+#[test]
+fn the_answer_to_one_request_too_many_is_shaped_like_every_other() {
+    let remote = json!({"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}});
+    let envoys = json!({
+        "semantics": "jwt_authn",
+        "providers": {"main": {"remote_jwks": remote}},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}],
+    });
+    for (config, more, status, has_body) in [
+        (config(json!({})), json!({"statuses": {"overloaded": 429}}), 429, true),
+        (config(json!({})), json!({"strip_failure_response": true}), 503, false),
+        (envoys.clone(), json!({}), 503, true),
+        (envoys, json!({"strip_failure_response": true}), 503, false),
+    ] {
+        let mut world = World::new(&merged(config, more.clone()), 1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+        let request = signed(&world, &one());
+        let last = (0..=MAX_WAITING).map(|_| world.request(0, &request)).last().unwrap();
+        let denial = world.verdict(last).unwrap().denial();
+        assert_eq!((denial.reason.code(), denial.status), ("overloaded", status), "{more}");
+        assert_eq!(!denial.body(false).is_empty(), has_body, "{more}");
+        assert_eq!(!denial.headers(false).is_empty(), has_body, "{more}");
+    }
 }
 
 #[test]

@@ -298,6 +298,12 @@ fn rules_that_cannot_be_are_refused_with_their_path_and_the_reason() {
             beside(json!({"semantics": "jwt_gate"})),
             "semantics: \"jwt_rules\" mean what they mean in Istio, whose filter is \"jwt_authn\"",
         ),
+        (beside(json!({"statuses": {"token_expired": 403}})), "statuses: goes with jwt-gate's own semantics alone"),
+        (
+            beside(json!({"badTokenBesideGood": "ignore"})),
+            "badTokenBesideGood: goes with jwt-gate's own semantics alone",
+        ),
+        (beside(json!({"ambiguousPaths": "allow"})), "ambiguousPaths: goes with jwt-gate's own semantics alone"),
         (beside(json!({"semantics": "istio"})), "semantics: unknown choice"),
         (one(json!({"issuer": null})), "jwt_rules[0].issuer: is required"),
         (one(json!({"issuer": ""})), "jwt_rules[0].issuer: must not be empty"),

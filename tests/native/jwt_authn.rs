@@ -266,9 +266,68 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
     ] {
         let config = filter(json!({"main": provider(more)}), json!({"provider_name": "main"}));
         let error = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
-        let expected = "is not Envoy's: it goes with jwt-gate's own semantics, without \"semantics: jwt_authn\"";
+        let expected = "goes with jwt-gate's own semantics alone, without \"semantics: jwt_authn\" and \"jwt_rules\"";
         assert_eq!(error, format!("{field}: {expected}"));
     }
+}
+
+/// Whether the gate's own semantics refuse what Envoy's take.
+fn is_refused_by_the_gate(config: &Value) -> bool {
+    let own = merged(config.clone(), json!({"semantics": "jwt_gate", "providers": {"main": {"audiences": ["api"]}}}));
+    jwt_gate::config::Config::parse(own.to_string().as_bytes()).is_err()
+}
+
+#[test]
+fn conditions_that_envoys_filter_does_not_look_at_are_taken_and_without_effect() {
+    for (name, condition) in [
+        ("none", json!({})),
+        ("runtime_fraction", json!({"runtime_fraction": {"default_value": {"numerator": 0}}})),
+        ("runtimeFraction", json!({"runtimeFraction": {}})),
+        ("grpc", json!({"grpc": {}})),
+        ("tls_context", json!({"tls_context": {"presented": true}})),
+        ("dynamic_metadata", json!({"dynamic_metadata": [{"filter": "x"}]})),
+        ("filter_state", json!({"filter_state": [{"key": "x"}]})),
+        ("cookies", json!({"cookies": [{"name": "x"}]})),
+    ] {
+        let mut config = filter(json!({"main": provider(json!({}))}), json!({"provider_name": "main"}));
+        config["rules"][0]["match"] = merged(json!({"prefix": "/a"}), condition);
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get("/a")).code(), "token_missing", "{name}");
+        assert_eq!(World::new(&config, 1).ask(0, &Request::get("/b")).code(), "allowed", "{name}");
+        assert_eq!(is_refused_by_the_gate(&config), name != "none", "{name}: the gate ignores no condition");
+    }
+}
+
+#[test]
+fn what_is_longer_than_the_gate_fetches_or_pauses_is_the_longest_that_it_does() {
+    let remote = |timeout: &str, pause: &str| {
+        let back_off = json!({"base_interval": pause, "max_interval": pause});
+        json!({"local_jwks": null, "remote_jwks": {
+            "http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": timeout},
+            "async_fetch": {"failed_refetch_duration": pause},
+            "retry_policy": {"retry_back_off": back_off},
+        }})
+    };
+    for (timeout, pause, is_refused) in [("60s", "3600s", false), ("61s", "3600s", true), ("60s", "7200s", true)] {
+        let config = filter(json!({"main": provider(remote(timeout, pause))}), json!({"provider_name": "main"}));
+        let parsed = jwt_gate::config::Config::parse(config.to_string().as_bytes()).unwrap();
+        let documents = format!("{:?}", parsed.documents(1));
+        assert!(documents.contains("timeout: 60s,"), "{documents}");
+        assert_eq!(documents.matches("backoff: 3600s..=3600s").count(), 2, "{documents}");
+        assert_eq!(is_refused_by_the_gate(&config), is_refused, "{timeout} {pause}");
+    }
+}
+
+#[test]
+fn an_empty_name_beside_a_path_and_an_empty_value_of_a_header_are_taken_as_in_envoy() {
+    let claims = json!({"claim_to_headers": [{"header_name": "x-user", "claim_name": "", "claim_path": ["a.b"]}]});
+    let mut config = filter(json!({"main": provider(claims)}), json!({"provider_name": "main"}));
+    config["rules"][0]["match"]["headers"] = json!([{"name": "x-empty", "exact_match": ""}]);
+    let mut world = World::new(&config, 1);
+    let request = Request::get("/").header("x-empty", "");
+    let verdict = world.ask(0, &request.clone().bearer(&Token::new(&key()).claim("a.b", "alice").mint()));
+    assert_eq!(verdict.edits().add, [("x-user".to_owned(), b"alice".to_vec())]);
+    assert_eq!(world.ask(0, &request).code(), "token_missing");
+    assert_eq!(world.ask(0, &Request::get("/").header("x-empty", "no")).code(), "allowed");
 }
 
 #[test]

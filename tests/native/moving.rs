@@ -53,6 +53,16 @@ fn main(more: Value) -> Value {
     json!({ "providers": { "main": more } })
 }
 
+/// A second provider, and one rule that asks for a token of either.
+fn either() -> Value {
+    let second = json!({"from_headers": [{"name": "x-second"}], "issuer": "https://second.example"});
+    let requirements = json!([{"provider_name": "main"}, {"provider_name": "second"}]);
+    json!({
+        "providers": {"main": provider(), "second": merged(provider(), second)},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": requirements}}}],
+    })
+}
+
 fn rows() -> Vec<Row> {
     let nothing = || json!({});
     let get = |token: Token| Request::get("/").bearer(&token.mint());
@@ -60,12 +70,6 @@ fn rows() -> Vec<Row> {
     let requires = json!({"provider_name": "main"});
     let open = |path: &str| json!({"providers": {"main": provider()}, "rules": [{"match": {"prefix": path}}]});
     let public = |path: &str| json!({"rules": [{"match": {"prefix": path}, "public": true}]});
-    let second = json!({"from_headers": [{"name": "x-second"}], "issuer": "https://second.example"});
-    let two = json!({"providers": {"main": provider(), "second": merged(provider(), second)}});
-    let either = |more: &[Value]| {
-        let requirements = [&[requires.clone(), json!({"provider_name": "second"})], more].concat();
-        json!({"rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": requirements}}}]})
-    };
     vec![
         row(
             "a request that no rule matches",
@@ -117,11 +121,8 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "a bad token beside a good one",
-            merged(two, either(&[])),
-            merged(
-                either(&[json!({"allow_missing_or_failed": {}})]),
-                json!({"providers": {"second": {"forward": true}}}),
-            ),
+            either(),
+            json!({"bad_token_beside_good": "ignore", "providers": {"second": {"forward": true}}}),
             get(token()).header("x-second", "bad"),
         ),
         row(
@@ -208,4 +209,41 @@ fn keys_that_cannot_be_fetched_again_end_with_their_lifetime_where_max_stale_say
     assert_eq!(play(merged(closed(remote()), back)), 401);
     let async_fetch = json!({"semantics": "jwt_authn", "providers": {"main": {"remote_jwks": {"async_fetch": {}}}}});
     assert_eq!(play(merged(closed(remote()), async_fetch)), 200);
+}
+
+#[test]
+fn a_bad_token_is_ignored_beside_a_good_one_alone_and_never_in_place_of_one() {
+    let ignoring = json!({"bad_token_beside_good": "ignore"});
+    let request = || Request::get("/");
+    let good = || request().bearer(&token().mint());
+    for (request, denied, ignored) in [
+        (good(), 200, 200),
+        (good().header("x-second", "bad"), 401, 200),
+        (request().bearer("bad"), 401, 401),
+        (request().header("x-second", "bad"), 401, 401),
+        (request().bearer("bad").header("x-second", "bad"), 401, 401),
+        (request(), 401, 401),
+    ] {
+        assert_eq!(outcome(&either(), &request).0, denied, "{request:?}");
+        assert_eq!(outcome(&merged(either(), ignoring.clone()), &request).0, ignored, "{request:?}");
+        let envoys = merged(either(), json!({"semantics": "jwt_authn"}));
+        assert_eq!(outcome(&envoys, &request).0, ignored, "{request:?}: as in Envoy");
+    }
+    // Where a missing token is allowed, a bad one alone still is not, and a good one of all is not enough.
+    let rule = |form: &str, more: Value| {
+        let main = json!({"provider_name": "main"});
+        json!({"rules": [{"match": {"prefix": "/"}, "requires": {form: {"requirements": [main, more]}}}]})
+    };
+    let optional = json!({"requires_any": {"requirements": [{"provider_name": "second"}, {"allow_missing": {}}]}});
+    for (rules, request, status) in [
+        (rule("requires_any", json!({"allow_missing": {}})), request().bearer("bad"), 401),
+        (rule("requires_any", json!({"allow_missing": {}})), request(), 200),
+        (rule("requires_any", optional.clone()), request().header("x-second", "bad"), 401),
+        (rule("requires_any", optional.clone()), request().bearer("bad"), 401),
+        (rule("requires_all", optional), good().header("x-second", "bad"), 401),
+        (rule("requires_all", json!({"provider_name": "second"})), good().header("x-second", "bad"), 401),
+    ] {
+        let config = merged(merged(either(), rules.clone()), ignoring.clone());
+        assert_eq!(outcome(&config, &request).0, status, "{rules} {request:?}");
+    }
 }
