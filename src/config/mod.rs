@@ -13,6 +13,7 @@ mod fields;
 mod istio;
 mod jwt_authn;
 mod provider;
+mod re2;
 mod requirement;
 mod route_match;
 mod rule;

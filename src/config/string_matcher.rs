@@ -1,7 +1,7 @@
 //! `type.matcher.v3.StringMatcher` and `RegexMatcher`.
 
 use super::cursor::Cursor;
-use super::ConfigError;
+use super::{re2, ConfigError};
 use crate::request::{Regex, StringMatch, StringTest};
 
 /// Reads a `StringMatcher`.
@@ -28,5 +28,8 @@ pub(super) fn safe_regex<T>(
         cursor.object("google_re2")?.get("max_program_size").map(Cursor::whole_number).transpose()?;
     }
     let pattern = object.required("regex")?;
+    if let Some(problem) = re2::differs(pattern.text()?) {
+        return Err(pattern.error(problem));
+    }
     compile(pattern.text()?).map_err(|error| pattern.error(format!("not a regular expression: {error}")))
 }
