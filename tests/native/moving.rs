@@ -345,15 +345,20 @@ fn a_bad_token_is_ignored_beside_a_good_one_alone_and_never_in_place_of_one() {
         json!({"rules": [{"match": {"prefix": "/"}, "requires": {form: {"requirements": [main, more]}}}]})
     };
     let optional = json!({"requires_any": {"requirements": [{"provider_name": "second"}, {"allow_missing": {}}]}});
+    let third = json!({"requires_any": {"requirements": [{"provider_name": "third"}, {"allow_missing": {}}]}});
+    let deeper = json!({"requires_any": {"requirements": [{"provider_name": "second"}, third]}});
+    let third = merged(provider(), json!({"from_headers": [{"name": "x-third"}]}));
     for (rules, request, status) in [
         (rule("requires_any", json!({"allow_missing": {}})), request().bearer("bad"), 401),
         (rule("requires_any", json!({"allow_missing": {}})), request(), 200),
         (rule("requires_any", optional.clone()), request().header("x-second", "bad"), 401),
         (rule("requires_any", optional.clone()), request().bearer("bad"), 401),
+        (rule("requires_all", deeper), good().header("x-second", "bad"), 401),
         (rule("requires_all", optional), good().header("x-second", "bad"), 401),
         (rule("requires_all", json!({"provider_name": "second"})), good().header("x-second", "bad"), 401),
     ] {
         let config = merged(merged(either(), rules.clone()), ignoring.clone());
+        let config = merged(config, json!({"providers": {"third": third}}));
         assert_eq!(outcome(&config, &request).0, status, "{rules} {request:?}");
     }
 }
