@@ -41,15 +41,14 @@
 //! * The configuration is read by cursors instead of serde mirrors: a path, a suggestion and both spellings of a name come with
 //!   every access, and one table of fields feeds the reader and the README.
 //! * `crypto` and `remote` are rooms of their own: keys do not fetch, and revocation lists are fetched like keys.
-//! * Calls are dispatched from the tick of the root context alone. The SDK binds the answer of a call to the context that
-//!   dispatched it, so a fetch that a request began would be lost with that request.
+//! * The SDK binds the answer of a call to the context that made it, so calls are made in the tick of the root context: a fetch that
+//!   a request began would be lost with that request. Only in a host that cannot go on with a request from there, a request makes
+//!   its own call too and is held for it; whatever finds the document being fetched by others is answered at once.
 //! * `semantics: jwt_authn` is a room of its own beside `policy`, and no set of switches in it: Envoy edits a request while it walks a
 //!   requirement, goes on with what needs no keys while it waits for others, and says of a token what its claims are before it
 //!   knows who wrote them. What it says comes from unverified claims; what it lets pass never does.
 //! * The crate `abi` stands in place of the usual SDK, whose every callback would be called for every request; it holds all unsafe
 //!   code there is.
-//! * A host that cannot resume a parked request from the root context gets an answer at once (503, or 401 for an unknown key)
-//!   instead of a wait; the fetch goes on.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

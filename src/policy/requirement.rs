@@ -96,11 +96,14 @@ impl Requirement {
                 }
                 // One who showed a token before one who showed none.
                 passed.sort_by_key(Vec::is_empty);
-                if let Some(principals) = passed.into_iter().next() {
-                    return Ok(principals);
-                }
                 let allows = |kind: fn(&Self) -> bool| children.iter().any(kind);
                 let all_missing = failed.iter().all(|failure| failure.reason == Reason::TokenMissing);
+                match passed.into_iter().next() {
+                    // Where no token is allowed further down, that makes up for none here that is not good.
+                    Some(none) if none.is_empty() && !all_missing && !self.allows_failed() => {}
+                    Some(principals) => return Ok(principals),
+                    None => {}
+                }
                 if allows(|child| matches!(child, Self::AllowMissingOrFailed))
                     || (all_missing && allows(|child| matches!(child, Self::AllowMissing)))
                 {

@@ -1,7 +1,9 @@
 //! From `jwt_authn` to the gate's own semantics: what Envoy does, what the gate does, and the field that turns this one thing back.
-//! The README's table has a row for each; the differential test holds `semantics: jwt_authn` against a real Envoy.
+//! The README's table has a row for each, and no other; the differential test holds `semantics: jwt_authn` against a real Envoy.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use serde_json::{json, Value};
 
@@ -37,6 +39,10 @@ fn remote() -> Value {
 
 fn key() -> Key {
     Key::p256(1).named("k")
+}
+
+fn secret() -> Key {
+    Key::hmac(b"a secret that is long enough for HS256").named("s")
 }
 
 fn token() -> Token {
@@ -108,6 +114,21 @@ fn rows() -> Vec<Row> {
             get(token().claim("iat", crate::mint::NOW + 3600)),
         ),
         row(
+            "`clock_skew_seconds: 0`",
+            closed(merged(provider(), json!({"clock_skew_seconds": 0}))),
+            main(json!({"clock_skew_seconds": 60})),
+            get(token().expires_in(30)),
+        ),
+        row(
+            "`HS*`",
+            closed(merged(
+                provider(),
+                json!({"local_jwks": {"inline_string": key_set([key().jwk(), secret().jwk()])}}),
+            )),
+            main(json!({"algorithms": ["ES256", "HS256"]})),
+            get(Token::new(&secret())),
+        ),
+        row(
             "where tokens are looked for",
             closed(provider()),
             main(json!({"from_params": ["access_token"]})),
@@ -163,6 +184,66 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Differences that no field turns back: the row's name, what Envoy's semantics and the gate's have, a request, and the statuses.
+fn kept() -> Vec<(&'static str, Value, Value, Request, [u16; 2])> {
+    let row = |name, envoy, request| (name, envoy, json!({}), request, [200, 401]);
+    let get = |token: &str| Request::get("/").bearer(token);
+    let cookies = merged(provider(), json!({"from_cookies": ["t"]}));
+    let params = merged(provider(), json!({"from_params": ["t"]}));
+    let forged = Token::new(&Key::p256(2).named("k")).claim("aud", "other");
+    vec![
+        row(
+            "a parameter or cookie that is repeated",
+            closed(cookies),
+            Request::get("/").header("cookie", format!("t={}; t=bad", token().mint())),
+        ),
+        row(
+            "a parameter or cookie that is repeated",
+            closed(params),
+            Request::get(&format!("/?t={}&t=bad", token().mint())),
+        ),
+        row("long tokens, many tokens", closed(provider()), get(&token().claim("x", "x".repeat(16 * 1024)).mint())),
+        (
+            "the order of the checks",
+            closed(provider()),
+            json!({"statuses": {"audience_not_allowed": 403}}),
+            get(&forged.mint()),
+            [403, 401],
+        ),
+        row("how a token may be written", closed(provider()), get(&format!("{}.", token().mint()))),
+        row(
+            "`crit`, `b64`, `use`, `key_ops`",
+            closed(provider()),
+            get(&token().header("crit", json!(["x"])).header("x", 1).mint()),
+        ),
+    ]
+}
+
+/// The README's other rows, and the test that holds each.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "a rule without `requires`",
+        "config.rs",
+        "a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason",
+    ),
+    ("`audiences`", "config.rs", "a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason"),
+    (
+        "keys while the issuer is down",
+        "moving.rs",
+        "keys_that_cannot_be_fetched_again_end_with_their_lifetime_where_max_stale_says_so",
+    ),
+    ("answers", "jwt_authn.rs", "a_denial_looks_as_envoys"),
+    (
+        "`extract_only_without_validation`",
+        "config.rs",
+        "a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason",
+    ),
+    ("fetches", "fetching.rs", "four_vms_fetch_once_at_the_start"),
+    ("remembered tokens", "remembering.rs", "the_cache_can_be_switched_off_and_does_not_take_long_tokens"),
+    ("client's own identity headers", "effects.rs", "nobody_sets_the_headers_of_the_gate"),
+    ("authorization, revocation", "decisions.rs", "every_reason_is_reached_and_looks_as_its_table_says"),
+];
+
 /// What can be told apart: the status, what the service gets, and how often the issuer was asked.
 fn outcome(config: &Value, request: &Request) -> (u16, Option<Vec<(String, String)>>, usize) {
     let mut world = World::new(config, 1);
@@ -179,15 +260,44 @@ fn outcome(config: &Value, request: &Request) -> (u16, Option<Vec<(String, Strin
 
 #[test]
 fn every_difference_is_there_and_is_turned_back_alone() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     for Row { name, envoy, gate, back, request } in rows() {
         let gate = merged(envoy.clone(), gate);
         let back = merged(gate.clone(), back);
         let envoy = outcome(&merged(envoy, json!({"semantics": "jwt_authn"})), &request);
         assert_ne!(outcome(&gate, &request), envoy, "{name}: there is no difference");
         assert_eq!(outcome(&back, &request), envoy, "{name}: it is not turned back");
-        let row = format!("\n| {name} |");
-        assert!(readme.contains(&row), "the README has no row {row:?}");
+    }
+}
+
+#[test]
+fn every_difference_without_a_field_is_there() {
+    for (name, envoy, gate, request, statuses) in kept() {
+        let gate = merged(envoy.clone(), gate);
+        let envoy = merged(envoy, json!({"semantics": "jwt_authn"}));
+        assert_eq!([outcome(&envoy, &request).0, outcome(&gate, &request).0], statuses, "{name}");
+    }
+}
+
+#[test]
+fn every_row_of_the_readme_has_its_test_and_every_test_its_row() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let table = readme.split("\n## What differs from Envoy's `jwt_authn`\n").nth(1).unwrap();
+    let lines = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let shown: BTreeSet<&str> = lines
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            assert!(cells.len() == 5 && !cells.contains(&""), "a cell is empty: {line}");
+            cells[0]
+        })
+        .collect();
+    let here = rows().into_iter().map(|row| row.name).chain(kept().into_iter().map(|(name, ..)| name));
+    let tested: BTreeSet<&str> = here.chain(ELSEWHERE.iter().map(|(name, ..)| *name)).collect();
+    assert_eq!(shown, tested);
+    for (name, file, test) in ELSEWHERE {
+        let source = fs::read_to_string(project.join("tests/native").join(file)).unwrap();
+        assert!(source.contains(&format!("#[test]\nfn {test}() {{")), "{name}: {file} has no {test}");
     }
 }
 
@@ -235,15 +345,20 @@ fn a_bad_token_is_ignored_beside_a_good_one_alone_and_never_in_place_of_one() {
         json!({"rules": [{"match": {"prefix": "/"}, "requires": {form: {"requirements": [main, more]}}}]})
     };
     let optional = json!({"requires_any": {"requirements": [{"provider_name": "second"}, {"allow_missing": {}}]}});
+    let third = json!({"requires_any": {"requirements": [{"provider_name": "third"}, {"allow_missing": {}}]}});
+    let deeper = json!({"requires_any": {"requirements": [{"provider_name": "second"}, third]}});
+    let third = merged(provider(), json!({"from_headers": [{"name": "x-third"}]}));
     for (rules, request, status) in [
         (rule("requires_any", json!({"allow_missing": {}})), request().bearer("bad"), 401),
         (rule("requires_any", json!({"allow_missing": {}})), request(), 200),
         (rule("requires_any", optional.clone()), request().header("x-second", "bad"), 401),
         (rule("requires_any", optional.clone()), request().bearer("bad"), 401),
+        (rule("requires_all", deeper), good().header("x-second", "bad"), 401),
         (rule("requires_all", optional), good().header("x-second", "bad"), 401),
         (rule("requires_all", json!({"provider_name": "second"})), good().header("x-second", "bad"), 401),
     ] {
         let config = merged(merged(either(), rules.clone()), ignoring.clone());
+        let config = merged(config, json!({"providers": {"third": third}}));
         assert_eq!(outcome(&config, &request).0, status, "{rules} {request:?}");
     }
 }
