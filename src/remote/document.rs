@@ -7,8 +7,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::fetched::{Failure, Fetched, Outcome};
 use super::record::Entry;
-use super::{cache_control, Answer, Call, Content, Record, Source};
+use super::{Answer, Call, Content, Record, Source};
 use crate::limits::WAIT_MARGIN;
 use crate::log::Level;
 use crate::time::UnixTime;
@@ -46,21 +47,6 @@ enum Task<T> {
     Publishing(Fetched<T>),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
-}
-
-/// How a fetch ended.
-#[derive(Clone, Debug)]
-enum Fetched<T> {
-    Content { content: Rc<T>, body: Vec<u8>, etag: Option<String>, lifetime: Duration },
-    NotModified { lifetime: Duration },
-    Failed(Failure),
-}
-
-#[derive(Clone, Debug)]
-struct Failure {
-    problem: String,
-    /// The connection's fault or the server's, not that of what it sent: another attempt may mend it.
-    connection: bool,
 }
 
 /// What happens to a document.
@@ -110,17 +96,6 @@ pub enum Gauge {
     Length,
     /// How long ago its source last confirmed it, in seconds.
     Age,
-}
-
-/// How a fetch ended, for the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A readable body.
-    Ok,
-    /// 304.
-    NotModified,
-    /// Anything else.
-    Failed,
 }
 
 /// What a request lacks.
@@ -404,32 +379,8 @@ impl<T: Content> Document<T> {
             Task::Calling { number: current, conditional } if current == number => conditional,
             _ => return Vec::new(),
         };
-        let connection = |problem: String| Fetched::Failed(Failure { problem, connection: true });
-        let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
-        let fetched = match answer {
-            None => connection(format!("no answer from the upstream \"{}\": does it exist?", self.source.cluster)),
-            Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
-                content(format!("the answer has more than {} bytes", T::MAX_BYTES))
-            }
-            Some(Answer { status: Some(200), etag, cache_control, body }) => match T::parse(&body) {
-                Ok(content) => {
-                    let lifetime = cache_control::lifetime(cache_control.as_deref(), self.source.lifetime);
-                    Fetched::Content { content: Rc::new(content), body, etag, lifetime }
-                }
-                Err(problem) => content(problem),
-            },
-            Some(Answer { status: Some(304), cache_control, .. }) if conditional => Fetched::NotModified {
-                lifetime: cache_control::lifetime(cache_control.as_deref(), self.source.lifetime),
-            },
-            Some(Answer { status: Some(status @ 500..), .. }) => connection(format!("status {status}")),
-            Some(Answer { status: Some(status), .. }) => content(format!("status {status}")),
-            Some(Answer { status: None, .. }) => connection("no connection".into()),
-        };
-        let outcome = match &fetched {
-            Fetched::Content { .. } => Outcome::Ok,
-            Fetched::NotModified { .. } => Outcome::NotModified,
-            Fetched::Failed(_) => Outcome::Failed,
-        };
+        let fetched = Fetched::of(answer, conditional, &self.source);
+        let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome), Output::Read]
     }

@@ -7,6 +7,7 @@
 
 mod cache_control;
 mod document;
+mod fetched;
 mod key_set;
 mod pace;
 mod record;
@@ -19,7 +20,8 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use crate::redact::Redacted;
 use crate::verdict::HeaderName;
 
-pub use document::{Document, Gauge, Input, Need, Outcome, Output};
+pub use document::{Document, Gauge, Input, Need, Output};
+pub use fetched::Outcome;
 pub use pace::{Pace, Retries};
 pub use record::Record;
 

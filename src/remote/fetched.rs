@@ -1,0 +1,68 @@
+//! What the answer to a fetch means: new content, the old one confirmed, or a failure.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{cache_control, Answer, Content, Source};
+
+/// How a fetch ended.
+#[derive(Clone, Debug)]
+pub(super) enum Fetched<T> {
+    Content { content: Rc<T>, body: Vec<u8>, etag: Option<String>, lifetime: Duration },
+    NotModified { lifetime: Duration },
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub problem: String,
+    /// The connection's fault or the server's, not that of what it sent: another attempt may mend it.
+    pub connection: bool,
+}
+
+/// How a fetch ended, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A readable body.
+    Ok,
+    /// 304.
+    NotModified,
+    /// Anything else.
+    Failed,
+}
+
+impl<T: Content> Fetched<T> {
+    /// Reads an answer; `conditional` says whether 304 can be one.
+    pub fn of(answer: Option<Answer>, conditional: bool, source: &Source) -> Self {
+        let connection = |problem: String| Fetched::Failed(Failure { problem, connection: true });
+        let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
+        match answer {
+            None => connection(format!("no answer from the upstream \"{}\": does it exist?", source.cluster)),
+            Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
+                content(format!("the answer has more than {} bytes", T::MAX_BYTES))
+            }
+            Some(Answer { status: Some(200), etag, cache_control, body }) => match T::parse(&body) {
+                Ok(content) => {
+                    let lifetime = cache_control::lifetime(cache_control.as_deref(), source.lifetime);
+                    Fetched::Content { content: Rc::new(content), body, etag, lifetime }
+                }
+                Err(problem) => content(problem),
+            },
+            Some(Answer { status: Some(304), cache_control, .. }) if conditional => {
+                Fetched::NotModified { lifetime: cache_control::lifetime(cache_control.as_deref(), source.lifetime) }
+            }
+            Some(Answer { status: Some(status @ 500..), .. }) => connection(format!("status {status}")),
+            Some(Answer { status: Some(status), .. }) => content(format!("status {status}")),
+            Some(Answer { status: None, .. }) => connection("no connection".into()),
+        }
+    }
+
+    /// What is counted.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Content { .. } => Outcome::Ok,
+            Self::NotModified { .. } => Outcome::NotModified,
+            Self::Failed(_) => Outcome::Failed,
+        }
+    }
+}
