@@ -93,9 +93,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-/// An object of strings, as text.
-pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+/// An object, as text.
+pub fn object<'a, V: Into<Value>>(members: impl IntoIterator<Item = (&'a str, V)>) -> String {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
     Value::Object(members.collect()).to_string()
 }
 

@@ -68,11 +68,13 @@ impl<'a> Run<'a> {
         extractor.sanitize(&mut self.headers);
         let mut tokens = extractor.extract(&self.headers);
         if tokens.is_empty() {
-            self.note_failure(Status::JwtMissed, wanted.provider.or(self.filter.only_provider()));
+            self.note_failure(Status::JwtMissed, None);
         }
+        // Envoy keeps it from one token to the next.
+        let mut provider = wanted.provider;
         let mut result = Err(Status::JwtMissed);
         while let Some(found) = tokens.pop() {
-            result = self.one(&found, wanted);
+            result = self.one(&found, wanted, &mut provider);
             if result.is_err() && !wanted.allow_failed && !wanted.allow_missing {
                 break;
             }
@@ -92,12 +94,16 @@ impl<'a> Run<'a> {
         Outcome { result, is_pending: self.lacks_keys }
     }
 
-    fn one(&mut self, found: &Found<'_>, wanted: Wanted<'_>) -> Result<Rc<Verified>, Status> {
-        let mut provider = wanted.provider;
-        let result = self.verify(found, wanted, &mut provider);
+    fn one(
+        &mut self,
+        found: &Found<'_>,
+        wanted: Wanted<'_>,
+        provider: &mut Option<usize>,
+    ) -> Result<Rc<Verified>, Status> {
+        let result = self.verify(found, wanted, provider);
         match &result {
-            Ok(verified) => self.take(found, verified, provider),
-            Err(status) => self.note_failure(*status, provider),
+            Ok(verified) => self.take(found, verified, *provider),
+            Err(status) => self.note_failure(*status, *provider),
         }
         result
     }
@@ -110,7 +116,7 @@ impl<'a> Run<'a> {
         provider: &mut Option<usize>,
     ) -> Result<Rc<Verified>, Status> {
         // Remembered by who looked for it: the provider, or whichever has the issuer.
-        let asked = provider.unwrap_or(usize::MAX);
+        let asked = wanted.provider.unwrap_or(usize::MAX);
         let (remembered, read) = match self.verifier.recall_jwt(&found.token, asked) {
             Some(remembered) => (Some(remembered), None),
             None => (None, Some(Token::parse(&found.token)?)),
@@ -120,7 +126,7 @@ impl<'a> Run<'a> {
         if !found.issuers.allow(&token.iss) {
             return Err(Status::JwtUnknownIssuer);
         }
-        *provider = provider.or_else(|| self.filter.provider_of_issuer(&token.iss));
+        *provider = wanted.provider.or_else(|| self.filter.provider_of_issuer(&token.iss));
         let index = provider.ok_or(Status::JwtUnknownIssuer)?;
         let provider = self.filter.provider(index).ok_or(Status::JwtUnknownIssuer)?;
 
@@ -200,11 +206,12 @@ impl<'a> Run<'a> {
         self.clear_route_cache |= provider.clear_route_cache && (claim_added || metadata.payload.is_some());
     }
 
+    /// Leaves word of a failure as `provider` says; where none is known yet, as the only one that there is says.
     fn note_failure(&mut self, status: Status, provider: Option<usize>) {
-        let provider = provider.and_then(|index| self.filter.provider(index));
+        let provider = provider.or(self.filter.only_provider()).and_then(|index| self.filter.provider(index));
         if let Some(name) = provider.and_then(|provider| provider.metadata.failed_status.as_ref()) {
-            let code = status.code().to_string();
-            self.set_state(name, json::object([("code", code.as_str()), ("message", status.text())]));
+            let failure = [("code", Value::from(status.code())), ("message", Value::from(status.text()))];
+            self.set_state(name, json::object(failure));
         }
     }
 

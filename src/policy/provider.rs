@@ -110,13 +110,14 @@ pub struct Revocation {
 }
 
 impl Metadata {
-    /// The payload, its space-delimited claims as lists.
+    /// The payload, its space-delimited claims as lists; one without a word stays the text that it is.
     pub fn normalized(&self, mut payload: Map<String, Value>) -> Value {
         for name in &self.space_delimited_claims {
             if let Some(claim) = payload.get_mut(name) {
-                if let Some(text) = claim.as_str() {
-                    *claim =
-                        text.split(' ').filter(|word| !word.is_empty()).map(Value::from).collect::<Vec<_>>().into();
+                let words = claim.as_str().into_iter().flat_map(|text| text.split(' '));
+                let words: Vec<_> = words.filter(|word| !word.is_empty()).map(Value::from).collect();
+                if !words.is_empty() {
+                    *claim = words.into();
                 }
             }
         }

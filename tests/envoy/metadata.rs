@@ -97,11 +97,7 @@ fn the_access_log_shows_payload_header_and_why_a_token_was_refused() {
             json!({"code": "token_missing", "message": "The request carries no token."}),
             json!({"code": "token_expired", "message": "The token has expired."}),
         ),
-        (
-            "jwt_authn",
-            json!({"code": "1", "message": "Jwt is missing"}),
-            json!({"code": "3", "message": "Jwt is expired"}),
-        ),
+        ("jwt_authn", json!({"code": 1, "message": "Jwt is missing"}), json!({"code": 3, "message": "Jwt is expired"})),
     ] {
         let normalize = json!({"normalize_payload_in_metadata": {"space_delimited_claims": ["scope"]}});
         let format = json!({

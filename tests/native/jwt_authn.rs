@@ -245,10 +245,45 @@ fn what_goes_into_metadata_is_the_payload_the_header_and_the_failure() {
     assert!(!verdict.edits().state.iter().any(|(name, _)| name == "failure"));
 
     let denied = world.ask(0, &Request::get("/").bearer(&token.expires_in(-61).mint()));
-    assert_eq!(
-        denied.denial().state,
-        [("failure".to_owned(), r#"{"code":"3","message":"Jwt is expired"}"#.to_owned())]
-    );
+    assert_eq!(denied.denial().state, [("failure".to_owned(), r#"{"code":3,"message":"Jwt is expired"}"#.to_owned())]);
+}
+
+#[test]
+fn a_claim_without_a_word_is_no_list_in_the_metadata() {
+    let metadata = json!({
+        "payload_in_metadata": "payload",
+        "normalize_payload_in_metadata": {"space_delimited_claims": ["scope", "roles"]},
+    });
+    let token = Token::new(&key()).claim("scope", "").claim("roles", " ");
+    let verdict = closed(metadata).ask(0, &Request::get("/").bearer(&token.mint()));
+    let payload: Value = serde_json::from_str(&verdict.edits().state[0].1).unwrap();
+    assert_eq!((&payload["scope"], &payload["roles"]), (&json!(""), &json!(" ")));
+}
+
+#[test]
+fn a_failure_is_noted_by_the_provider_that_the_token_led_to_or_by_the_only_one() {
+    let noted = |world: &mut World, request: &Request| {
+        let verdict = world.ask(0, request);
+        verdict.denial().state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let one = || provider(json!({"failed_status_in_metadata": "one"}));
+    let two = provider(json!({"failed_status_in_metadata": "two", "issuer": "https://two.example"}));
+    let missing = Request::get("/");
+    let expired = Request::get("/").bearer(&Token::new(&key()).expires_in(-61).mint());
+    let malformed = Request::get("/").bearer("a.b");
+
+    let mut alone = World::new(&filter(json!({"one": one()}), json!({"provider_name": "one"})), 1);
+    for request in [&missing, &expired, &malformed] {
+        assert_eq!(noted(&mut alone, request), ["one"]);
+    }
+    let both = json!({"one": one(), "two": two});
+    let mut named = World::new(&filter(both.clone(), json!({"provider_name": "one"})), 1);
+    assert_eq!(noted(&mut named, &missing), [""; 0], "no token leads to a provider");
+    assert_eq!(noted(&mut named, &expired), ["one"]);
+    assert_eq!(noted(&mut named, &malformed), ["one"]);
+    let mut found = World::new(&filter(both, json!({"allow_missing": {}})), 1);
+    assert_eq!(noted(&mut found, &expired), ["one"], "by its issuer");
+    assert_eq!(noted(&mut found, &malformed), [""; 0]);
 }
 
 #[test]
