@@ -1,10 +1,12 @@
 //! Configurations of Envoy's `jwt_authn`: every field of it, in forms that Envoy takes.
 
+use base64::prelude::{Engine, BASE64_STANDARD};
 use serde_json::{json, Map, Value};
 
 use crate::keys::{self, Signer};
 use crate::matches::{route_match, string_matcher, Door};
 use crate::random::Random;
+use crate::spelling::Spelling;
 
 /// A configuration, and what a request for it should know.
 #[derive(Clone)]
@@ -12,11 +14,17 @@ pub struct Configuration {
     pub index: u64,
     /// The `JwtAuthentication` message.
     pub json: Value,
+    /// What the gate is given in its place: Istio's rules.
+    pub jwt_rules: Option<Value>,
+    /// How it is written.
+    pub spelling: Spelling,
     pub providers: Vec<Provider>,
     /// How to come under each rule, and the providers that it names; every provider where it names none.
     pub doors: Vec<(Door, Vec<String>)>,
     /// What the issuer answers for each path.
     pub sets: Vec<(String, u16, String)>,
+    /// Variables of Envoy's environment.
+    pub environment: Vec<(String, String)>,
     /// Headers that the filter writes.
     pub outputs: Vec<String>,
     has_bad_set: bool,
@@ -43,9 +51,9 @@ pub enum Place {
 
 pub const FILTER_STATE: &str = "gate.choice";
 
-const ISSUERS: [&str; 4] = ["https://one.example", "https://two.example/", "three", "https://four.example"];
-const AUDIENCES: [&str; 5] = ["api", "https://api.example/", "http://web", "x y", "spiffe://mesh/api"];
-const SUBJECTS: [&str; 3] = ["alice", "spiffe://mesh/alice", "bob@example.com"];
+pub const ISSUERS: [&str; 4] = ["https://one.example", "https://two.example/", "three", "https://four.example"];
+pub const AUDIENCES: [&str; 5] = ["api", "https://api.example/", "http://web", "x y", "spiffe://mesh/api"];
+pub const SUBJECTS: [&str; 3] = ["alice", "spiffe://mesh/alice", "bob@example.com"];
 
 impl Configuration {
     /// The `index`th configuration of that seed; both are in the paths of its key sets, so that these are its own.
@@ -55,15 +63,23 @@ impl Configuration {
         let mut this = Self {
             index,
             json: Value::Null,
+            jwt_rules: None,
+            spelling: Spelling::any(random),
             providers: Vec::new(),
             doors: Vec::new(),
             sets: Vec::new(),
+            environment: Vec::new(),
             outputs: Vec::new(),
             has_bad_set: false,
         };
+        let folder = format!("{seed}/{index}");
+        if random.chance(8) {
+            this.istio(random, &folder);
+            return this;
+        }
         let mut providers = Map::new();
         for number in 0..*random.pick(&[1, 1, 2, 2, 2, 3]) {
-            let (provider, known) = this.provider(random, &format!("{seed}/{index}"), number);
+            let (provider, known) = this.provider(random, &folder, number);
             providers.insert(known.name.clone(), provider);
             this.providers.push(known);
         }
@@ -188,7 +204,15 @@ impl Configuration {
     fn key_set(&mut self, random: &mut Random, provider: &mut Value, path: &str) -> Vec<Signer> {
         if random.chance(65) {
             let set = keys::good(random, false);
-            provider["local_jwks"] = json!({ "inline_string": set.text });
+            provider["local_jwks"] = match random.below(6) {
+                0 => json!({ "inline_bytes": BASE64_STANDARD.encode(&set.text) }),
+                1 => {
+                    let name = format!("JWKS{}", path.replace('/', "_"));
+                    self.environment.push((name.clone(), set.text));
+                    json!({ "environment_variable": name })
+                }
+                _ => json!({ "inline_string": set.text }),
+            };
             return set.signers;
         }
         let uri = format!("http://issuer.example{path}");
@@ -204,6 +228,10 @@ impl Configuration {
         if random.chance(10) {
             let pace = json!({"base_interval": "0.01s", "max_interval": "0.02s"});
             remote["retry_policy"] = json!({"num_retries": 1, "retry_back_off": pace});
+            if random.chance(50) {
+                remote["retry_policy"]["retry_on"] =
+                    (*random.pick(&["5xx", "gateway-error,connect-failure,reset"])).into();
+            }
         }
         provider["remote_jwks"] = remote;
         let set = keys::good(random, true);

@@ -1,5 +1,6 @@
 //! Keys and the key sets that publish them, whole and broken.
 
+use base64::prelude::{Engine, BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{json, Value};
 
 use crate::mint::{encode, Key};
@@ -19,8 +20,8 @@ pub struct Signer {
 /// What the gate refuses on purpose where the native filter does not. Each has an entry in [`crate::explained`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
-    /// An RSA key of 1024 bits.
-    ShortRsa,
+    /// An RSA key of less than 2048 bits, or of more than 8192.
+    RsaSize,
     /// A shared secret in a set that comes from a URL.
     RemoteSecret,
     /// An ECDSA signature that is longer or shorter than two coordinates.
@@ -46,10 +47,14 @@ pub fn good(random: &mut Random, remote: bool) -> KeySet {
     let mut signers = Vec::new();
     let mut sound = false;
     for _ in 0..=random.below(4) {
-        let (member, found) = any_key(random, remote);
-        sound |= found
-            .as_ref()
-            .is_some_and(|found| found.oddity.is_none() && (member["alg"].is_null() || member["alg"] == found.alg));
+        let (mut member, found) = any_key(random, remote);
+        if random.chance(6) {
+            respell(random, &mut member);
+        } else {
+            sound |= found
+                .as_ref()
+                .is_some_and(|found| found.oddity.is_none() && (member["alg"].is_null() || member["alg"] == found.alg));
+        }
         members.push(member);
         signers.extend(found);
     }
@@ -93,7 +98,7 @@ pub fn bad(random: &mut Random) -> (u16, String) {
 }
 
 fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
-    let (key, alg): (Key, &'static str) = match random.below(24) {
+    let (key, alg): (Key, &'static str) = match random.below(28) {
         0..=5 => (Key::rsa(), *random.pick(&["RS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])),
         6 | 7 => (Key::other_rsa(), *random.pick(&["RS256", "PS256"])),
         8 => (Key::short_rsa(), "RS256"),
@@ -102,6 +107,11 @@ fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
         15 | 16 => (Key::p384(1), "ES384"),
         17 => (Key::p521(1), "ES512"),
         18..=20 => (Key::ed25519(1), "EdDSA"),
+        21 => (Key::odd_rsa(random.below(3)), *random.pick(&["RS256", "PS384"])),
+        22 => (Key::tiny_rsa(), "RS256"),
+        // It takes long to sign with them.
+        23 if random.chance(20) => (Key::long_rsa(random.chance(50)), "RS256"),
+        24 => (Key::hmac(&[2; 200][..*random.pick(&[0, 1, 8, 31, 200])]), "HS256"),
         _ => (Key::hmac(&[1; 64]), *random.pick(&["HS256", "HS256", "HS384", "HS512"])),
     };
     if random.chance(2) {
@@ -109,7 +119,7 @@ fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
         return (small_order(), Some(signer));
     }
     let oddity = match alg {
-        _ if key.jwk()["n"].as_str().is_some_and(|n| n.len() < 256) => Some(Oddity::ShortRsa),
+        _ if key.jwk()["n"].as_str().is_some_and(|n| !(342..=1366).contains(&n.len())) => Some(Oddity::RsaSize),
         "HS256" | "HS384" | "HS512" if remote => Some(Oddity::RemoteSecret),
         _ => None,
     };
@@ -146,6 +156,29 @@ fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
         jwk["key_ops"] = random.pick(&[json!(["verify"]), json!(["sign"]), json!([]), json!("verify")]).clone();
     }
     (jwk, signs.then_some(Signer { key, alg, kid, oddity }))
+}
+
+/// Writes one of the numbers in a key otherwise, or others in its place.
+fn respell(random: &mut Random, jwk: &mut Value) {
+    let name = *random.pick(&["n", "e", "x", "y", "k"]);
+    let Some(text) = jwk[name].as_str() else { return };
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).expect("a key of this test");
+    let zeros = |count: usize| encode(&[&vec![0; count][..], &bytes].concat());
+    let spelt = match random.below(11) {
+        0 => zeros(1),
+        1 => zeros(2),
+        2 => zeros(300),
+        3 => BASE64_URL_SAFE.encode(&bytes),
+        4 => BASE64_STANDARD.encode(&bytes),
+        5 => BASE64_STANDARD_NO_PAD.encode(&bytes),
+        6 => format!("{text}="),
+        7 => format!("{} {}", &text[..text.len() / 2], &text[text.len() / 2..]),
+        8 => format!("{text}\n"),
+        // With bits that belong to no byte.
+        9 => format!("{}B", &text[..text.len().saturating_sub(1)]),
+        _ => encode(&bytes[..bytes.len().saturating_sub(1)]),
+    };
+    jwk[name] = spelt.into();
 }
 
 fn plain_key(key: Key, alg: &'static str) -> (Value, Signer) {
@@ -196,11 +229,24 @@ fn broken_member(random: &mut Random) -> Value {
 
 /// The older form: certificates by their kid.
 fn certificates(random: &mut Random, remote: bool) -> KeySet {
+    let signer = |key: Key, kid: &str, oddity| Signer { key, alg: "RS256", kid: Some(kid.to_owned()), oddity };
     let mut set = json!({"k1": include_str!("../support/keys/rsa-2048.crt")});
-    // Envoy refuses a configuration that holds a certificate it cannot read.
-    if remote && random.chance(30) {
-        set["k2"] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into();
+    let mut signers = vec![signer(Key::rsa(), "k1", None)];
+    if random.chance(30) {
+        set["k3"] = include_str!("../support/keys/rsa-1024.certificate.pem").into();
+        signers.push(signer(Key::short_rsa(), "k3", Some(Oddity::RsaSize)));
     }
-    let signer = Signer { key: Key::rsa(), alg: "RS256", kid: Some("k1".to_owned()), oddity: None };
-    KeySet { text: set.to_string(), signers: vec![signer] }
+    // Envoy refuses a configuration that holds a certificate it cannot read.
+    if remote && random.chance(40) {
+        let public = Key::rsa().public_pem();
+        set["k2"] = (*random.pick(&[
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            include_str!("../support/keys/p256.certificate.pem"),
+            &public,
+            include_str!("../support/keys/rsa-2048.crt").trim_end(),
+            "",
+        ]))
+        .into();
+    }
+    KeySet { text: set.to_string(), signers }
 }

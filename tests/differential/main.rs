@@ -12,12 +12,14 @@
 
 mod configurations;
 mod explained;
+mod istio;
 mod keys;
 mod matches;
 mod outcome;
 mod random;
 mod requests;
 mod shrink;
+mod spelling;
 mod stage;
 mod summary;
 mod tokens;
@@ -202,6 +204,10 @@ fn show(servers: &Servers, plan: Plan, configuration: &Configuration, difference
         "\n==== a difference; SEED={seed} FIRST={} CONFIGURATIONS=1 REQUESTS={requests} repeats it",
         configuration.index
     );
+    println!("{:?}", configuration.spelling);
+    if let Some(rules) = &configuration.jwt_rules {
+        println!("the gate has {rules:#}");
+    }
     match shrink::shrink(servers, plan.rival, configuration, difference) {
         Some((json, small)) => print(&json, &small),
         None => {

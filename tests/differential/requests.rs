@@ -227,7 +227,7 @@ impl<'a> Requests<'a> {
             }
             Place::Param(name) => {
                 let name = name.replace(' ', "%20");
-                let pair = match random.below(if healthy { 8 } else { 14 }) {
+                let pair = match random.below(if healthy { 8 } else { 15 }) {
                     0..=6 => format!("{name}={}", in_query(text)),
                     7 => format!("{name}={}", encoded(text)),
                     8 => format!("{}={text}", name.replacen('t', "%74", 1)),
@@ -235,6 +235,14 @@ impl<'a> Requests<'a> {
                     10 => format!("{}={text}", name.to_uppercase()),
                     11 => format!("x;{name}={text}"),
                     12 => name.clone(),
+                    // A token that is to be found again stays in one piece.
+                    13 if token.oddities.is_empty() => {
+                        // Of white space, a header can have but two kinds.
+                        let (before, after) = text.split_at(nearest(text, random.below(text.len() + 1)));
+                        let space = *random.pick(&["%0a", "%0d", "%0b", "%0c", "%00", "%0d%0a"]);
+                        request.faults.push("control character in a query");
+                        format!("{name}={}{space}{}", in_query(before), in_query(after))
+                    }
                     _ => {
                         request.query.push(format!("{name}=a.b.c"));
                         format!("{name}={text}")
@@ -360,6 +368,11 @@ fn prefix_fault(random: &mut Random, prefix: &str, text: &str) -> (&'static str,
         12 => ("quoted token", format!("{prefix}\"{text}\"")),
         _ => ("junk after the prefix", format!("{prefix}!,;{text}")),
     }
+}
+
+/// Where the character begins that this byte is in.
+fn nearest(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// Percent-encoded where it must be.

@@ -30,7 +30,8 @@ pub fn shrink(
     // What Envoy orders at random differs only now and then.
     let mut small = (0..3).find_map(|_| check(&mut stage, 0, configuration, difference))?;
     small = shrink_request(&mut stage, configuration, small, until);
-    while Instant::now() < until {
+    // What Istio's rules become is not taken apart: it would be no more what they become.
+    while configuration.jwt_rules.is_none() && Instant::now() < until {
         let candidates = smaller(&json);
         let mut found = None;
         for chunk in candidates.chunks(AT_ONCE) {

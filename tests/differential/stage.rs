@@ -8,12 +8,14 @@ use serde_json::{json, Value};
 
 use crate::configurations::{places_of, Configuration, FILTER_STATE};
 use crate::envoy::{self, address, cluster, wasm_filter, Envoy, Settings, PATIENCE};
+use crate::istio;
 use crate::mint::{key_set, Key};
 use crate::now;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, STATE};
 use crate::random::Random;
 use crate::requests::Request;
 use crate::servers::{serve, Behaviour, Issuer};
+use crate::spelling::{Spelling, TYPE};
 use crate::tokens::Token;
 use crate::wire::{Connection, Message};
 
@@ -64,13 +66,17 @@ impl Stage {
         rival: Rival,
     ) -> Self {
         let folder = envoy::new_folder();
+        let configurations: Vec<_> = configurations.into_iter().collect();
+        // While a difference is made smaller, all are one configuration.
+        let environment: BTreeMap<_, _> =
+            configurations.iter().flat_map(|(one, _)| &one.environment).cloned().collect();
+        let variables: Vec<_> = environment.keys().map(String::as_str).collect();
         let mut listeners = Vec::new();
         if rival == Rival::Gate {
             // Envoy compiles the module once for all, but again and again until one configuration was taken.
-            listeners.push(listener(ANCHOR, vec![filter(&anchor(), Side::Other, rival)]));
+            listeners.push(listener(ANCHOR, vec![gate(&anchor(), true, Spelling::default(), &variables)]));
         }
         let mut remote = false;
-        let configurations: Vec<_> = configurations.into_iter().collect();
         for (index, (configuration, json)) in configurations.iter().enumerate() {
             let json = &warmable(json);
             remote |= !configuration.sets.is_empty();
@@ -79,12 +85,20 @@ impl Stage {
                 servers.issuer.set(path, answer);
             }
             for side in [Side::Native, Side::Other] {
-                let filters = vec![choice(), filter(json, side, rival)];
+                let filter = match (side, rival, &configuration.jwt_rules) {
+                    (Side::Other, Rival::Gate, Some(rules)) => gate(rules, false, configuration.spelling, &variables),
+                    (Side::Other, Rival::Gate, None) => gate(json, true, configuration.spelling, &variables),
+                    (Side::Other, Rival::Altered, _) => native(&altered(json), configuration.spelling),
+                    _ => native(json, configuration.spelling),
+                };
+                let filters = vec![choice(), filter, state(side == Side::Other && rival == Rival::Gate)];
                 listeners.push(listener(&format!("{index}-{side:?}"), filters));
             }
         }
         envoy::write(&folder, "listeners.json", &json!({ "resources": listeners }));
-        let clusters = [cluster("service", servers.service), cluster("issuer", servers.issuer.port)];
+        let issuer = servers.issuer.port;
+        let clusters =
+            [cluster("service", servers.service), cluster("issuer", issuer), cluster(istio::CLUSTER, issuer)];
         let bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
@@ -92,7 +106,7 @@ impl Stage {
             "static_resources": {"clusters": clusters},
         });
         let settings = Settings { concurrency: 1, cpu: None, logs: "wasm:warning" };
-        let envoy = Envoy::start_without_listeners(folder, &bootstrap, settings)
+        let envoy = Envoy::start_without_listeners(folder, &bootstrap, settings, &environment)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"));
         let mut stage = Self { envoy, ports: HashMap::new(), connections: HashMap::new() };
         stage.wait(listeners.len(), rival == Rival::Gate);
@@ -238,30 +252,54 @@ fn key(name: &str) -> Option<(usize, Side)> {
     Some((index.parse().ok()?, if side == "Native" { Side::Native } else { Side::Other }))
 }
 
-/// Envoy's filter, or what it is compared with.
-fn filter(json: &Value, side: Side, rival: Rival) -> Value {
-    if side == Side::Other && rival == Rival::Gate {
-        let mut gate = json.clone();
-        gate["semantics"] = "jwt_authn".into();
-        let text = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": gate.to_string()});
-        return wasm_filter("jwt-gate", &envoy::module(), &text);
-    }
-    let mut message = json.clone();
-    if side == Side::Other && rival == Rival::Altered {
-        alter(&mut message);
-    }
-    message["@type"] = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication".into();
+/// The gate, in a VM that sees these variables of Envoy's environment. Only a configuration of `jwt_authn` says whose it is.
+fn gate(json: &Value, is_jwt_authn: bool, spelling: Spelling, variables: &[&str]) -> Value {
+    let mut filter = wasm_filter("jwt-gate", &envoy::module(), &spelling.gate(json, is_jwt_authn));
+    filter["typed_config"]["config"]["vm_config"]["environment_variables"] = json!({ "host_env_keys": variables });
+    filter
+}
+
+/// Envoy's filter.
+fn native(json: &Value, spelling: Spelling) -> Value {
+    let mut message = spelling.message(json);
+    message["@type"] = TYPE.into();
     json!({"name": "jwt-gate", "typed_config": message})
 }
 
 /// Another configuration: clocks may differ by an hour, and the payload is forwarded in another header.
-fn alter(message: &mut Value) {
-    for provider in message["providers"].as_object_mut().into_iter().flat_map(|providers| providers.values_mut()) {
+fn altered(json: &Value) -> Value {
+    let mut altered = json.clone();
+    for provider in altered["providers"].as_object_mut().into_iter().flat_map(|providers| providers.values_mut()) {
         provider["clock_skew_seconds"] = 3600.into();
         if provider.get("forward_payload_header").is_some() {
             provider["forward_payload_header"] = "x-altered".into();
         }
     }
+    altered
+}
+
+/// Shows what the filter before it left for access logs and for other filters: to the service what is known of a good token, and in
+/// the answer why one failed.
+fn state(is_gate: bool) -> Value {
+    let show = |key: &str| {
+        let value = if is_gate {
+            format!("%FILTER_STATE(wasm.jwt_authn.{key}:PLAIN)%")
+        } else {
+            format!("%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:{key})%")
+        };
+        let header = json!({"key": format!("{STATE}{key}"), "value": value});
+        json!({"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}})
+    };
+    json!({
+        "name": "state",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {
+                "request_mutations": [show("payload"), show("header")],
+                "response_mutations": [show("failed")],
+            },
+        },
+    })
 }
 
 /// Makes the filter state of `filter_state_rules` from a header.

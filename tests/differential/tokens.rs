@@ -30,8 +30,8 @@ struct Draft {
 
 /// The token after signing: its three parts.
 struct Parts {
-    header: String,
-    payload: String,
+    header: Vec<u8>,
+    payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
@@ -112,7 +112,7 @@ type JsonFault = fn(&mut String);
 type TextFault = fn(&mut Parts, &mut Random) -> String;
 
 /// What can be wrong with JSON text, of the header or of the payload.
-const JSON_FAULTS: [(&str, JsonFault); 19] = [
+const JSON_FAULTS: [(&str, JsonFault); 27] = [
     ("trailing comma", |json| json.insert(json.len() - 1, ',')),
     ("single quotes", |json| *json = json.replace('"', "'")),
     ("control character", |json| json.insert_str(json.len() - 1, ",\"x\":\"\u{1}\"")),
@@ -132,23 +132,46 @@ const JSON_FAULTS: [(&str, JsonFault); 19] = [
     ("byte order mark", |json| json.insert(0, '\u{feff}')),
     ("bad escape", |json| json.insert_str(json.len() - 1, ",\"x\":\"\\x41\"")),
     ("odd numbers", |json| json.insert_str(json.len() - 1, ",\"x\":01")),
+    ("names without quotes", |json| {
+        for name in ["alg", "typ", "kid", "iss", "sub", "aud", "exp", "name", "n", "list", "flag"] {
+            *json = json.replace(&format!("\"{name}\":"), &format!("{name}:"));
+        }
+    }),
+    ("name that begins with a digit", |json| json.insert_str(json.len() - 1, ",1x:1")),
+    ("escaped single quote", |json| json.insert_str(json.len() - 1, ",\"x\":\"\\'\"")),
+    ("escape of eight digits", |json| json.insert_str(json.len() - 1, ",\"x\":\"\\U0001f600\"")),
+    ("halves of a pair apart", |json| json.insert_str(json.len() - 1, ",\"x\":\"\\ud83d \\ude00\"")),
+    ("100 levels", |json| nest(json, 99)),
+    ("101 levels", |json| nest(json, 100)),
+    ("no UTF-8", |json| json.insert_str(json.len() - 1, &format!(",\"x\":\"{NO_UTF8}\""))),
 ];
+
+/// Stands for a byte that no character has.
+const NO_UTF8: char = '\u{e000}';
+
+fn bytes_of(json: &str) -> Vec<u8> {
+    let parts: Vec<&[u8]> = json.split(NO_UTF8).map(str::as_bytes).collect();
+    parts.join(&0xff)
+}
+
+/// Puts lists into each other.
+fn nest(json: &mut String, levels: usize) {
+    json.insert_str(json.len() - 1, &format!(",\"x\":{}{}", "[".repeat(levels), "]".repeat(levels)));
+}
 
 /// What can be wrong with the compact form.
 const TEXT_FAULTS: [(&str, TextFault); 34] = [
     ("no dots", |parts, _| parts.whole().replace('.', "")),
-    ("two parts", |parts, _| format!("{}.{}", encode(parts.header.as_bytes()), encode(parts.payload.as_bytes()))),
+    ("two parts", |parts, _| format!("{}.{}", encode(&parts.header), encode(&parts.payload))),
     ("leading dot", |parts, _| format!(".{}", parts.whole())),
     ("doubled dot", |parts, _| parts.whole().replacen('.', "..", 1)),
     ("trailing dot", |parts, _| parts.whole() + "."),
     ("five parts", |parts, _| parts.whole() + ".a.b"),
     ("empty token", |_, _| String::new()),
     ("only dots", |_, _| "..".to_owned()),
-    ("empty header", |parts, _| parts.joined("", &encode(parts.payload.as_bytes()), &encode(&parts.signature))),
-    ("empty payload", |parts, _| parts.joined(&encode(parts.header.as_bytes()), "", &encode(&parts.signature))),
-    ("empty signature", |parts, _| {
-        parts.joined(&encode(parts.header.as_bytes()), &encode(parts.payload.as_bytes()), "")
-    }),
+    ("empty header", |parts, _| parts.joined("", &encode(&parts.payload), &encode(&parts.signature))),
+    ("empty payload", |parts, _| parts.joined(&encode(&parts.header), "", &encode(&parts.signature))),
+    ("empty signature", |parts, _| parts.joined(&encode(&parts.header), &encode(&parts.payload), "")),
     ("padding at the end", |parts, _| parts.whole() + "="),
     ("right padding at the end", |parts, _| parts.whole() + "=="),
     ("padding in the header", |parts, _| parts.whole().replacen('.', "=.", 1)),
@@ -181,8 +204,11 @@ const TEXT_FAULTS: [(&str, TextFault); 34] = [
     }),
     ("flipped bit in the payload", |parts, _| {
         let signature = encode(&parts.signature);
-        let payload = parts.payload.replacen('a', "b", 1);
-        parts.joined(&encode(parts.header.as_bytes()), &encode(payload.as_bytes()), &signature)
+        let mut payload = parts.payload.clone();
+        if let Some(byte) = payload.iter_mut().find(|byte| **byte == b'a') {
+            *byte = b'b';
+        }
+        parts.joined(&encode(&parts.header), &encode(&payload), &signature)
     }),
     ("flipped bit in the signature", |parts, random| {
         if !parts.signature.is_empty() {
@@ -378,6 +404,11 @@ impl Draft {
                 set(&mut self.header, "alg", "\"HS256\"".to_owned());
                 "HS256 by the public key"
             }
+            // Of so few bits, a key has no room for other paddings.
+            1 | 2 if self.signer.key.is_tiny() => {
+                self.oddities.extend(self.signer.oddity);
+                "nothing"
+            }
             1 if alg.starts_with("RS") => {
                 self.alg = "PS256";
                 "signed with PSS"
@@ -409,7 +440,8 @@ impl Draft {
             spoil(if random.chance(50) { &mut header } else { &mut payload });
             faults.push(name);
         }
-        let input = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+        let (header, payload) = (bytes_of(&header), bytes_of(&payload));
+        let input = format!("{}.{}", encode(&header), encode(&payload));
         let signature = match self.signer.oddity {
             Some(Oddity::SmallOrder) if self.alg == "EdDSA" => identity_signature(),
             _ => self.signer.key.sign(self.alg, input.as_bytes()),
@@ -444,7 +476,7 @@ impl Draft {
 
 impl Parts {
     fn whole(&self) -> String {
-        self.joined(&encode(self.header.as_bytes()), &encode(self.payload.as_bytes()), &encode(&self.signature))
+        self.joined(&encode(&self.header), &encode(&self.payload), &encode(&self.signature))
     }
 
     fn joined(&self, header: &str, payload: &str, signature: &str) -> String {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // Each binary uses its part.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -41,21 +41,27 @@ impl Envoy {
     /// Starts Envoy with this bootstrap in `folder`, and waits until it has that many listeners. The log where it exits
     /// instead, or refuses a listener.
     pub fn start(folder: PathBuf, bootstrap: &Value, listeners: usize, settings: Settings) -> Result<Self, String> {
-        let mut envoy = Self::spawn(folder, bootstrap, settings);
+        let mut envoy = Self::spawn(folder, bootstrap, settings, &BTreeMap::new());
         envoy.wait_until_it_listens(listeners)?;
         Ok(envoy)
     }
 
     /// Starts Envoy with this bootstrap in `folder`, and waits for its own pages alone: listeners may come later, or be refused.
-    pub fn start_without_listeners(folder: PathBuf, bootstrap: &Value, settings: Settings) -> Result<Self, String> {
-        let mut envoy = Self::spawn(folder, bootstrap, settings);
+    /// `environment` holds variables by name.
+    pub fn start_without_listeners(
+        folder: PathBuf,
+        bootstrap: &Value,
+        settings: Settings,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let mut envoy = Self::spawn(folder, bootstrap, settings, environment);
         envoy.wait(|_| true)?;
         Ok(envoy)
     }
 
-    fn spawn(folder: PathBuf, bootstrap: &Value, settings: Settings) -> Self {
+    fn spawn(folder: PathBuf, bootstrap: &Value, settings: Settings, environment: &BTreeMap<String, String>) -> Self {
         write(&folder, "bootstrap.json", bootstrap);
-        let (mut command, container) = command(&folder, settings);
+        let (mut command, container) = command(&folder, settings, environment);
         let log = fs::File::create(folder.join("envoy.log")).expect("the log can be written");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -230,7 +236,7 @@ pub fn listener(name: &str, filters: Vec<Value>, route: &Value) -> Value {
 }
 
 /// Envoy, or the container that runs it, and the name of that container. Both see the same files and the host's loopback.
-fn command(folder: &Path, settings: Settings) -> (Command, Option<String>) {
+fn command(folder: &Path, settings: Settings, environment: &BTreeMap<String, String>) -> (Command, Option<String>) {
     let (mut command, container) = match std::env::var("ENVOY").as_deref() {
         Ok("docker") => {
             assert_eq!(settings.cpu, None, "a container is not bound to a CPU");
@@ -240,6 +246,9 @@ fn command(folder: &Path, settings: Settings) -> (Command, Option<String>) {
             command.args(["run", "--rm", "--network=host", "--name", &name]);
             for shared in [folder, module().parent().expect("the module is in a folder")] {
                 command.arg("--volume").arg(format!("{0}:{0}", shared.display()));
+            }
+            for variable in environment.keys() {
+                command.args(["--env", variable]);
             }
             command.args(["--entrypoint", "/usr/local/bin/envoy", &image]);
             (command, Some(name))
@@ -258,6 +267,8 @@ fn command(folder: &Path, settings: Settings) -> (Command, Option<String>) {
             (command, None)
         }
     };
+    // A container gets those that it was told of.
+    command.envs(environment);
     command.arg("--config-path").arg(folder.join("bootstrap.json"));
     command.arg("--admin-address-path").arg(folder.join("admin"));
     command.args(["--concurrency", &settings.concurrency.to_string(), "--use-dynamic-base-id"]);

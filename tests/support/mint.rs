@@ -66,6 +66,31 @@ impl Key {
         Self { kid: None, secret: Secret::Rsa(read_rsa(include_str!("keys/rsa-1024.pem"))) }
     }
 
+    /// RSA with 512 bits.
+    pub fn tiny_rsa() -> Self {
+        Self { kid: None, secret: Secret::Rsa(read_rsa(include_str!("keys/rsa-512.pem"))) }
+    }
+
+    /// RSA with other exponents than 65537: 3, 17, and one of 33 bits.
+    pub fn odd_rsa(which: usize) -> Self {
+        static KEYS: LazyLock<[Arc<rsa::PrivateKey>; 3]> = LazyLock::new(|| {
+            [
+                read_rsa(include_str!("keys/rsa-2049-e3.pem")),
+                read_rsa(include_str!("keys/rsa-3072-e17.pem")),
+                read_rsa(include_str!("keys/rsa-4096-e4294967297.pem")),
+            ]
+        });
+        Self { kid: None, secret: Secret::Rsa(KEYS[which % 3].clone()) }
+    }
+
+    /// RSA with 8192 bits, or with 8200.
+    pub fn long_rsa(too_long: bool) -> Self {
+        static KEYS: LazyLock<[Arc<rsa::PrivateKey>; 2]> = LazyLock::new(|| {
+            [read_rsa(include_str!("keys/rsa-8192.pem")), read_rsa(include_str!("keys/rsa-8200.pem"))]
+        });
+        Self { kid: None, secret: Secret::Rsa(KEYS[usize::from(too_long)].clone()) }
+    }
+
     /// P-256; each `seed` is another key.
     pub fn p256(seed: u8) -> Self {
         let key = p256::ecdsa::SigningKey::from_slice(&[seed; 32]).expect("a scalar");
@@ -127,6 +152,11 @@ impl Key {
             Secret::Ed25519(_) => "EdDSA",
             Secret::Hmac(_) => "HS256",
         }
+    }
+
+    /// Whether it can sign RS256 and nothing else.
+    pub fn is_tiny(&self) -> bool {
+        matches!(&self.secret, Secret::Rsa(key) if key.size() < 128)
     }
 
     /// What is published of it; all of it for a shared secret.
