@@ -95,9 +95,9 @@ impl Case<'_> {
         let void = ask(Side::Native, &self.request.without_odd_signatures());
         let both_lack_a_key = says_no_key(&void) && says_no_key(self.gate);
         // Written in one of the forms, the void token may look as it would in another.
+        let gate = ordered(self.gate.seen.clone());
         let seen = FORMS.iter().map(|form| restored(&void, self.request, form));
-        let same_seen =
-            std::iter::once(restored_in_turn(&void, self.request)).chain(seen).any(|seen| seen == self.gate.seen);
+        let same_seen = std::iter::once(restored_in_turn(&void, self.request)).chain(seen).any(|seen| seen == gate);
         same_seen
             && void.status == self.gate.status
             && (void.seen.is_some() || void.body == self.gate.body || both_lack_a_key)
@@ -122,35 +122,50 @@ impl Case<'_> {
 impl Outcome {
     /// The same, with headers that are base64 of JSON written in one way.
     fn with_ordered_objects(&self) -> Self {
-        let mut seen = self.seen.clone();
-        let fields = seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
-        for value in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()).flatten() {
-            let json = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
-            // Objects are equal whatever the order of their members.
-            if let Some(json) = json.and_then(|json| serde_json::from_slice::<Value>(&json).ok()) {
-                *value = json;
-            }
-        }
+        let seen = ordered(self.seen.clone());
         let body = if seen.is_some() { Vec::new() } else { self.body.clone() };
         let headers = if seen.is_some() { BTreeMap::new() } else { self.headers.clone() };
         Self { status: self.status, headers, body, seen }
     }
 }
 
+/// What the service got, with headers that are base64 of JSON as that JSON: objects are equal whatever the order of their members.
+fn ordered(mut seen: Option<Value>) -> Option<Value> {
+    let fields = seen.as_mut().and_then(|seen| seen["fields"].as_object_mut());
+    for value in fields.into_iter().flatten().filter_map(|(_, values)| values.as_array_mut()).flatten() {
+        let json = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+        if let Some(json) = json.and_then(|json| serde_json::from_slice::<Value>(&json).ok()) {
+            *value = json;
+        }
+    }
+    seen
+}
+
 /// What the service got, with the tokens that the request had, all of them written in that form.
 fn restored(void: &Outcome, request: &Request, form: &fn(&str) -> String) -> Option<Value> {
     let odd = request.tokens.iter().filter(|token| !request.oddities(token).is_empty());
     let text = void.seen.as_ref()?.to_string();
-    serde_json::from_str(&odd.fold(text, |text, token| text.replace(&form(&token.unsigned), &form(&token.text)))).ok()
+    let written = |token: &str| in_json(&form(token));
+    let text = odd.fold(text, |text, token| text.replace(&written(&token.unsigned), &written(&token.text)));
+    ordered(serde_json::from_str(&text).ok())
 }
 
 /// The same, each written in the first form in which it is found.
 fn restored_in_turn(void: &Outcome, request: &Request) -> Option<Value> {
     let mut text = void.seen.as_ref()?.to_string();
     for token in request.tokens.iter().filter(|token| !request.oddities(token).is_empty()) {
-        text = FORMS.iter().fold(text, |text, form| text.replace(&form(&token.unsigned), &form(&token.text)));
+        text = FORMS
+            .iter()
+            .fold(text, |text, form| text.replace(&in_json(&form(&token.unsigned)), &in_json(&form(&token.text))));
     }
-    serde_json::from_str(&text).ok()
+    ordered(serde_json::from_str(&text).ok())
+}
+
+/// As it stands within a string: white space of a token is escaped there.
+fn in_json(text: &str) -> String {
+    let text: String = text.bytes().map(char::from).collect();
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 fn says_no_key(outcome: &Outcome) -> bool {

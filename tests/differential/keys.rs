@@ -51,9 +51,11 @@ pub fn good(random: &mut Random, remote: bool) -> KeySet {
         if random.chance(6) {
             respell(random, &mut member);
         } else {
-            sound |= found
-                .as_ref()
-                .is_some_and(|found| found.oddity.is_none() && (member["alg"].is_null() || member["alg"] == found.alg));
+            // Envoy does not take every exponent, nor a secret of no bytes.
+            let is_refused = member["e"] == "EQ" || member["e"] == "AQAAAAE" || member["k"] == "";
+            let is_taken = |found: &Signer| found.oddity.is_none() && !is_refused;
+            let fits = |found: &Signer| member["alg"].is_null() || member["alg"] == found.alg;
+            sound |= found.as_ref().is_some_and(|found| is_taken(found) && fits(found));
         }
         members.push(member);
         signers.extend(found);
@@ -98,6 +100,8 @@ pub fn bad(random: &mut Random) -> (u16, String) {
 }
 
 fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
+    // What a set in place knows, a set from elsewhere does not: the one is trusted with it, the other is not.
+    let secret = if remote { 11 } else { 1 };
     let (key, alg): (Key, &'static str) = match random.below(28) {
         0..=5 => (Key::rsa(), *random.pick(&["RS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])),
         6 | 7 => (Key::other_rsa(), *random.pick(&["RS256", "PS256"])),
@@ -111,8 +115,9 @@ fn any_key(random: &mut Random, remote: bool) -> (Value, Option<Signer>) {
         22 => (Key::tiny_rsa(), "RS256"),
         // It takes long to sign with them.
         23 if random.chance(20) => (Key::long_rsa(random.chance(50)), "RS256"),
-        24 => (Key::hmac(&[2; 200][..*random.pick(&[0, 1, 8, 31, 200])]), "HS256"),
-        _ => (Key::hmac(&[1; 64]), *random.pick(&["HS256", "HS256", "HS384", "HS512"])),
+        24 => (Key::hmac(&[secret + 1; 200][..*random.pick(&[1, 8, 31, 200])]), "HS256"),
+        25 if !remote => (Key::hmac(&[]), "HS256"),
+        _ => (Key::hmac(&[secret; 64]), *random.pick(&["HS256", "HS256", "HS384", "HS512"])),
     };
     if random.chance(2) {
         let signer = Signer { key: Key::ed25519(1), alg: "EdDSA", kid: None, oddity: Some(Oddity::SmallOrder) };

@@ -75,9 +75,9 @@ impl Request {
         let mut oddities = token.oddities.clone();
         let behind = |text: &str| {
             FORMS.iter().any(|form| {
-                let rest =
-                    text.split_once(&form(&token.text)).map(|(_, rest)| rest.split('&').next().unwrap_or_default());
-                rest.is_some_and(|rest| !rest.replace("%20", "").replace("%09", "").trim().is_empty())
+                let rest = text.split_once(&form(&token.text)).and_then(|(_, rest)| rest.split(['&', ';']).next());
+                // What ends the value of a cookie is no part of the token.
+                rest.is_some_and(|rest| !rest.replace("%20", "").replace("%09", "").trim().trim_matches('"').is_empty())
             })
         };
         let mut texts = self.headers.iter().map(|(_, value)| value).chain(&self.query);
@@ -227,13 +227,14 @@ impl<'a> Requests<'a> {
             }
             Place::Param(name) => {
                 let name = name.replace(' ', "%20");
+                let written = in_query(text);
                 let pair = match random.below(if healthy { 8 } else { 15 }) {
-                    0..=6 => format!("{name}={}", in_query(text)),
+                    0..=6 => format!("{name}={written}"),
                     7 => format!("{name}={}", encoded(text)),
-                    8 => format!("{}={text}", name.replacen('t', "%74", 1)),
-                    9 => format!("{name}={text}%20"),
-                    10 => format!("{}={text}", name.to_uppercase()),
-                    11 => format!("x;{name}={text}"),
+                    8 => format!("{}={written}", name.replacen('t', "%74", 1)),
+                    9 => format!("{name}={written}%20"),
+                    10 => format!("{}={written}", name.to_uppercase()),
+                    11 => format!("x;{name}={written}"),
                     12 => name.clone(),
                     // A token that is to be found again stays in one piece.
                     13 if token.oddities.is_empty() => {
@@ -245,11 +246,11 @@ impl<'a> Requests<'a> {
                     }
                     _ => {
                         request.query.push(format!("{name}=a.b.c"));
-                        format!("{name}={text}")
+                        format!("{name}={written}")
                     }
                 };
                 let at = random.below(request.query.len() + 1);
-                request.query.insert(at, pair.replace([' ', '\t'], "%20"));
+                request.query.insert(at, pair);
             }
             Place::Cookie(name) => {
                 let value = match random.below(if healthy { 6 } else { 12 }) {
@@ -382,5 +383,5 @@ fn in_query(text: &str) -> String {
 
 /// Percent-encoded where nothing has to be.
 fn encoded(text: &str) -> String {
-    text.replace('.', "%2E").replace('-', "%2d").replacen('e', "%65", 1)
+    in_query(text).replace('.', "%2E").replace('-', "%2d").replacen('e', "%65", 1)
 }
