@@ -1,0 +1,65 @@
+//! The portable signature checks in V8, where they run: `tests/bench/portable.mjs` calls them, and `make bench-core` that.
+
+#![cfg(target_arch = "wasm32")]
+
+use std::cell::OnceCell;
+use std::hint::black_box;
+use std::rc::Rc;
+
+use jwt_gate::crypto::{CryptoProvider, Portable};
+use jwt_gate::jose::{self, CompactJws, JoseHeader};
+use jwt_gate::keys::{Key, KeySet, Origin, Selection};
+
+/// RFC 7515 appendix A.2.
+const RS256: (&str, &str) = (
+    r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#,
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC\
+    4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQ\
+    jbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEs\
+    qtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+);
+
+/// RFC 7515 appendix A.3.
+const ES256: (&str, &str) = (
+    r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+    "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.Dt\
+    EhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+);
+
+thread_local! {
+    static CHECKS: OnceCell<[Check; 2]> = const { OnceCell::new() };
+}
+
+/// A token, and the key that the gate would choose for it.
+struct Check {
+    token: &'static str,
+    key: Rc<Key>,
+}
+
+impl Check {
+    fn of((jwk, token): (&str, &'static str)) -> Option<Self> {
+        let set = KeySet::parse(format!("{{\"keys\":[{jwk}]}}").as_bytes(), Origin::Local).ok()?;
+        let header = JoseHeader::parse(&CompactJws::parse(token.as_bytes()).ok()?).ok()?;
+        match set.select(header.kid.as_deref(), header.alg) {
+            Selection::Keys(keys) => Some(Self { token, key: Rc::clone(keys.first()?) }),
+            _ => None,
+        }
+    }
+
+    fn holds(&self, crypto: &[Box<dyn CryptoProvider>]) -> Option<bool> {
+        let jws = CompactJws::parse(black_box(self.token.as_bytes())).ok()?;
+        let header = JoseHeader::parse(&jws).ok()?;
+        Some(jose::verify(&jws, &header, &[&self.key], crypto).is_ok())
+    }
+}
+
+/// Checks the token of RS256 (0) or of ES256 (1) so many times; how often it held.
+#[no_mangle]
+pub extern "C" fn check(which: u32, times: u32) -> u32 {
+    let crypto: Vec<Box<dyn CryptoProvider>> = vec![Box::new(Portable)];
+    CHECKS.with(|checks| {
+        let checks = checks.get_or_init(|| [RS256, ES256].map(|of| Check::of(of).expect("a token and its key")));
+        let check = &checks[which as usize % 2];
+        (0..times).map(|_| u32::from(check.holds(&crypto) == Some(true))).sum()
+    })
+}
