@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::jwt_authn;
-use crate::limits::MAX_WAITING;
+use crate::limits::{MAX_RELEASED, MAX_WAITING};
 use crate::log::Level;
 use crate::policy::{Decision, DocumentId, Documents, Keys, Metadata, Policy, Verifier};
 use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
@@ -91,6 +91,8 @@ pub struct Gate {
     can_wait: bool,
     started: bool,
     waiting: BTreeMap<RequestId, Waiting>,
+    /// How many of them may still be let go before the next tick.
+    room: usize,
     calls: RequestCalls,
 }
 
@@ -107,6 +109,8 @@ struct Waiting {
     head: RequestHead,
     since: UnixTime,
     patience: Duration,
+    /// Whether it is to be decided about again: something changed, or its patience is over.
+    is_due: bool,
 }
 
 impl Semantics {
@@ -188,6 +192,7 @@ impl Gate {
             can_wait,
             started: false,
             waiting: BTreeMap::new(),
+            room: MAX_RELEASED,
             calls: RequestCalls::default(),
         }
     }
@@ -239,13 +244,13 @@ impl Gate {
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
         self.started = true;
         self.calls.current = None;
+        self.room = MAX_RELEASED;
         for waiting in self.waiting.values_mut() {
             // A clock that was set back must not make a wait longer: it begins again.
             waiting.since = waiting.since.min(now);
+            waiting.is_due |= self.can_wait && waiting.is_over(now);
         }
-        let late = self.waiting.iter().filter(|(_, waiting)| self.can_wait && waiting.is_over(now));
-        let late: Vec<RequestId> = late.map(|(&id, _)| id).collect();
-        let mut effects: Vec<Effect> = late.into_iter().flat_map(|id| self.judge_again(id, now)).collect();
+        let mut effects = self.release(now);
         for id in self.documents.ids() {
             effects.extend(self.on_document(id, Input::Tick, now));
         }
@@ -259,7 +264,7 @@ impl Gate {
                 if self.waiting.len() >= MAX_WAITING {
                     return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
                 }
-                self.waiting.insert(id, Waiting { head, since: now, patience });
+                self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
                 if self.can_wait {
                     return vec![Effect::Wait(id)];
                 }
@@ -271,6 +276,21 @@ impl Gate {
         }
     }
 
+    /// Decides once more about those that are due, oldest first, until so many of them were let go.
+    fn release(&mut self, now: UnixTime) -> Vec<Effect> {
+        let due: Vec<RequestId> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.is_due).map(|(&id, _)| id).collect();
+        let mut effects = Vec::new();
+        for id in due {
+            if self.room == 0 {
+                break;
+            }
+            effects.extend(self.judge_again(id, now));
+            self.room = self.room.saturating_sub(usize::from(!self.waiting.contains_key(&id)));
+        }
+        effects
+    }
+
     /// Decides once more about a waiting request. It goes on waiting while that can help, until its patience is over.
     fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         let Some(waiting) = self.waiting.remove(&id) else {
@@ -279,7 +299,7 @@ impl Gate {
         match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) if !waiting.is_over(now) => {
                 self.want(&needs, now);
-                self.waiting.insert(id, waiting);
+                self.waiting.insert(id, Waiting { is_due: false, ..waiting });
                 // What is still lacking may be another document, which it fetches for itself too.
                 let own = needs.into_iter().filter(|_| !self.can_wait);
                 own.map(|(document, _)| Effect::Read(document)).collect()
@@ -333,10 +353,13 @@ impl Gate {
                     };
                     effects.push(Effect::Count(stats::fetched(names, outcome)));
                 }
+                Output::Changed if self.can_wait => {
+                    self.waiting.values_mut().for_each(|waiting| waiting.is_due = true);
+                    effects.extend(self.release(now));
+                }
                 Output::Changed => {
-                    let reachable = |id: &RequestId| self.can_wait || self.calls.current == Some(*id);
-                    let waiting: Vec<RequestId> = self.waiting.keys().copied().filter(reachable).collect();
-                    effects.extend(waiting.into_iter().flat_map(|id| self.judge_again(id, now)));
+                    let reachable = self.calls.current;
+                    effects.extend(reachable.into_iter().flat_map(|id| self.judge_again(id, now)));
                 }
             }
         }

@@ -34,6 +34,10 @@ pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The most requests that wait for a document at once, in one VM. A waiting request costs its headers and a buffered body.
 pub const MAX_WAITING: usize = 1024;
 
+/// The most waiting requests of one VM that are let go between two ticks; the others follow with the next ones. Envoy carries
+/// them out one inside the other when the callback has returned, and beyond some 260 its stack is used up, which is a trap.
+pub const MAX_RELEASED: usize = 64;
+
 /// What a wait may take beyond the callout's own timeout: the answer has to travel from the worker that fetched it.
 pub const WAIT_MARGIN: Duration = Duration::from_secs(1);
 

@@ -18,6 +18,7 @@ mod istio;
 mod jwt_authn;
 mod jwt_verify;
 mod moving;
+mod outages;
 mod properties;
 mod readme;
 mod remembering;

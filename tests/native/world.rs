@@ -308,6 +308,9 @@ pub struct World {
     pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
+    /// The most requests that were decided in one callback.
+    pub most_decided: usize,
+    decided: usize,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
     pub interleaved: bool,
     vms: Vec<Vm>,
@@ -361,6 +364,8 @@ impl World {
             gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
+            most_decided: 0,
+            decided: 0,
             interleaved: false,
             vms: Vec::new(),
             in_force: 0,
@@ -531,6 +536,7 @@ impl World {
         } else {
             for (vm, context, event) in events {
                 self.context = context.filter(|_| !self.can_wait);
+                self.decided = 0;
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
                 while !self.vms[vm].queue.is_empty() {
@@ -604,6 +610,8 @@ impl World {
         assert!(self.can_wait || self.context == Some(id), "request {id} was decided in another context");
         assert_eq!(*known, None, "request {id} was decided twice, now {verdict:?}");
         *known = Some(verdict);
+        self.decided += 1;
+        self.most_decided = self.most_decided.max(self.decided);
         Vec::new()
     }
 
