@@ -33,6 +33,8 @@ pub enum Event<'a> {
     Request(RequestId, RequestHead),
     /// A request was reset, or is over.
     Gone(RequestId),
+    /// The configuration is over: no request is under it any more, and no call of it will be answered.
+    Stop,
     /// Answers [`Effect::Read`]: the shared bytes and their version.
     Record(DocumentId, Option<&'a [u8]>, Option<u32>),
     /// Answers [`Effect::Write`].
@@ -225,6 +227,10 @@ impl Gate {
                 self.waiting.remove(&id);
                 self.calls.under_way.retain(|_, request| *request != id);
                 Vec::new()
+            }
+            Event::Stop => {
+                let ids = self.documents.ids().into_iter();
+                ids.flat_map(|id| self.on_document(id, Input::Stop, now)).collect()
             }
             Event::Record(id, bytes, cas) if self.started => self.on_document(id, Input::Record(bytes, cas), now),
             Event::Record(id, bytes, _) => self.on_document(id, Input::Shared(bytes), now),

@@ -102,7 +102,11 @@ impl Module for Contexts {
             if let Some(driver) = request.driver.filter(|_| request.is_parked) {
                 driver.on_event(Event::Gone(context));
             }
-        } else if let Some(driver) = self.roots.borrow_mut().remove(&context).flatten() {
+            return;
+        }
+        let root = self.roots.borrow_mut().remove(&context).flatten();
+        if let Some(driver) = root {
+            driver.on_event(Event::Stop);
             driver.flush_counters();
         }
     }

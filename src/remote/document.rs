@@ -42,7 +42,11 @@ enum Task<T> {
     Calling {
         number: u64,
         conditional: bool,
+        /// When a fetch before its time was made before this one.
+        forced_before: UnixTime,
     },
+    /// Gives the lease of a call back that nobody will hear the answer of, and that time.
+    Leaving(UnixTime),
     /// Reads the record once more, to publish this.
     Publishing(Fetched<T>),
     /// Wrote this record, which ends the lease.
@@ -64,6 +68,8 @@ pub enum Input<'a> {
     Entry(Option<&'a [u8]>),
     /// Answers the [`Output::Call`] of that number; `None` if there was no answer.
     Answer(u64, Option<Answer>),
+    /// The configuration is over, and with it a call that is under way.
+    Stop,
 }
 
 /// What a document asks for. `Read`, `Write` and `Load` are answered at once.
@@ -190,6 +196,7 @@ impl<T: Content> Document<T> {
             Input::Written(won) => self.on_written(won),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
             Input::Answer(number, answer) => self.on_answer(number, answer),
+            Input::Stop => self.on_stop(),
         }
     }
 
@@ -208,6 +215,7 @@ impl<T: Content> Document<T> {
 
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
+            Task::Leaving(forced_at) => self.leave(forced_at, cas),
             Task::Idle if record.version != self.loaded => vec![Output::Load],
             Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
                 self.claim(cas, now)
@@ -269,6 +277,16 @@ impl<T: Content> Document<T> {
         outputs
     }
 
+    /// Everybody else would wait for the end of the lease, and an unknown key for that of the cooldown.
+    fn leave(&mut self, forced_at: UnixTime, cas: Option<u32>) -> Vec<Output> {
+        if self.record.lease_holder != self.holder {
+            return Vec::new();
+        }
+        self.task = Task::Leaving(forced_at);
+        let left = Record { forced_at, lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
+        vec![Output::Write(left.encode(), cas)]
+    }
+
     fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
         next.fetched_at = now;
         next.failures = 0;
@@ -279,10 +297,11 @@ impl<T: Content> Document<T> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
                 self.wanted = false;
+                let forced_before = self.record.forced_at;
                 self.record = claimed;
                 self.calls = self.calls.wrapping_add(1);
                 let etag = self.etag.as_deref().filter(|_| self.content.is_some() && !self.lost);
-                self.task = Task::Calling { number: self.calls, conditional: etag.is_some() };
+                self.task = Task::Calling { number: self.calls, conditional: etag.is_some(), forced_before };
                 vec![Output::Call(self.calls, self.source.call(etag))]
             }
             Task::Ending(next, fetched) if won => self.end(next, fetched),
@@ -290,6 +309,10 @@ impl<T: Content> Document<T> {
             Task::Ending(_, fetched) => {
                 self.task = Task::Publishing(fetched);
                 Vec::new()
+            }
+            Task::Leaving(forced_at) if !won => {
+                self.task = Task::Leaving(forced_at);
+                vec![Output::Read]
             }
             _ => Vec::new(),
         }
@@ -376,13 +399,23 @@ impl<T: Content> Document<T> {
 
     fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
         let conditional = match self.task {
-            Task::Calling { number: current, conditional } if current == number => conditional,
+            Task::Calling { number: current, conditional, .. } if current == number => conditional,
             _ => return Vec::new(),
         };
         let fetched = Fetched::of(answer, conditional, &self.source);
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome), Output::Read]
+    }
+
+    fn on_stop(&mut self) -> Vec<Output> {
+        match self.task {
+            Task::Calling { forced_before, .. } => {
+                self.task = Task::Leaving(forced_before);
+                vec![Output::Read]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether someone's fetch is under way. A lease that ends later than any fetch can is a clock that was set back.

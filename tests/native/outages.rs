@@ -19,6 +19,10 @@ fn one() -> Key {
     Key::ed25519(1).named("one")
 }
 
+fn two() -> Key {
+    Key::ed25519(2).named("two")
+}
+
 #[test]
 fn an_issuer_that_is_down_at_the_start_and_for_an_hour_costs_one_attempt_a_minute_and_no_wait_is_long() {
     for down in [Reply::status(503), Reply::hangs(), Reply::no_cluster(), Reply::ok("<html>")] {
@@ -152,5 +156,36 @@ fn of_many_that_wait_few_are_let_go_at_once_and_all_of_them_in_the_end() {
         let last = world.elapsed();
         let longest = Duration::from_secs(2) + WAIT_MARGIN + TICK * (MAX_WAITING / MAX_RELEASED + 2) as u32;
         assert!(last <= longest.as_millis() as u64, "{reply:?}: the last one waited for {last} ms");
+    }
+}
+
+#[test]
+fn a_fetch_that_a_reload_cuts_off_is_made_again_at_once() {
+    let slow = || Reply::keys(&[&one(), &two()]).after(Duration::from_millis(1500));
+    for (has_keys, interleaved) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut world = World::new(&config(json!({})), 3);
+        world.interleaved = interleaved;
+        if has_keys {
+            world.issuer(JWKS, Reply::keys(&[&one()]));
+            world.seconds_pass(40);
+            // A key that is unknown asks for newer ones; whoever asked leaves.
+            world.issuer(JWKS, slow());
+            let unknown = Request::get("/").bearer(&Token::at(&two(), world.seconds()).mint());
+            let id = world.request(1, &unknown);
+            world.advance(2 * TICK);
+            world.gone(id);
+        }
+        world.issuer(JWKS, slow());
+        world.advance(2 * TICK);
+        let fetches = world.fetches.len();
+        world.configure_at_once(&config(json!({"remote_jwks": {"cache_duration": "500s"}})), 3);
+        world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+        let began = world.elapsed();
+        for vm in 0..3 {
+            let request = Request::get("/").bearer(&Token::at(&two(), world.seconds()).mint());
+            assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{has_keys}, {interleaved}, VM {vm}");
+        }
+        assert!(world.elapsed() - began <= 500, "{has_keys}, {interleaved}: {} ms", world.elapsed() - began);
+        assert_eq!(world.fetches.len(), fetches + 1, "{has_keys}, {interleaved}");
     }
 }

@@ -284,6 +284,7 @@ struct Vm {
     gate: Gate,
     names: HashMap<DocumentId, String>,
     queue: VecDeque<Effect>,
+    has_ended: bool,
 }
 
 struct InFlight {
@@ -392,9 +393,18 @@ impl World {
             let cache = TokenCache::new(config.token_cache, (1, 2));
             let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
             let gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);
-            self.vms.push(Vm { gate, names, queue: VecDeque::new() });
+            self.vms.push(Vm { gate, names, queue: VecDeque::new(), has_ended: false });
         }
         self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());
+    }
+
+    /// The same, and the old ones hold nothing any more: they end, and with them their calls.
+    pub fn configure_at_once(&mut self, config: &Value, vms: usize) {
+        let ended = self.in_force..self.vms.len();
+        self.configure(config, vms);
+        self.in_flight.retain(|call| !ended.contains(&call.vm));
+        self.run(ended.clone().map(|vm| (vm, None, Event::Stop)).collect());
+        self.vms[ended].iter_mut().for_each(|vm| vm.has_ended = true);
     }
 
     /// What the issuer at `uri` answers from now on.
@@ -441,7 +451,8 @@ impl World {
                 }
             }
             if next == next_tick {
-                events.extend((0..self.vms.len()).map(|vm| (vm, None, Event::Tick)));
+                let running = (0..self.vms.len()).filter(|&vm| !self.vms[vm].has_ended);
+                events.extend(running.map(|vm| (vm, None, Event::Tick)));
             }
             self.run(events);
             if next == end {
