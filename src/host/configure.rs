@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::crypto::HostCrypto;
 use super::driver::Driver;
 use super::hostcalls;
+use super::metrics::Metrics;
 use crate::cache::TokenCache;
 use crate::config::{Config, Crypto};
 use crate::crypto::{CryptoProvider, Portable};
@@ -25,7 +26,7 @@ fn random() -> u64 {
 }
 
 /// The gate that the configuration of the root context asks for, started; `None`, with a line in the log, if it is refused.
-pub fn configure(root: u32) -> Option<Rc<Driver>> {
+pub fn configure(root: u32, metrics: &Metrics) -> Option<Rc<Driver>> {
     let config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => {
@@ -57,7 +58,7 @@ pub fn configure(root: u32) -> Option<Rc<Driver>> {
     let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
     let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
     let gate = Gate::new(config.semantics, documents, verifier, can_wait);
-    let driver = Driver::new(root, gate, shared_names, &config.stat_prefix);
+    let driver = Driver::new(root, gate, shared_names, &config.stat_prefix, metrics);
     driver.on_event(Event::Start);
     hostcalls::tick_every(TICK);
     Some(Rc::new(driver))

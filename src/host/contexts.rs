@@ -9,6 +9,7 @@ use jwt_gate_abi::{Action, Module};
 use super::configure::configure;
 use super::driver::{Course, Driver};
 use super::hostcalls;
+use super::metrics::Metrics;
 use crate::gate::{Event, RequestId};
 use crate::hashed::ByNumber;
 use crate::verdict::{Denial, Reason};
@@ -19,6 +20,7 @@ pub struct Contexts {
     /// With the configuration that is in force, once there is one.
     roots: RefCell<BTreeMap<u32, Option<Rc<Driver>>>>,
     requests: RefCell<HashMap<RequestId, Request, ByNumber>>,
+    metrics: Metrics,
 }
 
 struct Request {
@@ -49,7 +51,7 @@ impl Module for Contexts {
     }
 
     fn configure(&self, root: u32) -> bool {
-        let Some(driver) = configure(root) else {
+        let Some(driver) = configure(root, &self.metrics) else {
             return false;
         };
         self.roots.borrow_mut().insert(root, Some(driver));

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use jwt_gate_abi::Action;
 
 use super::hostcalls;
+use super::metrics::Metrics;
 use crate::gate::{Effect, Event, Gate, RequestId};
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
 use crate::log::Level;
@@ -55,15 +56,19 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Takes a gate; `root` is the root context that it belongs to.
-    pub fn new(root: u32, gate: Gate, shared_names: HashMap<DocumentId, String>, stat_prefix: &str) -> Self {
+    /// Takes a gate; `root` is the root context that it belongs to, and `metrics` are those of the VM.
+    pub fn new(
+        root: u32,
+        gate: Gate,
+        shared_names: HashMap<DocumentId, String>,
+        stat_prefix: &str,
+        metrics: &Metrics,
+    ) -> Self {
         let full = |name: &str| stats::full_name(stat_prefix, name);
-        let counter = |name| Some(Counter { metric: hostcalls::define_counter(&full(name))?, pending: Cell::new(0) });
+        let counter = |name| Some(Counter { metric: metrics.counter(full(name))?, pending: Cell::new(0) });
         let counters = stats::all().filter_map(|name| Some((name, counter(name)?))).collect();
         let gauges = gate.gauges().into_iter();
-        let gauges = gauges
-            .filter_map(|(id, gauge, name)| Some(((id, gauge), hostcalls::define_gauge(&full(&name))?)))
-            .collect();
+        let gauges = gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), metrics.gauge(full(&name))?))).collect();
         let filter_state = gate.filter_state().map(str::to_owned);
         Self { root, gate: RefCell::new(gate), filter_state, counters, gauges, shared_names, calls: RefCell::default() }
     }

@@ -8,5 +8,6 @@ mod contexts;
 mod crypto;
 mod driver;
 mod hostcalls;
+mod metrics;
 
 jwt_gate_abi::main!(contexts::Contexts::default());
