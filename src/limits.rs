@@ -25,8 +25,12 @@ pub const MAX_REVOCATIONS: usize = 100_000;
 pub const MAX_TOKENS_PER_REQUEST: usize = 4;
 
 /// The longest path that is judged in every way in which it can be read, in bytes; a longer one is refused if it may have several.
-/// Some sixty readings, each against every regular expression, would let one request of 60 KiB take as long as thousands.
+/// Its [readings](MAX_PATH_READINGS), each against every regular expression, would let one request of 60 KiB take as long as
+/// thousands.
 pub const MAX_AMBIGUOUS_PATH_BYTES: usize = 8 * 1024;
+
+/// The most readings of one path that are tried: whoever writes a path with more of them means it to be misread.
+pub const MAX_PATH_READINGS: usize = 64;
 
 /// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048; over 8192 a check takes so long that it becomes an attack.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

@@ -1,11 +1,13 @@
 //! The path of a request, and the other ways in which something behind the proxy may read it.
 //!
 //! A rule sees the path that the upstream will get. What the upstream makes of it is its own business: one resolves dot
-//! segments, one decodes `%2f`, one cuts `;parameters` off, one compares without regard to case. So a path that could be
-//! spelt otherwise is matched in every spelling, and where two spellings fall under different rules the request is refused:
-//! the gate does not guess.
+//! segments, one decodes `%2f`, one cuts `;parameters` off, one takes `//host` for a host, one compares without regard to case.
+//! So a path that could be spelt otherwise is matched in every spelling, and where two spellings fall under different rules the
+//! request is refused: the gate does not guess.
 
 use percent_encoding::percent_decode;
+
+use crate::limits::MAX_PATH_READINGS;
 
 /// Splits `:path` at the first `?`. `None` for a target that no rule can judge: it holds `#`, or is not UTF-8.
 pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
@@ -26,7 +28,7 @@ pub fn without_query(target: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether `path` has one spelling only.
 pub fn is_plain_path(path: &str) -> bool {
-    other_spellings(path.as_bytes()).is_empty()
+    other_spellings(path.as_bytes()).is_some_and(|spellings| spellings.is_empty())
 }
 
 /// Whether `path` holds anything that can be read in more than one way: at no great cost, however long it is.
@@ -35,21 +37,25 @@ pub fn may_have_others(path: &[u8]) -> bool {
     path.windows(2).any(suspicious) || matches!(path.last(), Some(b'%' | b'\\' | b';'))
 }
 
-/// The other spellings of `path`, each once, none for a plain one.
-pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
+/// The other spellings of `path`, each once, none for a plain one; `None` where they are more than anyone needs to try.
+pub fn other_spellings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     if !may_have_others(path) {
-        return Vec::new();
+        return Some(Vec::new());
     }
     type Step = fn(&[u8]) -> Vec<u8>;
-    // A proxy and a framework may each decode. One takes a backslash for a slash, one drops parameters, one drops empty
-    // segments, one resolves dot segments, and each may do so before the other; another does nothing of it.
-    let steps: [Step; 7] = [
+    // A proxy and a framework may each decode. One takes a backslash for a slash, one ends the path at a `?` that was encoded, one
+    // reads a URL, one drops parameters, one drops empty segments, one resolves dot segments, and each may do so before the other;
+    // another does nothing of it.
+    let steps: [Step; 10] = [
         decoded,
         decoded,
         slashed,
+        before_delimiter,
+        without_authority,
         without_parameters,
         without_empty_segments,
         without_dot_segments,
+        without_authority,
         without_empty_segments,
     ];
     let mut readings = vec![path.to_vec()];
@@ -59,8 +65,11 @@ pub fn other_spellings(path: &[u8]) -> Vec<Vec<u8>> {
                 readings.push(reading);
             }
         }
+        if readings.len() > MAX_PATH_READINGS {
+            return None;
+        }
     }
-    readings.split_off(1)
+    Some(readings.split_off(1))
 }
 
 fn decoded(path: &[u8]) -> Vec<u8> {
@@ -69,6 +78,21 @@ fn decoded(path: &[u8]) -> Vec<u8> {
 
 fn slashed(path: &[u8]) -> Vec<u8> {
     path.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect()
+}
+
+/// What stands before a decoded `?` or `#`, which some split at once more, or a zero, where strings end for others.
+fn before_delimiter(path: &[u8]) -> Vec<u8> {
+    path.split(|b| matches!(b, b'?' | b'#' | 0)).next().unwrap_or_default().to_vec()
+}
+
+/// The path of `//authority/path` (RFC 3986 section 4.2): parsers of URLs see a host behind two slashes, and behind more of them.
+fn without_authority(path: &[u8]) -> Vec<u8> {
+    if !path.starts_with(b"//") {
+        return path.to_vec();
+    }
+    let authority = path.iter().position(|&b| b != b'/').and_then(|at| path.get(at..)).unwrap_or_default();
+    let rest = authority.iter().position(|&b| b == b'/').and_then(|at| authority.get(at..));
+    rest.unwrap_or(b"/").to_vec()
 }
 
 /// Each segment without what follows its first `;` (path parameters, RFC 3986 section 3.3).
@@ -128,7 +152,7 @@ mod tests {
     use super::*;
 
     fn spellings(path: &str) -> Vec<String> {
-        other_spellings(path.as_bytes()).iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()
+        other_spellings(path.as_bytes()).unwrap().iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()
     }
 
     #[test]
@@ -159,9 +183,25 @@ mod tests {
             ("/closed/x/..", "/closed/"),
             ("/../../closed", "/closed"),
             ("/\\closed", "/closed"),
+            ("//x/closed", "/closed"),
+            ("///x/closed", "/closed"),
+            ("/\\x/closed", "/closed"),
+            ("//x/y/../closed", "/closed"),
+            ("/x/..//y/closed", "/closed"),
+            ("//x", "/"),
+            ("/closed%3fx", "/closed"),
+            ("/closed%2523x", "/closed"),
+            ("/closed%00x", "/closed"),
         ] {
             assert!(spellings(path).contains(&becomes.to_owned()), "{path}: {:?}", spellings(path));
         }
+    }
+
+    #[test]
+    fn a_path_with_more_readings_than_are_tried_has_none_that_counts() {
+        assert_eq!(other_spellings(b"/x//y/\\%2f//;a//y/../../;a/x\\%253f%3f"), None);
+        let tricks = "/x/..%2f..;/%252e%5c/y";
+        assert!(spellings(tricks).len() > 10, "{:?}", spellings(tricks));
     }
 
     #[test]

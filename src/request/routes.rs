@@ -66,15 +66,19 @@ impl Routes {
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: another spelling of the path or of the query, or other upper and lower case, would fall under
-    /// another rule, or the path holds `#` or is not UTF-8, or is too long to try every spelling.
+    /// another rule, or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or is not UTF-8,
+    /// or has too many spellings or is too long to try them.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
+        if !path.starts_with(b"/") && !matches!(head.target(), b"" | b"*") {
+            return Err(Reason::PathAmbiguous);
+        }
         let query = query.unwrap_or_default();
         if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
             return Err(Reason::PathAmbiguous);
         }
         let rule = self.only(path, query, head)?;
-        for spelling in other_spellings(path) {
+        for spelling in other_spellings(path).ok_or(Reason::PathAmbiguous)? {
             if self.only(&spelling, query, head)? != rule {
                 return Err(Reason::PathAmbiguous);
             }

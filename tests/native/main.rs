@@ -25,3 +25,4 @@ mod remembering;
 mod requirements;
 mod revocation;
 mod signatures;
+mod strict;

@@ -219,10 +219,11 @@ fn spelt(byte: u8, how: u8) -> String {
 }
 
 /// Whether a reader of paths, one of many kinds, sees something under `/closed`: it decodes so often, drops parameters or not,
-/// takes backslashes for slashes or not, drops empty segments or not, resolves dots or not, ignores case or not.
+/// takes backslashes for slashes or not, drops empty segments or not, resolves dots or not, ignores case or not, ends the path at a
+/// delimiter that was encoded or not, parses a URL or not.
 fn some_reader_sees_closed(path: &str) -> bool {
-    (0..96).any(|reader: u32| {
-        let (decodings, flags) = (reader / 32, reader % 32);
+    (0..384).any(|reader: u32| {
+        let (decodings, flags) = (reader / 128, reader % 128);
         let flag = |bit: u32| flags & (1 << bit) != 0;
         let mut text = path.as_bytes().to_vec();
         for _ in 0..decodings {
@@ -234,6 +235,12 @@ fn some_reader_sees_closed(path: &str) -> bool {
         }
         if flag(1) {
             text = text.to_ascii_lowercase();
+        }
+        if flag(5) {
+            text = text.split(['?', '#', '\0']).next().unwrap_or_default().to_owned();
+        }
+        if flag(6) && text.starts_with("//") {
+            text = text.trim_start_matches('/').split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
         }
         let mut segments: Vec<&str> = Vec::new();
         for segment in text.trim_start_matches('/').split('/') {
@@ -257,7 +264,7 @@ proptest! {
     #[test]
     fn no_spelling_of_a_closed_path_is_public(
         parts in prop::collection::vec(
-            prop::sample::select(vec!["closed", "open", "x", "..", ".", "", ";", "..;", ";a=b", "/", "\\", "%2f", "%5C", "%2e%2e", "%"]),
+            prop::sample::select(vec!["closed", "open", "x", "..", ".", "", ";", "..;", ";a=b", "/", "\\", "%2f", "%5C", "%2e%2e", "%", "%3f", "%00"]),
             1..7,
         ),
         separators in prop::collection::vec(prop::sample::select(vec!["/", "/", "//", "\\", "%2f", "/./"]), 7),
