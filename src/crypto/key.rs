@@ -80,10 +80,14 @@ impl PublicKey {
     /// An Ed25519 key from its 32 bytes.
     ///
     /// # Errors
-    /// Another length, no point, or a point of small order.
+    /// Another length, no point, another form of a point than its own (RFC 8032 section 5.1.3, which the library is lenient in), or
+    /// a point of small order.
     pub fn ed25519(x: &[u8]) -> Result<Self, KeyProblem> {
         let bytes = x.try_into().map_err(|_| KeyProblem::Point)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyProblem::Point)?;
+        if key.to_edwards().compress().as_bytes() != bytes {
+            return Err(KeyProblem::Point);
+        }
         if key.is_weak() {
             return Err(KeyProblem::SmallOrder);
         }

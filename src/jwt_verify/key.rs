@@ -49,7 +49,8 @@ pub enum Unusable {
     SmallOrder,
     /// It is a secret from a remote set: whoever can read the set could sign.
     RemoteSecret,
-    /// Its Ed25519 key is no point: with Envoy no signature holds for it either.
+    /// Its Ed25519 key is no point: with Envoy no signature holds for it either. Or it is one of the points in another form than
+    /// their own, which Envoy takes, and for which nobody can sign.
     NoPoint,
 }
 

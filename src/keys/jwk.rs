@@ -62,7 +62,7 @@ impl Key {
             Some(_) => return Err(Skipped::Malformed),
         }
         let kty = text(jwk, "kty")?.ok_or(Skipped::Malformed)?;
-        if jwk.contains_key("d") || (kty == "oct" && origin == Origin::Remote) {
+        if shows_private_part(jwk, kty) || (kty == "oct" && origin == Origin::Remote) {
             return Err(Skipped::Secret);
         }
         let public = match kty {
@@ -119,6 +119,13 @@ impl fmt::Display for Skipped {
             Self::TooMany => f.write_str("the set has too many keys"),
         }
     }
+}
+
+/// Whether it holds any of what only the signer may know (RFC 7518 sections 6.2.2 and 6.3.2): each part of a private RSA key leads to
+/// the others.
+fn shows_private_part(jwk: &Map<String, Value>, kty: &str) -> bool {
+    let of_rsa: &[&str] = if kty == "RSA" { &["p", "q", "dp", "dq", "qi", "oth"] } else { &[] };
+    jwk.contains_key("d") || of_rsa.iter().any(|part| jwk.contains_key(*part))
 }
 
 fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Skipped> {

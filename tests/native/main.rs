@@ -13,6 +13,7 @@ mod decisions;
 mod effects;
 mod encoded_keys;
 mod fetching;
+mod forge;
 mod imports;
 mod istio;
 mod jwt_authn;
