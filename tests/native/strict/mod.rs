@@ -1,12 +1,18 @@
 //! Attacks by name, each against the gate's own semantics with everything else as it should be: what is forged is signed by the
 //! right key wherever the attack leaves that possible, so that nothing but the attack can be the reason of the refusal.
 
+mod claims;
+mod header;
 mod keys;
 mod paths;
+mod request;
+mod shape;
+mod signatures;
+mod text;
 
 use serde_json::{json, Value};
 
-use crate::mint::{key_set, Key};
+use crate::mint::{key_set, sign_compact, Key};
 use crate::world::{local, Request, World};
 
 /// A gate with these keys in its configuration.
@@ -28,4 +34,9 @@ fn gate_with_key(jwk: Value) -> World {
 /// What becomes of a request with this token.
 fn code(world: &mut World, token: &str) -> &'static str {
     world.ask(0, &Request::get("/").bearer(token)).code()
+}
+
+/// A token of [`Key::p256`]`(1)`, with any header and payload.
+fn signed(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+    sign_compact(&Key::p256(1), "ES256", header.as_ref(), payload.as_ref())
 }
