@@ -554,36 +554,90 @@ fn every_field_is_read_and_every_object_occurs() {
 #[test]
 fn what_a_module_cannot_have_is_refused_with_what_to_use_instead() {
     let jwks = |more: Value| error_of(&json!({"providers": {"main": local(&[], json!({ "local_jwks": more }))}}));
+    let retrying =
+        |more: Value| error_of(&json!({"providers": {"main": remote(json!({"remote_jwks": {"retry_policy": more}}))}}));
     let matching = |more: Value| {
         error_of(&json!({
             "providers": {"main": remote(json!({}))},
             "rules": [{"match": merged(json!({"prefix": "/"}), more), "public": true}],
         }))
     };
-    for (found, expected) in [
+    let of_cluster = "which upstream is tried is the cluster's business; jwt_authn does not read it either";
+    let refusals = [
         (
             jwks(json!({"inline_string": null, "filename": "/etc/jwks.json"})),
-            r#"providers.main.local_jwks.filename: cannot be had here: a wasm module has no files; put the key set into "inline_string" or into "environment_variable", or fetch it by "remote_jwks""#,
+            "providers.main.local_jwks.filename",
+            r#"a wasm module has no files; put the key set into "inline_string" or into "environment_variable", or fetch it by "remote_jwks""#,
         ),
         (
             jwks(json!({"watchedDirectory": {"path": "/etc"}})),
-            r#"providers.main.local_jwks.watchedDirectory: cannot be had here: a wasm module has no files; "remote_jwks" notices new keys by itself"#,
+            "providers.main.local_jwks.watchedDirectory",
+            r#"a wasm module has no files; "remote_jwks" notices new keys by itself"#,
         ),
         (
-            jwks(json!({"inline_string": null, "environment_variable": "JWKS"})),
-            "providers.main.local_jwks.environment_variable: is not set: vm_config.environment_variables of the wasm filter passes variables on",
+            retrying(json!({"retry_priority": {"name": "x"}})),
+            "providers.main.remote_jwks.retry_policy.retry_priority",
+            of_cluster,
+        ),
+        (
+            retrying(json!({"retryHostPredicate": [{"name": "x"}]})),
+            "providers.main.remote_jwks.retry_policy.retryHostPredicate",
+            of_cluster,
+        ),
+        (
+            retrying(json!({"host_selection_retry_max_attempts": 3})),
+            "providers.main.remote_jwks.retry_policy.host_selection_retry_max_attempts",
+            of_cluster,
         ),
         (
             matching(json!({"runtimeFraction": {}})),
-            "rules[0].match.runtimeFraction: cannot be had here: jwt_authn ignores it, and a share of unchecked requests is no protection; remove it",
+            "rules[0].match.runtimeFraction",
+            "jwt_authn ignores it, and a share of unchecked requests is no protection; remove it",
+        ),
+        (
+            matching(json!({"grpc": {}})),
+            "rules[0].match.grpc",
+            r#"jwt_authn ignores it; match the header "content-type" by "headers""#,
+        ),
+        (
+            matching(json!({"tls_context": {"presented": true}})),
+            "rules[0].match.tls_context",
+            "jwt_authn ignores it; remove it",
+        ),
+        (
+            matching(json!({"dynamicMetadata": []})),
+            "rules[0].match.dynamicMetadata",
+            r#"jwt_authn ignores it, and a wasm module cannot read it; use "filter_state_rules""#,
+        ),
+        (
+            matching(json!({"filter_state": []})),
+            "rules[0].match.filter_state",
+            r#"jwt_authn ignores it; use "filter_state_rules""#,
+        ),
+        (
+            matching(json!({"cookies": []})),
+            "rules[0].match.cookies",
+            r#"jwt_authn ignores it; match the header "cookie" by "headers""#,
         ),
         (
             matching(json!({"headers": [{"name": "x", "string_match": {"custom": {}}}]})),
-            r#"rules[0].match.headers[0].string_match.custom: cannot be had here: a wasm module cannot load another extension; use "safe_regex""#,
+            "rules[0].match.headers[0].string_match.custom",
+            r#"a wasm module cannot load another extension; use "safe_regex""#,
         ),
-    ] {
-        assert_eq!(found, expected);
+    ];
+    // The table of the source has no field that is not here.
+    let source = include_str!("../../src/config/fields.rs");
+    let table = source.split("const REFUSED: ").nth(1).and_then(|rest| rest.split("\n];").next()).unwrap();
+    assert_eq!(table.lines().filter(|line| line.starts_with("    (\"")).count(), refusals.len());
+    let places: BTreeSet<&str> = refusals.iter().map(|(_, place, _)| *place).collect();
+    assert_eq!(places.len(), refusals.len());
+    for (found, place, why) in refusals {
+        assert_eq!(found, format!("{place}: cannot be had here: {why}"));
     }
+    assert_eq!(
+        jwks(json!({"inline_string": null, "environment_variable": "JWKS"})),
+        "providers.main.local_jwks.environment_variable: is not set: vm_config.environment_variables of the wasm filter passes variables on",
+    );
 }
 
 /// Every place in `value`, the root aside.

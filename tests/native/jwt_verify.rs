@@ -3,28 +3,25 @@
 //! The recordings are not part of the project: where their folder is absent, the test says so and passes.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use jwt_gate::crypto::{CryptoProvider, Portable};
 use jwt_gate::jwt_verify::{base64 as lenient, json, verify, CheckAudience, KeySet, Status, Token, Unusable};
 use jwt_gate::keys::Origin;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{json, Value};
+
+use crate::forge::PrimeRsa;
+use crate::mint::{encode, Key};
+use crate::vectors;
 
 /// The clock of the tests that upstream runs by the wall clock: their tokens do not expire for a while.
 const NOW: u64 = 1_790_000_000;
 
-/// The cases of one file; `None` where the folder is absent. It is beside the project or a parent of it.
+/// The cases of one file; `None` where the folder is absent.
 fn cases(kind: &str) -> Option<Vec<Value>> {
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(1).map(|parent| parent.join("shared/vectors"));
-    let folder: Option<PathBuf> = above.map(|vectors| vectors.join("envoy-jwt-verify")).find(|folder| folder.exists());
-    let Some(folder) = folder else {
-        println!("shared/vectors/envoy-jwt-verify is absent: nothing is checked");
-        return None;
-    };
-    let file: Value = serde_json::from_slice(&fs::read(folder.join(format!("{kind}.json"))).unwrap()).unwrap();
+    let file = vectors::read(&format!("envoy-jwt-verify/{kind}.json"))?;
     let cases = file["cases"].as_array().unwrap().clone();
     assert_eq!(file["count"], cases.len());
     Some(cases)
@@ -195,31 +192,59 @@ fn envoys_tests_of_signatures_come_out_the_same_but_for_keys_that_are_unusable()
     assert_eq!(deviations, BTreeMap::new());
 }
 
-/// A key of the tests with which Envoy verifies, and we do not.
+/// Keys with which Envoy verifies, and we do not. Each has a signature that holds.
 #[test]
 fn unusable_keys_count_and_verify_nothing() {
-    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let modulus = |bytes: usize| encode(&[&[0x80][..], &vec![0; bytes - 2], &[1]].concat());
-    let identity = encode(&[&[1][..], &[0; 31]].concat());
-    let rsa = |n: String| format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"}}"#);
-    for (key, origin, reason, signature) in [
-        (rsa(modulus(128)), Origin::Local, Some(Unusable::RsaSize), vec![0; 128]),
-        (rsa(modulus(2048)), Origin::Local, Some(Unusable::RsaSize), vec![0; 2048]),
+    let input = |alg: &str| format!("{}.e30", encode(format!(r#"{{"alg":"{alg}"}}"#).as_bytes()));
+    let token = |alg: &str, signature: &[u8]| format!("{}.{}", input(alg), encode(signature));
+    let long = PrimeRsa::new(9689, 65537);
+    let short_secret = Key::hmac(b"a");
+    let identity = [&[1][..], &[0; 31]].concat();
+    // R is the identity and S is zero: for this key, that holds for every message.
+    let of_everyone = [identity.as_slice(), &[0; 32]].concat();
+    let lax = VerifyingKey::from_bytes(identity.as_slice().try_into().unwrap()).unwrap();
+    assert!(lax.verify(input("EdDSA").as_bytes(), &Signature::from_slice(&of_everyone).unwrap()).is_ok());
+    for (key, origin, reason, token) in [
         (
-            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{identity}"}}"#),
+            Key::short_rsa().jwk(),
+            Origin::Local,
+            Some(Unusable::RsaSize),
+            token("RS256", &Key::short_rsa().sign("RS256", input("RS256").as_bytes())),
+        ),
+        (
+            long.jwk(),
+            Origin::Local,
+            Some(Unusable::RsaSize),
+            token("RS256", &long.sign(input("RS256").as_bytes()).unwrap()),
+        ),
+        (
+            json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&identity)}),
             Origin::Local,
             Some(Unusable::SmallOrder),
-            [&[1][..], &[0; 63]].concat(),
+            token("EdDSA", &of_everyone),
         ),
-        (r#"{"kty":"oct","k":"YQ"}"#.to_owned(), Origin::Remote, Some(Unusable::RemoteSecret), vec![0; 32]),
-        (r#"{"kty":"oct","k":"YQ"}"#.to_owned(), Origin::Local, None, vec![0; 32]),
+        (
+            short_secret.jwk(),
+            Origin::Remote,
+            Some(Unusable::RemoteSecret),
+            token("HS256", &short_secret.sign("HS256", input("HS256").as_bytes())),
+        ),
+        (
+            short_secret.jwk(),
+            Origin::Local,
+            None,
+            token("HS256", &short_secret.sign("HS256", input("HS256").as_bytes())),
+        ),
+        (PrimeRsa::new(2203, 65537).jwk(), Origin::Local, None, {
+            token("RS256", &PrimeRsa::new(2203, 65537).sign(input("RS256").as_bytes()).unwrap())
+        }),
     ] {
-        let set = KeySet::parse(format!(r#"{{"keys":[{key}]}}"#).as_bytes(), origin).unwrap();
+        let set = KeySet::parse(json!({"keys": [key]}).to_string().as_bytes(), origin).unwrap();
         assert_eq!(set.keys()[0].unusable(), reason, "{key}");
-        let token = format!("{}.e30.{}", encode(br#"{"alg":"RS256"}"#), encode(&signature));
         let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
         let verified = verify(Token::parse(token.as_bytes()).unwrap(), &set, &providers);
-        assert_eq!(name(verified.map(drop)), "JwtVerificationFail", "{key}");
+        let expected = if reason.is_some() { "JwtVerificationFail" } else { "Ok" };
+        assert_eq!(name(verified.map(drop)), expected, "{key}");
     }
 }
 

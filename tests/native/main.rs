@@ -27,3 +27,4 @@ mod requirements;
 mod revocation;
 mod signatures;
 mod strict;
+mod vectors;
