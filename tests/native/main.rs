@@ -27,4 +27,5 @@ mod requirements;
 mod revocation;
 mod signatures;
 mod strict;
+mod threats;
 mod vectors;

@@ -239,3 +239,26 @@ fn a_kid_is_compared_and_used_for_nothing_else() {
     let logs = format!("{:?}", world.logs);
     assert!(!["evil", "dev/null", "UNION", "jndi", "x-admin"].iter().any(|word| logs.contains(word)), "{logs}");
 }
+
+#[test]
+fn a_type_is_text_and_the_other_checks_decide() {
+    let key = Key::p256(1);
+    let mut world = gate(&[&key], json!({}));
+    for typ in [json!(null), json!(1), json!(true), json!([]), json!(["JWT"]), json!({"typ": "JWT"})] {
+        assert_eq!(code(&mut world, &Token::new(&key).header("typ", typ.clone()).mint()), "header_malformed", "{typ}");
+    }
+    for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt", "AT+JWT", "", "anything"] {
+        assert_eq!(code(&mut world, &Token::new(&key).header("typ", typ).mint()), "allowed", "{typ:?}");
+    }
+    assert_eq!(code(&mut world, &Token::new(&key).without_header("typ").mint()), "allowed");
+    // A token of another kind: for another audience, by another issuer, or by a key that it brings.
+    let dpop = Token::new(&Key::p256(2)).header("typ", "dpop+jwt").header("jwk", Key::p256(2).jwk());
+    let (id, logout) = (Token::new(&key).header("typ", "JWT"), Token::new(&key).header("typ", "logout+jwt"));
+    for (token, expected) in [
+        (dpop.without("iss").without("aud"), "signature_invalid"),
+        (id.claim("aud", "the-client").claim("nonce", "n"), "audience_not_allowed"),
+        (logout.claim("aud", "the-client").without("exp"), "audience_not_allowed"),
+    ] {
+        assert_eq!(code(&mut world, &token.mint()), expected);
+    }
+}

@@ -12,6 +12,12 @@ use crate::forge::PrimeRsa;
 use crate::mint::{encode, key_set, Key, Token, ALGORITHMS};
 use crate::world::{local, remote, Reply, Request, World, JWKS};
 
+/// The prime of P-256.
+const PRIME: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff,
+];
+
 fn bytes(jwk: &Value, name: &str) -> Vec<u8> {
     BASE64_URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap()
 }
@@ -193,6 +199,55 @@ fn a_point_has_one_form_and_is_on_its_curve() {
         found += 1;
     }
     assert!(found > 10, "{found} points");
+}
+
+/// DER of one value; of a length below 65,536.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = match content.len() {
+        length @ ..128 => vec![length as u8],
+        length @ ..256 => vec![0x81, length as u8],
+        length => vec![0x82, (length >> 8) as u8, length as u8],
+    };
+    [&[tag], length.as_slice(), content].concat()
+}
+
+#[test]
+fn a_key_names_its_curve_and_brings_none_of_its_own() {
+    const EC: [u8; 9] = [6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const P256: [u8; 10] = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    const PRIME_FIELD: [u8; 9] = [6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 1, 1];
+    let jwk = Key::p256(1).jwk();
+    let point = [&[4][..], &bytes(&jwk, "x"), &bytes(&jwk, "y")].concat();
+    let spki = |parameters: &[u8]| {
+        let algorithm = der(0x30, &[&EC, parameters].concat());
+        der(0x30, &[algorithm, der(3, &[&[0], point.as_slice()].concat())].concat())
+    };
+    assert_eq!(
+        PublicKey::from_spki(&spki(&P256)),
+        Ok(PublicKey::ec("P-256", &point[1..33], &point[33..]).unwrap().unwrap())
+    );
+    // A curve with the key itself for its generator: the secret is 1.
+    let minus_three = [&PRIME[..31], &[PRIME[31] - 3]].concat();
+    let curve = der(0x30, &[der(4, &minus_three), der(4, &[0x5a; 32])].concat());
+    let field = der(0x30, &[PRIME_FIELD.to_vec(), der(2, &[&[0], &PRIME[..]].concat())].concat());
+    let order = der(2, &[&[0], &PRIME[..]].concat());
+    let explicit = der(0x30, &[der(2, &[1]), field, curve, der(4, &point), order, der(2, &[1])].concat());
+    let nothing: &[u8] = &[];
+    for (what, parameters) in [
+        ("a curve of its own", explicit.as_slice()),
+        ("no curve", nothing),
+        ("a curve that is implied", &[5, 0]),
+        ("two names", &[P256, P256].concat()),
+    ] {
+        assert!(PublicKey::from_spki(&spki(parameters)).is_err(), "{what}");
+    }
+    // In a JWK, a member that would be the curve's is not read, and the point is on P-256 or nowhere.
+    let mut own = Key::p384(1).jwk();
+    own["crv"] = "P-256".into();
+    for name in ["p", "a", "b", "g", "n", "h"] {
+        own[name] = own["x"].clone();
+    }
+    assert_eq!(code(&mut gate_with_key(own), &Token::new(&Key::p384(1)).mint()), "key_unknown");
 }
 
 /// `a + b`, big-endian, in as many bytes as they have.
