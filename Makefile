@@ -38,6 +38,10 @@ differential: module envoy # Compare the module with Envoy's own filter, request
 	SEED=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} CONFIGURATIONS=$${CONFIGURATIONS:-330} REQUESTS=$${REQUESTS:-160} \
 	  cargo test --locked --test differential the_gate -- --nocapture
 
+.PHONY: soak
+soak: module envoy # Full load for an hour (SOAK_SECONDS), while keys are rotated and everything is reloaded; then 1,000 reloads
+	cargo test --locked --test envoy -- --ignored --nocapture --test-threads=1
+
 .PHONY: bench
 bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes
 	cargo build --locked --release --target wasm32-wasip1 --example floor

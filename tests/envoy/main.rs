@@ -6,10 +6,15 @@
 // What is forbidden to the core is the business of a host.
 #![allow(clippy::disallowed_methods)]
 
+mod crowd;
 #[path = "../support/envoy.rs"]
 mod envoy;
+#[allow(dead_code)] // Of what the benchmarks ask the machine, the tests use a part.
+#[path = "../bench/machine.rs"]
+mod machine;
 #[path = "../support/mint.rs"]
 mod mint;
+mod modules;
 mod proxy;
 #[path = "../support/servers.rs"]
 mod servers;
@@ -18,11 +23,16 @@ mod wire;
 
 mod answers;
 mod configuration;
+mod faults;
 mod forwarding;
 mod hostile;
 mod keys;
 mod metadata;
+mod parked;
+mod reload;
 mod revocation;
+mod soak;
+mod trap;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +51,7 @@ fn provider() -> Value {
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
         "remote_jwks": {"http_uri": {"uri": format!("http://issuer.example{JWKS}"), "cluster": "issuer", "timeout": "2s"}},
+        "claim_to_headers": [{"header_name": "x-user-id", "claim_name": "sub"}],
     })
 }
 

@@ -1,7 +1,8 @@
-//! A real Envoy with two worker threads, between a client and a service.
+//! A real Envoy with two worker threads, between a client and a service; or one with four that answers by itself.
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,22 @@ use crate::wire::{Connection, Message, Request};
 /// Everything that the gate says is written, so that a test can look for what must not be in it.
 const LOGS: &str = "wasm:debug,config:info";
 
+/// The worker threads of [`Proxy::answering`].
+pub const WORKERS: usize = 4;
+
 /// Envoy between a client and a service, with an issuer beside it.
 pub struct Proxy {
     envoy: Envoy,
-    form: Form,
+    source: Source,
     pub port: u16,
+}
+
+/// Where Envoy has the gate from.
+enum Source {
+    /// The file of its listener: connections end with the configuration.
+    Listener(Form),
+    /// A file of its own (ECDS): they go on.
+    Filter,
 }
 
 /// How Envoy is started.
@@ -51,7 +63,24 @@ impl Proxy {
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
         let Options { form, workers } = options;
-        Self::serve(issuer, form, workers, |_| listener(gate, form))
+        Self::serve(issuer, Source::Listener(form), workers, LOGS, |_| listener(gate, form))
+    }
+
+    /// Starts Envoy with four workers and a gate that can be replaced while connections go on. What the gate lets pass Envoy
+    /// answers by itself, with the caller's name in `x-caller`.
+    pub fn answering(gate: &Value, issuer: &Issuer) -> Self {
+        let make = |folder: &Path| {
+            fs::create_dir(folder.join(FILTERS)).expect("the folder is ours");
+            publish(&folder.join(FILTERS), "filter.json", &extension(gate, &envoy::module()));
+            let route = json!({
+                "direct_response": {"status": 200},
+                "response_headers_to_add": [{"header": {"key": "x-caller", "value": "%REQ(x-user-id)%"}}],
+            });
+            resource(envoy::listener("gateway", vec![discovered(folder)], &route))
+        };
+        // A line for each denial would cost more than the denial.
+        Self::serve(issuer, Source::Filter, WORKERS, "wasm:info,config:info", make)
+            .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// Starts Envoy with these filters. `change` gets the connection manager and the folder of Envoy's files.
@@ -61,13 +90,15 @@ impl Proxy {
             change(&mut listener["filter_chains"][0]["filters"][0]["typed_config"], folder);
             resource(listener)
         };
-        Self::serve(&Issuer::start(), Form::Struct, 1, make).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+        Self::serve(&Issuer::start(), Source::Listener(Form::Struct), 1, LOGS, make)
+            .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     fn serve(
         issuer: &Issuer,
-        form: Form,
+        source: Source,
         workers: usize,
+        logs: &'static str,
         listener: impl FnOnce(&Path) -> Value,
     ) -> Result<Self, String> {
         let folder = envoy::new_folder();
@@ -83,16 +114,34 @@ impl Proxy {
             }},
             "static_resources": {"clusters": clusters},
         });
-        let envoy = Envoy::start(folder, &bootstrap, 1, Settings { concurrency: workers, cpu: None, logs: LOGS })?;
+        let envoy = Envoy::start(folder, &bootstrap, 1, Settings { concurrency: workers, cpu: None, logs })?;
         let port = envoy.ports()["gateway"];
-        Ok(Self { envoy, form, port })
+        Ok(Self { envoy, source, port })
     }
 
     /// Replaces the configuration of the gate, as a file-based control plane does. The caller waits for what shows that it took.
     pub fn reconfigure(&self, gate: &Value) {
-        let folder = self.envoy.folder();
-        envoy::write(folder, "next.json", &listener(gate, self.form));
-        fs::rename(folder.join("next.json"), folder.join("listener.json")).expect("the folder is ours");
+        match self.source {
+            Source::Listener(form) => publish(self.envoy.folder(), "listener.json", &listener(gate, form)),
+            Source::Filter => self.extend(&extension(gate, &envoy::module())),
+        }
+    }
+
+    /// Replaces the module, too, by these bytes.
+    pub fn replace(&self, gate: &Value, module: &[u8]) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let path = self.envoy.folder().join(format!("{}.wasm", COUNT.fetch_add(1, Ordering::Relaxed)));
+        fs::write(&path, module).expect("the folder is ours");
+        self.extend(&extension(gate, &path));
+    }
+
+    fn extend(&self, extension: &Value) {
+        publish(&self.envoy.folder().join(FILTERS), "filter.json", extension);
+    }
+
+    /// How many configurations of the gate Envoy has taken.
+    pub fn reloads(&self) -> u64 {
+        self.stat("extension_config_discovery.http_filter.jwt-gate.config_reload")
     }
 
     /// One request on a connection of its own.
@@ -128,6 +177,11 @@ impl Proxy {
         fs::read_to_string(self.envoy.folder().join(name)).unwrap_or_default()
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.envoy.pid()
+    }
+
     /// Everything that Envoy has logged.
     pub fn log(&self) -> String {
         self.envoy.log()
@@ -154,8 +208,36 @@ fn closed_port() -> u16 {
 }
 
 fn listener(gate: &Value, form: Form) -> Value {
-    let filter = filter(gate, form);
-    resource(envoy::listener("gateway", vec![filter], &json!({"route": {"cluster": "service"}})))
+    resource(envoy::listener("gateway", vec![filter(gate, form)], &json!({"route": {"cluster": "service"}})))
+}
+
+/// Where the file of the gate is, apart from what else changes.
+const FILTERS: &str = "filters";
+
+/// Replaces a file as a whole, which is what Envoy waits for.
+fn publish(folder: &Path, name: &str, value: &Value) {
+    envoy::write(folder, "next", value);
+    fs::rename(folder.join("next"), folder.join(name)).expect("the folder is ours");
+}
+
+/// The place of the gate among the filters; what is there comes from a file.
+fn discovered(folder: &Path) -> Value {
+    let folder = folder.join(FILTERS);
+    let source = json!({"path": folder.join("filter.json"), "watched_directory": {"path": folder}});
+    json!({
+        "name": "jwt-gate",
+        "config_discovery": {
+            "config_source": {"path_config_source": source, "resource_api_version": "V3"},
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    })
+}
+
+/// That file.
+fn extension(gate: &Value, module: &Path) -> Value {
+    let mut extension = filter_of(module, gate, Form::Struct);
+    extension["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
+    json!({"resources": [extension]})
 }
 
 /// A file of listeners, with one in it.
@@ -166,11 +248,15 @@ fn resource(mut listener: Value) -> Value {
 
 /// The gate as a filter.
 pub fn filter(gate: &Value, form: Form) -> Value {
+    filter_of(&envoy::module(), gate, form)
+}
+
+fn filter_of(module: &Path, gate: &Value, form: Form) -> Value {
     let configuration = match form {
         Form::Struct => json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": gate}),
         Form::StringValue => {
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": gate.to_string()})
         }
     };
-    wasm_filter("jwt-gate", &envoy::module(), &configuration)
+    wasm_filter("jwt-gate", module, &configuration)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub enum Behaviour {
     Close,
     /// Answers after a while.
     After(Duration, Box<Behaviour>),
+    /// Answers when this is set.
+    Held(Arc<AtomicBool>, Box<Behaviour>),
+    /// Answers byte by byte, two hundred in a second.
+    Drip(Box<Behaviour>),
 }
 
 impl Behaviour {
@@ -144,20 +149,38 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&Message) -> Behaviour) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = Message::read(&mut reader) {
         let mut behaviour = answer(&request);
-        while let Behaviour::After(time, then) = behaviour {
-            thread::sleep(time);
-            behaviour = *then;
-        }
-        let bytes = match behaviour {
-            Behaviour::Answer(status, fields, body) => response(&request, status, &fields, &body),
-            Behaviour::Hang => {
-                thread::sleep(Duration::from_secs(60));
+        let mut is_slow = false;
+        let bytes = loop {
+            behaviour = match behaviour {
+                Behaviour::After(time, then) => {
+                    thread::sleep(time);
+                    *then
+                }
+                Behaviour::Held(open, then) => {
+                    while !open.load(Ordering::Relaxed) {
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    *then
+                }
+                Behaviour::Drip(then) => {
+                    is_slow = true;
+                    *then
+                }
+                Behaviour::Answer(status, fields, body) => break response(&request, status, &fields, &body),
+                Behaviour::Hang => {
+                    thread::sleep(Duration::from_secs(60));
+                    return;
+                }
+                Behaviour::Close => return,
+            };
+        };
+        for part in bytes.chunks(if is_slow { 1 } else { bytes.len() }) {
+            if writer.write_all(part).is_err() {
                 return;
             }
-            Behaviour::Close | Behaviour::After(..) => return,
-        };
-        if writer.write_all(&bytes).is_err() {
-            return;
+            if is_slow {
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }

@@ -119,6 +119,15 @@ impl Connection {
         }
     }
 
+    /// Whether something has come already.
+    pub fn has_answer(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).expect("a socket can be asked");
+        let has_answer = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).expect("a socket can be waited for");
+        has_answer
+    }
+
     /// Whether nothing comes for a while.
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         self.0.get_ref().set_read_timeout(Some(time)).expect("a timeout can be set");

@@ -1,0 +1,59 @@
+//! Requests that wait for keys by the thousand: within a bound, and none is forgotten, whoever leaves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use jwt_gate::limits::MAX_WAITING;
+use serde_json::json;
+
+use crate::crowd::{outcome, raise_limits};
+use crate::mint::Key;
+use crate::proxy::{eventually, Proxy, WORKERS};
+use crate::servers::{Behaviour, Issuer};
+use crate::wire::{get, Connection};
+use crate::{key_set, provider, token, JWKS};
+
+#[test]
+fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are_told_so_at_once() {
+    raise_limits();
+    let key = Key::p256(1).named("k1");
+    let issuer = Issuer::start();
+    let open = Arc::new(AtomicBool::new(false));
+    issuer.set(JWKS, Behaviour::Held(Arc::clone(&open), Box::new(key_set(&[&key]))));
+    let mut main = provider();
+    main["remote_jwks"]["http_uri"]["timeout"] = json!("60s");
+    let proxy = Proxy::answering(&json!({"providers": {"main": main}}), &issuer);
+    let good = get("/").bearing(&token(&key).mint()).bytes();
+    let send = |number: usize| -> Vec<Connection> {
+        let mut clients: Vec<_> = (0..number).map(|_| proxy.connect()).collect();
+        clients.iter_mut().for_each(|client| client.send(&good));
+        clients
+    };
+    let waiting = || usize::try_from(proxy.stat("http.gateway.downstream_rq_active")).expect("it is a number");
+    let refused = || usize::try_from(proxy.count("jwt_gate_denied_overloaded")).expect("it is a number");
+
+    let clients = send(10_000);
+    eventually("each waits or is refused", || waiting() + refused() == 10_000);
+    assert_eq!(waiting(), WORKERS * MAX_WAITING, "every worker has room for so many");
+    let (mut refused_clients, mut clients): (Vec<_>, Vec<_>) =
+        clients.into_iter().partition(|client| client.has_answer());
+    for client in &mut refused_clients {
+        let answer = client.receive();
+        assert_eq!(outcome(&answer), "503 overloaded");
+        assert!(answer.value("retry-after").is_some());
+    }
+
+    // Half of those that wait leave, and others take their place.
+    clients.truncate(clients.len() / 2);
+    let left = clients.len();
+    eventually("there is room again", || waiting() == left);
+    clients.extend(send(1_000));
+    eventually("they wait, too", || waiting() == left + 1_000);
+
+    open.store(true, Ordering::Relaxed);
+    for client in &mut clients {
+        assert_eq!(outcome(&client.receive()), "200 alice");
+    }
+    eventually("nobody waits any more", || waiting() == 0);
+    assert_eq!(issuer.requests(JWKS).len(), 1);
+}

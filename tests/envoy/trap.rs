@@ -1,0 +1,63 @@
+//! A module that traps: the request at which it does is refused, and the next ones are judged by a new VM.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::crowd::{outcome, Crowd, Kind};
+use crate::envoy::module;
+use crate::mint::Key;
+use crate::modules;
+use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
+use crate::wire::{get, Request};
+use crate::{closed, issuer, token};
+
+/// The module traps at more headers than this.
+const MOST_HEADERS: u8 = 40;
+
+fn with_many_headers(request: Request) -> Request {
+    (0..MOST_HEADERS).fold(request, |request, number| request.with(&format!("x-{number}"), "a"))
+}
+
+#[test]
+fn a_request_at_which_the_module_traps_is_refused_and_the_next_ones_are_judged_again() {
+    let key = Key::p256(1).named("k1");
+    let proxy = Proxy::answering(&closed(), &issuer(&[&key]));
+    let trap = with_many_headers(get("/").bearing(&token(&key).mint()));
+    assert_eq!(outcome(&proxy.send(&trap)), "200 alice", "the module as it is has no such trap");
+
+    let module = std::fs::read(module()).expect("the module");
+    let gate = json!({"providers": closed()["providers"], "rules": [{"match": {"prefix": "/open"}, "public": true}]});
+    proxy.replace(&gate, &modules::trapping(&module, MOST_HEADERS));
+    eventually_on_every_worker("the module that traps", || proxy.send(&get("/open")).status() == 200);
+
+    // Until a VM is there again, the requests of its worker are refused.
+    let kinds = [
+        Kind::bearing("good", "/", &token(&key).mint(), &["200 alice", "503"]),
+        Kind::bearing("forged", "/", &token(&Key::p256(9).named("k1")).mint(), &["401 signature_invalid", "503"]),
+        Kind::new("none", &get("/"), &["401 token_missing", "503"]),
+    ];
+    let mut crowd = Crowd::open(proxy.port, 500);
+    let (tally, ()) = crowd.during(&kinds, || {
+        for _ in 0..20 {
+            assert_eq!(outcome(&proxy.send(&trap)), "503");
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    tally.assert_right("while it traps");
+    assert!(tally.count("good", "503") > 0 && tally.count("good", "200 alice") > 0, "some came between");
+    assert!(proxy.log().contains("Uncaught RuntimeError: unreachable"), "{}", proxy.log());
+
+    eventually_on_every_worker("it recovers", || {
+        outcome(&proxy.send(&get("/").bearing(&token(&key).mint()))) == "200 alice"
+    });
+    let kinds = [
+        kinds[0].expecting(&["200 alice"]),
+        kinds[1].expecting(&["401 signature_invalid"]),
+        kinds[2].expecting(&["401 token_missing"]),
+    ];
+    let (tally, ()) = crowd.during(&kinds, || thread::sleep(Duration::from_millis(500)));
+    tally.assert_right("when it has recovered");
+    eventually("every request is over", || proxy.stat("http.gateway.downstream_rq_active") == 0);
+}
