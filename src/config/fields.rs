@@ -52,6 +52,8 @@ pub const FIELDS: &[Field] = &[
     field("provider", "subjects", "string_matcher", "anything", "what `sub` must be"),
     field("provider", "allow_any_audience", "boolean", "`false`", "take tokens whatever their `aud`; in place of `audiences`"),
     field("provider", "algorithms", "list of string", "all asymmetric ones", "allow-list of `RS256` `RS384` `RS512` `PS256` `PS384` `PS512` `ES256` `ES384` `ES512` `EdDSA` `Ed25519` and, with `local_jwks` alone, `HS256` `HS384` `HS512`"),
+    field("provider", "typ", "list of string", "not checked", "the header's `typ` must be one of these media types; `application/` may be left out, as in the header"),
+    field("provider", "profile", "`rfc9068`", "none", "only access tokens by that RFC: `typ` is `at+jwt`, and `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti` are there"),
     field("provider", "require_expiration", "boolean", "`true`", "a token must have `exp`"),
     field("provider", "check_issued_at", "boolean", "`true`", "a token whose `iat` has yet to come is refused"),
     field("provider", "max_lifetime", "duration, 1s to 365 days", "none", "refuse a token that lives on for this long or longer"),

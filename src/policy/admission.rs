@@ -1,5 +1,6 @@
 //! What the claims of a token must say (RFC 7519 section 4.1). Nothing is remembered: the clock is asked on every request.
 
+use super::kind::has_all;
 use super::Provider;
 use crate::jose::Claims;
 use crate::time::UnixTime;
@@ -8,7 +9,7 @@ use crate::verdict::Reason;
 /// Checks `claims` against `provider`; `audiences` takes the place of the provider's own where a requirement says so.
 ///
 /// # Errors
-/// The first of issuer, audience, subject, expiry, not-before, issued-at and lifetime that does not hold.
+/// The first of issuer, audience, subject, profile, expiry, not-before, issued-at and lifetime that does not hold.
 pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>, now: UnixTime) -> Result<(), Reason> {
     let skew = provider.clock_skew;
     if provider.issuer.is_some() && claims.issuer() != provider.issuer.as_deref() {
@@ -23,6 +24,9 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
         if !claims.subject().is_some_and(|subject| subjects.matches(subject.as_bytes())) {
             return Err(Reason::SubjectNotAllowed);
         }
+    }
+    if !has_all(claims, provider.required_claims) {
+        return Err(Reason::ClaimMissing);
     }
     match claims.expires() {
         None if provider.require_expiration => return Err(Reason::ExpirationMissing),

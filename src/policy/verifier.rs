@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Provider;
+use super::{MediaType, Provider};
 use crate::cache::{Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
@@ -25,15 +25,20 @@ impl Verifier {
     /// Checks everything about `token` that needs neither a key nor the time.
     ///
     /// # Errors
-    /// The first of size, shape, header and algorithm that is not as it should be.
+    /// The first of size, shape, header, algorithm and type that is not as it should be.
     pub fn check_form<'t>(&self, token: &'t [u8], provider: &Provider) -> Result<(CompactJws<'t>, JoseHeader), Reason> {
         let jws = CompactJws::parse(token)?;
         let header = JoseHeader::parse(&jws)?;
-        if provider.algorithms.iter().any(|allowed| allowed.same_as(header.alg)) {
-            Ok((jws, header))
-        } else {
-            Err(Reason::AlgorithmNotAllowed)
+        if !provider.algorithms.iter().any(|allowed| allowed.same_as(header.alg)) {
+            return Err(Reason::AlgorithmNotAllowed);
         }
+        if let Some(types) = &provider.types {
+            let typ = header.typ.as_deref().map(MediaType::new);
+            if !typ.is_some_and(|typ| types.contains(&typ)) {
+                return Err(Reason::TypeNotAllowed);
+            }
+        }
+        Ok((jws, header))
     }
 
     /// Checks `token` for the provider of that index with the keys of `set`, which is the `generation`th of that provider.

@@ -70,6 +70,8 @@ reasons! {
     HeaderMalformed, "header_malformed", 401, InvalidToken, "The token's header is malformed or asks for an unknown extension.";
     /// `alg` is unknown, `none`, or not in the provider's `algorithms`.
     AlgorithmNotAllowed, "algorithm_not_allowed", 401, InvalidToken, "The token's algorithm is not allowed.";
+    /// `typ` is none of the provider's.
+    TypeNotAllowed, "type_not_allowed", 401, InvalidToken, "The token is of another type.";
     /// No key of the set fits the token's `kid` and `alg`.
     KeyUnknown, "key_unknown", 401, InvalidToken, "The token is signed with an unknown key.";
     /// No key set has been fetched yet, or it is older than `max_stale`.
@@ -84,6 +86,8 @@ reasons! {
     AudienceNotAllowed, "audience_not_allowed", 401, InvalidToken, "The token is meant for another audience.";
     /// `sub` is not one of the provider's `subjects`.
     SubjectNotAllowed, "subject_not_allowed", 401, InvalidToken, "The token speaks of another subject.";
+    /// A claim that the provider's `profile` asks for is absent.
+    ClaimMissing, "claim_missing", 401, InvalidToken, "The token lacks a claim that tokens of its kind have.";
     /// No `exp` where one is required.
     ExpirationMissing, "expiration_missing", 401, InvalidToken, "The token never expires.";
     /// `exp` has passed.

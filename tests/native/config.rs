@@ -23,6 +23,7 @@ fn error_of(config: &Value) -> String {
 fn complete() -> Value {
     let remote = remote(json!({
         "algorithms": ["RS256", "EdDSA"],
+        "typ": ["at+jwt"],
         "require_expiration": true,
         "check_issued_at": true,
         "max_lifetime": "24h",
@@ -57,7 +58,7 @@ fn complete() -> Value {
     }));
     let remote =
         merged(remote, revoking(json!({"refresh_interval": "5s", "on_unavailable": "allow", "max_stale": "1h"})));
-    let local = local(&[&Key::rsa()], json!({"audiences": null, "allow_any_audience": true}));
+    let local = local(&[&Key::rsa()], json!({"audiences": null, "allow_any_audience": true, "profile": "rfc9068"}));
     let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key_set([Key::p256(1).jwk()]));
     let bytes = merged(local.clone(), json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
     let header = |test: Value| merged(json!({"name": "x-kind"}), test);
@@ -254,6 +255,14 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         (
             provider(json!({"audiences": null})),
             r#"providers.main: needs "audiences", or "allow_any_audience: true" to take tokens that are meant for others"#,
+        ),
+        (provider(json!({"typ": []})), r#"providers.main.typ: must not be empty"#),
+        (provider(json!({"typ": "JWT"})), r#"providers.main.typ: expected an array, found a string"#),
+        (provider(json!({"profile": "rfc9086"})), r#"providers.main.profile: unknown profile; did you mean "rfc9068"?"#),
+        (provider(json!({"profile": "rfc9068", "typ": ["JWT"]})), r#"providers.main.typ: cannot stand beside "profile", which says what it is"#),
+        (
+            provider(json!({"profile": "rfc9068", "require_expiration": false})),
+            r#"providers.main.require_expiration: cannot be false beside "profile", which asks for "exp""#,
         ),
         (provider(json!({"allow_any_audience": true})), r#"providers.main.audiences: cannot stand beside "allow_any_audience: true""#),
         (provider(json!({"algorithms": ["none"]})), "providers.main.algorithms[0]: unknown algorithm"),

@@ -251,7 +251,7 @@ fn a_type_is_text_and_the_other_checks_decide() {
         assert_eq!(code(&mut world, &Token::new(&key).header("typ", typ).mint()), "allowed", "{typ:?}");
     }
     assert_eq!(code(&mut world, &Token::new(&key).without_header("typ").mint()), "allowed");
-    // A token of another kind: for another audience, by another issuer, or by a key that it brings.
+    // A token of another kind, where the provider says nothing of kinds: for another audience, by another issuer, or by a key that it brings.
     let dpop = Token::new(&Key::p256(2)).header("typ", "dpop+jwt").header("jwk", Key::p256(2).jwk());
     let (id, logout) = (Token::new(&key).header("typ", "JWT"), Token::new(&key).header("typ", "logout+jwt"));
     for (token, expected) in [
@@ -260,5 +260,44 @@ fn a_type_is_text_and_the_other_checks_decide() {
         (logout.claim("aud", "the-client").without("exp"), "audience_not_allowed"),
     ] {
         assert_eq!(code(&mut world, &token.mint()), expected);
+    }
+}
+
+#[test]
+fn a_token_of_another_type_is_refused_where_the_provider_names_types() {
+    let key = Key::p256(1);
+    let of_type = |typ: &str| Token::new(&key).header("typ", typ).mint();
+    let mut world = gate(&[&key], json!({"typ": ["at+jwt", "application/vnd.x+jwt", "a/b"]}));
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt", "vnd.x+jwt", "a/b", "A/B"] {
+        assert_eq!(code(&mut world, &of_type(typ)), "allowed", "{typ}");
+    }
+    for typ in ["JWT", "", "at+jwt ", "at+jwtx", "xat+jwt", "x/at+jwt", "application/a/b", "b", "logout+jwt"] {
+        assert_eq!(code(&mut world, &of_type(typ)), "type_not_allowed", "{typ:?}");
+    }
+    assert_eq!(code(&mut world, &Token::new(&key).without_header("typ").mint()), "type_not_allowed");
+}
+
+#[test]
+fn the_profile_of_rfc_9068_takes_nothing_but_whole_access_tokens() {
+    let key = Key::p256(1);
+    let access = || Token::new(&key).header("typ", "at+jwt").claim("client_id", "app").claim("jti", "1");
+    let mut world = gate(&[&key], json!({"profile": "rfc9068"}));
+    assert_eq!(code(&mut world, &access().mint()), "allowed");
+    assert_eq!(code(&mut world, &access().header("typ", "application/at+jwt").mint()), "allowed");
+    assert_eq!(code(&mut world, &access().header("typ", "JWT").mint()), "type_not_allowed");
+    assert_eq!(code(&mut world, &access().without_header("typ").mint()), "type_not_allowed");
+    for claim in ["exp", "sub", "client_id", "iat", "jti"] {
+        assert_eq!(code(&mut world, &access().without(claim).mint()), "claim_missing", "{claim}");
+    }
+    for (claim, expected) in [("iss", "issuer_not_allowed"), ("aud", "audience_not_allowed")] {
+        assert_eq!(code(&mut world, &access().without(claim).mint()), expected, "{claim}");
+    }
+    assert_eq!(code(&mut world, &access().claim("client_id", 7).mint()), "claim_missing");
+    // Also where the provider takes any issuer and any audience, they have to be there.
+    let any = json!({"profile": "rfc9068", "issuer": null, "audiences": null, "allow_any_audience": true});
+    let mut world = gate(&[&key], any);
+    assert_eq!(code(&mut world, &access().mint()), "allowed");
+    for claim in ["iss", "aud"] {
+        assert_eq!(code(&mut world, &access().without(claim).mint()), "claim_missing", "{claim}");
     }
 }
