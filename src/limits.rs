@@ -29,7 +29,8 @@ pub const MAX_TOKENS_PER_REQUEST: usize = 4;
 /// thousands.
 pub const MAX_AMBIGUOUS_PATH_BYTES: usize = 8 * 1024;
 
-/// The most readings of one path that are tried: whoever writes a path with more of them means it to be misread.
+/// The most readings of one path that are tried; a path that has more is refused. What is honestly encoded has a handful; each
+/// further `%25` in a row is one more.
 pub const MAX_PATH_READINGS: usize = 64;
 
 /// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048; over 8192 a check takes so long that it becomes an attack.

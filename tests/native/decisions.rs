@@ -248,6 +248,16 @@ fn no_spelling_of_a_closed_path_looks_open() {
         "/admin/../x",
         "/admin/..;/x",
         "/admin%2f..%2fx",
+        // Resolved by one who leaves `%2f` alone, as the URL standard does, and reads `%2e%2e` as dots.
+        "/x/a%2fb/../%2e%2e/admin",
+        "/x/a%2Fb/%2e%2e/%2e%2e/admin",
+        // Resolved by one, then decoded and resolved by the next.
+        "/x/a%252fb/../%252e%252e/admin",
+        // Decoded by one who then looks for a query, a fragment or the end of a string.
+        "/admin%3fx",
+        "/admin%23x",
+        "/admin%00x",
+        "/admin%253fx",
     ] {
         assert_eq!(open_beside_closed.ask(0, &Request::get(path)).code(), "path_ambiguous", "{path}");
     }
@@ -262,6 +272,7 @@ fn no_spelling_of_a_closed_path_looks_open() {
         "/open//../../admin",
         "/open/..",
         "/OPEN",
+        "/open/a%2fb/../%2e%2e/admin",
     ] {
         let code = open_within_closed.ask(0, &Request::get(path)).code();
         assert_eq!(code, "path_ambiguous", "{path}");
@@ -276,8 +287,22 @@ fn no_spelling_of_a_closed_path_looks_open() {
         ("/admin//x", "token_missing"),
         ("/admin/./x", "token_missing"),
         ("/admin/x;y", "token_missing"),
+        ("/x/why%3f", "allowed"),
+        ("/x/https%3A%2F%2Felsewhere.example%2Fa%2Fb%3Fc=d", "allowed"),
     ] {
         assert_eq!(open_beside_closed.ask(0, &Request::get(path)).code(), code, "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_can_be_read_in_too_many_ways_is_refused() {
+    let mut world = gate_with_rules(json!([
+        {"match": {"prefix": "/admin"}, "requires": {"provider_name": "main"}},
+        {"match": {"prefix": "/"}, "public": true},
+    ]));
+    for (encodings, code) in [(1, "allowed"), (8, "allowed"), (100, "path_ambiguous")] {
+        let path = format!("/x/%{}2e", "25".repeat(encodings));
+        assert_eq!(world.ask(0, &Request::get(&path)).code(), code, "{path}");
     }
 }
 
