@@ -7,6 +7,9 @@ use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use crate::crypto::{Alg, KeyProblem, PublicKey};
 use crate::json::{Map, Value};
 
+/// The members of private keys (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037 section 2). Any one of an RSA key yields the others.
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
 /// A usable key with what its issuer says about its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -62,7 +65,8 @@ impl Key {
             Some(_) => return Err(Skipped::Malformed),
         }
         let kty = text(jwk, "kty")?.ok_or(Skipped::Malformed)?;
-        if shows_private_part(jwk, kty) || (kty == "oct" && origin == Origin::Remote) {
+        let is_secret = if kty == "oct" { origin == Origin::Remote } else { jwk.contains_key("k") };
+        if is_secret || PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
             return Err(Skipped::Secret);
         }
         let public = match kty {
@@ -119,13 +123,6 @@ impl fmt::Display for Skipped {
             Self::TooMany => f.write_str("the set has too many keys"),
         }
     }
-}
-
-/// Whether it holds any of what only the signer may know (RFC 7518 sections 6.2.2 and 6.3.2): each part of a private RSA key leads to
-/// the others.
-fn shows_private_part(jwk: &Map<String, Value>, kty: &str) -> bool {
-    let of_rsa: &[&str] = if kty == "RSA" { &["p", "q", "dp", "dq", "qi", "oth"] } else { &[] };
-    jwk.contains_key("d") || of_rsa.iter().any(|part| jwk.contains_key(*part))
 }
 
 fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Skipped> {

@@ -308,6 +308,11 @@ fn what_no_key_should_be_is_skipped_and_does_not_spoil_the_set() {
         jwk["crv"] = "secp256k1".into();
         jwk
     };
+    let with = |key: Key, name: &str| {
+        let mut jwk = key.jwk();
+        jwk[name] = "AQAB".into();
+        jwk
+    };
     for (what, jwk, signer) in [
         ("an RSA key of 1024 bits", Key::short_rsa().jwk(), Key::short_rsa()),
         ("a point off its curve", off_the_curve, Key::p256(1)),
@@ -315,6 +320,13 @@ fn what_no_key_should_be_is_skipped_and_does_not_spoil_the_set() {
         ("a private RSA key", Key::rsa().private_jwk(), Key::rsa()),
         ("a private EC key", Key::p256(1).private_jwk(), Key::p256(1)),
         ("a private Ed25519 key", Key::ed25519(1).private_jwk(), Key::ed25519(1)),
+        ("an RSA key with one of its primes", with(Key::rsa(), "p"), Key::rsa()),
+        ("an RSA key with the other", with(Key::rsa(), "q"), Key::rsa()),
+        ("an RSA key with a private exponent", with(Key::rsa(), "dp"), Key::rsa()),
+        ("an RSA key with the other", with(Key::rsa(), "dq"), Key::rsa()),
+        ("an RSA key with a coefficient", with(Key::rsa(), "qi"), Key::rsa()),
+        ("an RSA key with more primes", with(Key::rsa(), "oth"), Key::rsa()),
+        ("an EC key with a secret", with(Key::p256(1), "k"), Key::p256(1)),
         ("a shared secret", Key::hmac(&[5; 64]).jwk(), Key::hmac(&[5; 64])),
     ] {
         let token = Token::new(&signer).mint();
