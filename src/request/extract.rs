@@ -105,6 +105,10 @@ fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
 }
 
 fn strip_cookies(head: &RequestHead, names: &[&[u8]], edits: &mut Edits) {
+    // What is gone as a whole must not come back in part.
+    if edits.remove.iter().any(|name| name == "cookie") {
+        return;
+    }
     let is_token = |cookie: &Cookie<'_>| names.contains(&cookie.name);
     if cookies(head).any(|cookie| is_token(&cookie)) {
         let kept: Vec<&[u8]> = cookies(head).filter(|cookie| !is_token(cookie)).map(|cookie| cookie.whole).collect();

@@ -72,6 +72,23 @@ fn every_token_is_taken_out_and_what_is_no_token_stays() {
 }
 
 #[test]
+fn a_cookie_header_that_goes_as_a_whole_does_not_come_back_in_part() {
+    let jwt = token().mint();
+    let mut as_header = gate(json!({
+        "from_headers": [{"name": "cookie", "value_prefix": "jwt="}],
+        "from_cookies": ["c"],
+    }));
+    let mut as_output = gate(json!({
+        "from_cookies": ["c"],
+        "claim_to_headers": [{"header_name": "cookie", "claim_name": "absent"}],
+    }));
+    let request = Request::get("/").header("cookie", format!("jwt={jwt}")).header("cookie", format!("c={jwt}; a=1"));
+    assert_eq!(values(&upstream(&mut as_header, &request), "cookie"), [""; 0]);
+    let request = Request::get("/").header("cookie", format!("c={jwt}; identity=forged"));
+    assert_eq!(values(&upstream(&mut as_output, &request), "cookie"), [""; 0]);
+}
+
+#[test]
 fn a_provider_that_forwards_leaves_the_request_as_it_was() {
     let jwt = token().mint();
     let mut world =
