@@ -31,6 +31,7 @@ mod metadata;
 mod parked;
 mod reload;
 mod revocation;
+mod secrets;
 mod soak;
 mod trap;
 

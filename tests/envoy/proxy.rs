@@ -39,11 +39,13 @@ pub struct Options {
     pub form: Form,
     /// `--concurrency`.
     pub workers: usize,
+    /// `--component-log-level`.
+    pub logs: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { form: Form::Struct, workers: 2 }
+        Self { form: Form::Struct, workers: 2, logs: LOGS }
     }
 }
 
@@ -62,8 +64,8 @@ impl Proxy {
 
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
-        let Options { form, workers } = options;
-        Self::serve(issuer, Source::Listener(form), workers, LOGS, |_| listener(gate, form))
+        let Options { form, workers, logs } = options;
+        Self::serve(issuer, Source::Listener(form), workers, logs, |_| listener(gate, form))
     }
 
     /// Starts Envoy with four workers and a gate that can be replaced while connections go on. What the gate lets pass Envoy
