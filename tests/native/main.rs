@@ -4,6 +4,8 @@
 
 #[path = "../support/mint.rs"]
 mod mint;
+#[path = "../support/signature_cases.rs"]
+mod signature_cases;
 mod world;
 
 mod algorithms;
@@ -21,6 +23,7 @@ mod jwt_verify;
 mod moving;
 mod outages;
 mod properties;
+mod published;
 mod readme;
 mod remembering;
 mod requirements;
