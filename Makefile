@@ -30,7 +30,7 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 	@$(DEMO) --down
 
 .PHONY: test
-test: ready # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
+test: ready signatures # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
 	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
 
 .PHONY: differential
@@ -92,6 +92,11 @@ ready: module envoy $(EXAMPLE)/node_modules/.package-lock.json
 module: rust-tools
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
 	cargo build --locked --release --target wasm32-wasip1
+
+# Through this the tests ask Envoy's cryptography.
+.PHONY: signatures
+signatures: rust-tools
+	cargo build --locked --release --target wasm32-wasip1 --example signatures
 
 .PHONY: envoy
 envoy: python-tools

@@ -18,6 +18,8 @@ mod modules;
 mod proxy;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/signature_cases.rs"]
+mod signature_cases;
 #[path = "../support/wire.rs"]
 mod wire;
 
@@ -29,6 +31,7 @@ mod hostile;
 mod keys;
 mod metadata;
 mod parked;
+mod published;
 mod reload;
 mod revocation;
 mod secrets;
