@@ -57,9 +57,9 @@ fn a_configuration_or_a_module_is_replaced_without_a_wrong_decision_or_a_lost_re
     let key = Key::p256(1).named("k1");
     let issuer = issuer(&[&key]);
     let proxy = Proxy::answering(&with_open("/open0"), &issuer);
-    let mut crowd = Crowd::open(proxy.port, 2_000);
+    let mut crowd = Crowd::open(proxy.port, 1_000);
     let vms = || proxy.stat("wasm.envoy.wasm.runtime.v8.active");
-    let before = vms();
+    let (before, created) = (vms(), proxy.stat("wasm.envoy.wasm.runtime.v8.created"));
     opens(&proxy, "/open0");
 
     let (tally, ()) = crowd.during(&kinds(&key), || {
@@ -72,13 +72,10 @@ fn a_configuration_or_a_module_is_replaced_without_a_wrong_decision_or_a_lost_re
         proxy.reconfigure(&json!({"providers": {}}));
         eventually("the refusal is logged", || proxy.log().contains("configuration refused: providers"));
         opens(&proxy, "/open1");
-        // Another version of the module, with the same configuration and with another.
-        for (version, path) in [("one", "/open1"), ("two", "/open2")] {
-            let created = proxy.stat("wasm.envoy.wasm.runtime.v8.created");
-            proxy.replace(&with_open(path), &modules::version(&module(), version));
-            eventually("new VMs", || proxy.stat("wasm.envoy.wasm.runtime.v8.created") >= created + before - 1);
-            opens(&proxy, path);
-        }
+        // Another version of the module.
+        proxy.replace(&with_open("/open2"), &modules::version(&module(), "next"));
+        opens(&proxy, "/open2");
+        assert!(proxy.stat("wasm.envoy.wasm.runtime.v8.created") >= created + before - 1, "it runs in new VMs");
         // One that is no module.
         proxy.replace(&with_open("/open3"), b"\0asm");
         eventually("the refusal is logged", || proxy.log().contains("Failed to load Wasm code"));

@@ -20,7 +20,7 @@ const ROUND: Duration = Duration::from_secs(10);
 /// Longer than a refresh and its way to every worker.
 const REFRESH: Duration = Duration::from_secs(3);
 
-/// What the process may grow by after the first tenth of the time: what its allocator does not give back at once.
+/// What the process may grow by after the first quarter of the time: what its allocator does not give back at once.
 const MOST_GROWTH: u64 = 32 << 20;
 
 /// The key of a round.
@@ -87,7 +87,7 @@ fn no_decision_is_wrong_and_the_memory_stays_under_full_load() {
         round += 1;
         total = total.and(tally);
         let memory = Memory::of(proxy.pid());
-        if began.elapsed() >= time / 10 {
+        if began.elapsed() >= time / 4 {
             warm.get_or_insert(memory);
         }
         if began.elapsed() - reported >= Duration::from_secs(60) || began.elapsed() >= time {

@@ -118,6 +118,27 @@ fn the_configuration_of_the_readme_for_istio_is_one_that_the_gate_reads() {
 }
 
 #[test]
+fn every_manifest_has_a_module_that_traps_made_anew_and_none_lets_requests_pass_it() {
+    let mut seen = 0;
+    for path in ["envoy.yaml", "README.md", "examples/microservices/README.md", "tests/support/envoy.rs"] {
+        let text = read(path);
+        let count = |part: &str| text.matches(part).count();
+        let policies = count("failure_policy: FAIL_RELOAD") + count(r#""failure_policy": "FAIL_RELOAD""#);
+        assert!(policies >= count("filters.http.wasm.v3.Wasm"), "{path}: a filter without the policy");
+        assert_eq!(
+            count("kind: WasmPlugin"),
+            count("failStrategy: FAIL_RELOAD"),
+            "{path}: a plugin without the strategy"
+        );
+        for open in ["fail_open", "failure_policy: FAIL_OPEN", "failStrategy: FAIL_OPEN"] {
+            assert_eq!(count(open), 0, "{path}: {open}");
+        }
+        seen += policies;
+    }
+    assert!(seen >= 3, "{seen} manifests");
+}
+
+#[test]
 fn every_folder_that_the_readme_lays_out_is_there_and_none_is_missing() {
     let readme = read("README.md");
     let layout = blocks(&readme, "text").into_iter().find(|block| block.starts_with("src/")).expect("a layout");
