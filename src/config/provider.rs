@@ -12,9 +12,7 @@ use super::{string_matcher, ConfigError};
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
-use crate::policy::{
-    ClaimEncoding, ClaimHeader, Keys, MediaType, Metadata, PayloadHeader, Provider, Revocation, OF_RFC_9068,
-};
+use crate::policy::{ClaimEncoding, ClaimHeader, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider, Revocation};
 use crate::redact::Redacted;
 use crate::remote::{Pace, Retries, Source};
 use crate::request::Location;
@@ -71,15 +69,13 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         Keys::Remote(sources.key_sets.len() - 1)
     };
     let revocation = object.get("revocation").map(|cursor| revocation(cursor, sources)).transpose()?;
-    let (types, required_claims) = kind_of_token(&object)?;
     let pad = object.flag("pad_forward_payload_header", false)?;
     Ok(Provider {
         name: name.to_owned(),
         issuer: object.get("issuer").map(Cursor::text).transpose()?.map(str::to_owned),
         audiences: audiences(&object)?,
         algorithms,
-        types,
-        required_claims,
+        kind: kind_of_token(&object)?,
         require_expiration: object.flag("require_expiration", true)?,
         check_issued_at: object.flag("check_issued_at", true)?,
         max_lifetime: object.get("max_lifetime").map(|cursor| duration(cursor, SECOND..=YEAR)).transpose()?,
@@ -128,11 +124,12 @@ fn algorithms(object: &Object<'_>, local: bool) -> Result<Vec<Alg>, ConfigError>
 }
 
 /// What the header must say, and the claims that must be there.
-fn kind_of_token(object: &Object<'_>) -> Result<(Option<Vec<MediaType>>, &'static [&'static str]), ConfigError> {
+fn kind_of_token(object: &Object<'_>) -> Result<Kind, ConfigError> {
     let typ = object.get("typ");
     let Some(profile) = object.get("profile") else {
         let types = typ.map(Cursor::texts).transpose()?;
-        return Ok((types.map(|types| types.iter().map(|name| MediaType::new(name)).collect()), &[]));
+        let types = types.map(|types| types.iter().map(|name| MediaType::new(name)).collect());
+        return Ok(Kind { types, ..Kind::default() });
     };
     one_of(profile, "profile", &["rfc9068"])?;
     if let Some(typ) = typ {
@@ -142,7 +139,7 @@ fn kind_of_token(object: &Object<'_>) -> Result<(Option<Vec<MediaType>>, &'stati
         Some(cursor) if !object.flag("require_expiration", true)? => {
             Err(cursor.error("cannot be false beside \"profile\", which asks for \"exp\""))
         }
-        _ => Ok((Some(vec![MediaType::new("at+jwt")]), OF_RFC_9068)),
+        _ => Ok(Kind::access_token()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the claims of a token must say (RFC 7519 section 4.1). Nothing is remembered: the clock is asked on every request.
 
-use super::kind::has_all;
 use super::Provider;
 use crate::jose::Claims;
 use crate::time::UnixTime;
@@ -25,7 +24,7 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
             return Err(Reason::SubjectNotAllowed);
         }
     }
-    if !has_all(claims, provider.required_claims) {
+    if !provider.kind.is_whole(claims) {
         return Err(Reason::ClaimMissing);
     }
     match claims.expires() {

@@ -17,7 +17,7 @@ pub use authenticate::{Failure, Principal};
 pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
 pub use decide::{Decision, FilterStateRules, Pass, Policy, Rule};
 pub use documents::{DocumentId, Documents};
-pub use kind::{MediaType, OF_RFC_9068};
+pub use kind::{Kind, MediaType};
 pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 pub use requirement::{Leaf, Requirement};
 pub use revocation::RevocationList;

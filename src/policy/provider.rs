@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::MediaType;
+use super::Kind;
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::json::{Map, Value};
@@ -22,10 +22,8 @@ pub struct Provider {
     pub audiences: Option<Vec<String>>,
     /// `algorithms`.
     pub algorithms: Vec<Alg>,
-    /// `typ`: what the header's must be; unset, anything.
-    pub types: Option<Vec<MediaType>>,
-    /// The claims that its `profile` asks for.
-    pub required_claims: &'static [&'static str],
+    /// `typ` or `profile`.
+    pub kind: Kind,
     /// `require_expiration`.
     pub require_expiration: bool,
     /// `check_issued_at`: a token whose `iat` has yet to come is refused.

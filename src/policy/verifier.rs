@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{MediaType, Provider};
+use super::Provider;
 use crate::cache::{Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
@@ -32,11 +32,8 @@ impl Verifier {
         if !provider.algorithms.iter().any(|allowed| allowed.same_as(header.alg)) {
             return Err(Reason::AlgorithmNotAllowed);
         }
-        if let Some(types) = &provider.types {
-            let typ = header.typ.as_deref().map(MediaType::new);
-            if !typ.is_some_and(|typ| types.contains(&typ)) {
-                return Err(Reason::TypeNotAllowed);
-            }
+        if !provider.kind.takes(header.typ.as_deref()) {
+            return Err(Reason::TypeNotAllowed);
         }
         Ok((jws, header))
     }

@@ -44,7 +44,8 @@ pub fn other_spellings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     if !may_have_others(path) {
         return Some(Vec::new());
     }
-    const STEPS: [fn(&[u8]) -> Vec<u8>; 9] = [
+    type Step = fn(&[u8]) -> Vec<u8>;
+    const STEPS: [Step; 9] = [
         |path| decoded(path, |_| true),
         |path| decoded(path, |byte| byte == b'.'),
         |path| decoded(path, |byte| !matches!(byte, b'/' | b'\\')),
