@@ -7,9 +7,9 @@
 
 use crate::limits::MAX_PATH_READINGS;
 
-/// Splits `:path` at the first `?`. `None` for a target that no rule can judge: it holds `#`, or is not UTF-8.
+/// Splits `:path` at the first `?`. `None` for a target that no rule can judge: it holds `#` or a zero, or is no UTF-8.
 pub fn split_path(target: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    if target.contains(&b'#') || std::str::from_utf8(target).is_err() {
+    if target.iter().any(|b| matches!(b, b'#' | b'\0')) || std::str::from_utf8(target).is_err() {
         return None;
     }
     let mut parts = target.splitn(2, |&b| b == b'?');
@@ -230,6 +230,7 @@ mod tests {
     #[test]
     fn a_target_that_no_rule_can_judge_is_none() {
         assert_eq!(split_path(b"/a#b"), None);
+        assert_eq!(split_path(b"/a\0b"), None);
         assert_eq!(split_path(b"/a\xff"), None);
         assert_eq!(split_path(b"/a?b?c"), Some((&b"/a"[..], Some(&b"b?c"[..]))));
     }

@@ -66,8 +66,8 @@ impl Routes {
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: another spelling of the path or of the query, or other upper and lower case, would fall under
-    /// another rule, or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or is not UTF-8,
-    /// or has too many spellings or is too long to try them.
+    /// another rule, or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or a zero or is not
+    /// UTF-8, or has too many spellings or is too long to try them.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
         if !path.starts_with(b"/") && !matches!(head.target(), b"" | b"*") {

@@ -309,7 +309,7 @@ fn a_path_that_can_be_read_in_too_many_ways_is_refused() {
 #[test]
 fn a_target_that_no_rule_can_judge_is_refused_before_anything_else() {
     let mut world = gate_with_rules(json!([{"match": {"prefix": "/"}, "public": true}]));
-    for target in [&b"/x#y"[..], b"/x?y#z", b"/\xff", b"/x?\xc3\x28"] {
+    for target in [&b"/x#y"[..], b"/x?y#z", b"/\xff", b"/x?\xc3\x28", b"/x\0/y", b"/x?\0"] {
         assert_eq!(world.ask(0, &Request::get("/").target(target)).code(), "path_ambiguous", "{target:?}");
     }
 }
