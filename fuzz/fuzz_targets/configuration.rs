@@ -1,0 +1,184 @@
+//! Configurations: what is taken is closed, and what is refused says where.
+//!
+//! * Reading a configuration again, in either spelling of its names, gives the same one.
+//! * An error names a field: one that is there, or one that is missing in an object that is there. It quotes no secret, and neither
+//!   does what a configuration prints.
+//! * With the gate's own semantics a request without a token, or with one whose signature does not hold, passes only where a rule
+//!   says `public`, where a requirement allows it, or as a preflight that is let through; and nothing of a token is made up for
+//!   it. In every semantics it gets one answer, at once.
+//!
+//! An input is a configuration, or changes to one.
+
+#![no_main]
+
+use jwt_gate::cache::TokenCache;
+use jwt_gate::config::{Config, ConfigError, FIELDS};
+use jwt_gate::gate::{Effect, Event, Gate, Semantics};
+use jwt_gate::json::{self, Map, Value};
+use jwt_gate::policy::{Authorize, Policy, Requirement, Rule, Verifier};
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
+use jwt_gate_fuzz::{configuration, encode, Signatures};
+use libfuzzer_sys::fuzz_target;
+
+/// Stands in the secrets of the configurations that inputs begin with.
+const CANARY: &str = "canary";
+
+fuzz_target!(|input: &[u8]| {
+    let text = configuration(input);
+    let document = json::parse(&text).ok();
+    match (Config::parse(&text), &document) {
+        (Err(error), document) => check_error(&error, document.as_ref()),
+        (Ok(config), document) => {
+            assert_eq!(printed(&Config::parse(&text).expect("it was read before")), printed(&config));
+            if let Some(document) = document {
+                let respelt = camel_case(document, "").to_string();
+                let respelt = Config::parse(respelt.as_bytes()).expect("another spelling of what was read");
+                assert_eq!(printed(&respelt), printed(&config));
+                check_requests(&config, document);
+            }
+        }
+    }
+});
+
+/// All that a configuration holds but its secrets, and but the name of each source, which is spelt as it was written.
+fn printed(config: &Config) -> String {
+    let Config { semantics, crypto, token_cache, stat_prefix, .. } = config;
+    let documents = format!("{:?}", config.documents(1));
+    let documents: String =
+        documents.split("field: \"").map(|part| part.split_once("\", uri: ").map_or(part, |(_, rest)| rest)).collect();
+    let printed = format!("{semantics:?} {documents} {crypto:?} {token_cache:?} {stat_prefix:?} {config:?}");
+    assert!(!printed.contains(CANARY), "{printed}");
+    printed
+}
+
+fn check_error(error: &ConfigError, document: Option<&Value>) {
+    let ConfigError { path, problem } = error;
+    assert!(!path.is_empty() && !problem.is_empty());
+    if let Some(document) = document {
+        assert!(path == "configuration" || is_named(document, path), "{error}");
+        // An expression is shown where it is wrong, and a name that is unknown is shown.
+        let may_quote = path.contains(CANARY) || problem.contains("regular expression");
+        assert!(may_quote || !problem.contains(CANARY), "{error}");
+    }
+}
+
+/// Whether a path leads to something in `value`, or to a field that it lacks.
+fn is_named(value: &Value, path: &str) -> bool {
+    if path.is_empty() {
+        return true;
+    }
+    match value {
+        Value::Object(members) => {
+            let leads_on = |(name, value): (&String, &Value)| match path.strip_prefix(name.as_str()) {
+                Some(rest) if rest.starts_with(['.', '[']) || rest.is_empty() => {
+                    is_named(value, rest.strip_prefix('.').unwrap_or(rest))
+                }
+                _ => false,
+            };
+            members.iter().any(leads_on) || FIELDS.iter().any(|field| field.name == path)
+        }
+        Value::Array(elements) => {
+            let inner = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            inner.is_some_and(|(index, rest)| {
+                let element = index.parse().ok().and_then(|index: usize| elements.get(index));
+                element.is_some_and(|element| is_named(element, rest.strip_prefix('.').unwrap_or(rest)))
+            })
+        }
+        _ => false,
+    }
+}
+
+/// The same with the names of fields in the other spelling. `of` is the name of the object.
+fn camel_case(value: &Value, of: &str) -> Value {
+    match value {
+        Value::Object(members) => {
+            // Their names are the user's.
+            let are_fields = !matches!(of, "providers" | "requirement_map" | "statuses" | "requires of filter state");
+            let respelt = |(name, value): (&String, &Value)| {
+                let is_field = are_fields && FIELDS.iter().any(|field| field.name == name);
+                let inner =
+                    if of == "filter_state_rules" && name == "requires" { "requires of filter state" } else { name };
+                let mut words = name.split('_').map(str::to_owned);
+                let first = words.next().unwrap_or_default();
+                let camel = words.fold(first, |camel, word| {
+                    let (start, rest) = word.split_at(word.len().min(1));
+                    camel + &start.to_ascii_uppercase() + rest
+                });
+                (if is_field { camel } else { name.clone() }, camel_case(value, if are_fields { inner } else { "" }))
+            };
+            Value::Object(members.iter().map(respelt).collect::<Map<_, _>>())
+        }
+        Value::Array(elements) => elements.iter().map(|element| camel_case(element, "")).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Requests for every path that the configuration names, without a token and with one that nobody signed.
+fn check_requests(config: &Config, document: &Value) {
+    let mut paths = vec!["/".to_owned(), "/open/x".to_owned(), "/y/1".to_owned(), "/closed".to_owned()];
+    collect_paths(document, &mut paths);
+    let verifier = Verifier::new(vec![Box::new(Signatures(false))], TokenCache::new(config.token_cache, (1, 2)));
+    let mut gate = Gate::new(config.semantics.clone(), config.documents(1), verifier, true);
+    let now = UnixTime::from_secs(1_800_000_000);
+    let claims = r#"{"iss":"https://issuer.example","aud":"api","sub":"eve","exp":1800000100}"#;
+    let token = [r#"{"alg":"HS256"}"#, claims, "no signature"].map(|part| encode(part.as_bytes())).join(".");
+    let (no_fields, forged) = (Vec::new(), vec![("authorization", format!("Bearer {token}"))]);
+    let origin = |name| (name, "https://elsewhere.example".to_owned());
+    let preflight = vec![origin("origin"), origin("access-control-request-method")];
+
+    let mut id = 0;
+    for path in paths.iter().take(12) {
+        for (method, fields) in [("GET", &no_fields), ("POST", &forged), ("OPTIONS", &preflight)] {
+            id += 1;
+            let pseudo = [(":method", method.to_owned()), (":path", path.clone())];
+            let fields = pseudo.iter().chain(fields);
+            let fields = fields.map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()));
+            let head = RequestHead::new(fields.collect());
+            let effects = gate.handle(Event::Request(id, head.clone()), now);
+            let is_terminal =
+                |effect: &&Effect| matches!(effect, Effect::Allow(..) | Effect::Deny(..) | Effect::Wait(_));
+            let answers: Vec<&Effect> = effects.iter().filter(is_terminal).collect();
+            let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+            if let (Effect::Allow(_, edits), Semantics::Gate(policy)) = (answer, &config.semantics) {
+                assert!(is_open(policy, &head), "{method} {path} passes without a token");
+                // Of a token that did not hold, at most its place is cleared.
+                let is_ours = |(name, _): &(String, Vec<u8>)| name == ":path" || name == "cookie";
+                assert!(edits.set.iter().all(is_ours) && edits.add.is_empty() && edits.state.is_empty(), "{edits:?}");
+            }
+        }
+    }
+}
+
+/// Whether the configuration lets a request pass without a token.
+fn is_open(policy: &Policy, head: &RequestHead) -> bool {
+    if policy.bypass_cors_preflight && head.is_preflight() {
+        return true;
+    }
+    let rule = if policy.allow_ambiguous_paths { Ok(policy.routes.first(head)) } else { policy.routes.find(head) };
+    match rule.expect("an ambiguous path never passes").map(|index| &policy.rules[index]) {
+        Some(Rule::Public) => true,
+        Some(Rule::Protected(requirement, Authorize { scopes: None, claims })) if claims.is_empty() => {
+            can_hold_without_token(requirement)
+        }
+        _ => false,
+    }
+}
+
+fn can_hold_without_token(requirement: &Requirement) -> bool {
+    match requirement {
+        Requirement::Provider(_) => false,
+        Requirement::Any(children) => children.iter().any(can_hold_without_token),
+        Requirement::All(children) => children.iter().all(can_hold_without_token),
+        Requirement::AllowMissing | Requirement::AllowMissingOrFailed => true,
+    }
+}
+
+fn collect_paths(value: &Value, paths: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.starts_with('/') => paths.push(text.clone()),
+        Value::Array(elements) => elements.iter().for_each(|element| collect_paths(element, paths)),
+        Value::Object(members) => members.values().for_each(|member| collect_paths(member, paths)),
+        _ => {}
+    }
+}
