@@ -1,8 +1,8 @@
 //! A token is a secret: nothing that the gate writes holds a part of one, good or bad, wherever it was in the request.
 //!
-//! Envoy's own components log whole requests at level debug, `http` and `router` among them: that is Envoy's to say and the operator's
-//! to switch on, and no filter can keep it from that. So it is the component `wasm` that is at its most talkative here, level trace:
-//! there Envoy writes what the module logs at any level, and each call between the two with its arguments.
+//! Envoy's own components log whole requests at level debug, `http` and `router` among them: that is the operator's to switch on,
+//! and no filter can keep Envoy from it. So it is the component `wasm` that is at its most talkative here, at level trace: there
+//! Envoy writes what the module logs at any level, and each call between the two with its arguments.
 
 use std::collections::HashSet;
 
