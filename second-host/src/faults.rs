@@ -1,0 +1,82 @@
+//! What the host refuses, and what it was asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use proxy_wasm_host::abi::v0_2_1::types::Status;
+
+/// What a module can ask its host for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    ReadHeaders,
+    EditHeaders,
+    Resume,
+    Answer,
+    Property,
+    Foreign,
+    ReadShared,
+    WriteShared,
+    Metric,
+    Dispatch,
+}
+
+impl Call {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::ReadHeaders,
+        Self::EditHeaders,
+        Self::Resume,
+        Self::Answer,
+        Self::Property,
+        Self::Foreign,
+        Self::ReadShared,
+        Self::WriteShared,
+        Self::Metric,
+        Self::Dispatch,
+    ];
+}
+
+/// Which calls fail, and how many were made of each.
+#[derive(Default)]
+pub struct Faults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    made: BTreeMap<Call, usize>,
+    refused: BTreeMap<Call, (usize, Status)>,
+}
+
+impl Faults {
+    /// From now on `call` is refused with `status`, but for the next `spared` ones.
+    pub fn refuse(&self, call: Call, spared: usize, status: Status) {
+        self.state().refused.insert(call, (spared, status));
+    }
+
+    /// Nothing is refused any more.
+    pub fn heal(&self) {
+        self.state().refused.clear();
+    }
+
+    /// How often it was asked for, refused or not.
+    pub fn made(&self, call: Call) -> usize {
+        self.state().made.get(&call).copied().unwrap_or(0)
+    }
+
+    /// The host is asked for `call`.
+    pub(crate) fn ask(&self, call: Call) -> Result<(), Status> {
+        let mut state = self.state();
+        *state.made.entry(call).or_default() += 1;
+        match state.refused.get_mut(&call) {
+            Some((0, status)) => Err(*status),
+            Some((spared, _)) => {
+                *spared -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

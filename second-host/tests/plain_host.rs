@@ -1,0 +1,121 @@
+//! A host as `ngx_wasm_module` is one: any number is a context to it, so that no request can be resumed from outside of it; to call
+//! a function that is not there is a trap; and a request whose call was answered goes on, unless it was answered too.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use jwt_gate_second_host::{module_bytes, Call, Outcome, Platform, Proxy};
+use wasmparser::Parser;
+
+use crate::mint::{Key, Token, NOW};
+use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, token};
+
+/// The module with another function of the host in the place of one of the same type.
+fn with_import(module: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let payloads = Parser::new(0).parse_all(module).map(|payload| payload.expect("a module"));
+    let place = |place: u64| usize::try_from(place).expect("it is in memory");
+    let section = |(id, bytes): (u8, Range<u64>)| (id, place(bytes.start)..place(bytes.end));
+    let mut sections = payloads.filter_map(|payload| payload.as_section()).map(section);
+    let (_, types) = sections.next().expect("types");
+    let (id, imports) = sections.next().expect("imports");
+    let named = |name: &str| [&[u8::try_from(name.len()).expect("short")][..], name.as_bytes()].concat();
+    let (from, to) = (named(from), named(to));
+    let body = &module[imports.clone()];
+    let place = body.windows(from.len()).position(|window| window == from).expect("it is imported");
+    let body = [&body[..place], &to, &body[place + from.len()..]].concat();
+    let size = [0, 7, 14, 21].map(|shift| (body.len() >> shift & 0x7f) as u8 | if shift < 21 { 0x80 } else { 0 });
+    [&module[..types.end], &[id], &size, &body, &module[imports.end..]].concat()
+}
+
+/// To set the period of ticks works with any number, too.
+fn platform() -> &'static Platform {
+    static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
+        let module = with_import(&module_bytes(), "proxy_set_effective_context", "proxy_set_tick_period_milliseconds");
+        Platform::of(&module).plain()
+    });
+    &PLATFORM
+}
+
+fn start(configuration: &serde_json::Value) -> Proxy {
+    let mut proxy = Proxy::new(platform(), NOW, |_, _| Some(vec![0x08, 0x01]));
+    assert!(proxy.configure(&configuration.to_string()), "{:?}", proxy.log());
+    proxy
+}
+
+#[test]
+fn no_function_is_called_where_that_could_be_a_trap() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&local(&[&key]));
+    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+    assert_eq!(ask(&mut proxy, &token(&Key::p256(2).named("k1"))).code(), "signature_invalid");
+    assert_eq!(proxy.faults().made(Call::Foreign), 0);
+    let mut host = local(&[&key]);
+    host["crypto"] = "host".into();
+    assert!(!proxy.configure(&host.to_string()));
+    assert_eq!(proxy.faults().made(Call::Foreign), 0);
+}
+
+#[test]
+fn a_request_makes_its_own_call_and_is_decided_when_that_is_answered() {
+    let key = Key::p256(1).named("k1");
+    let forged = Token::new(&Key::p256(2).named("k1")).bearer();
+    for (what, credentials, answer, code) in [
+        ("good", Token::new(&key).bearer(), Some((200, set(&[&key]))), "passed"),
+        ("forged", forged, Some((200, set(&[&key]))), "signature_invalid"),
+        ("no keys", Token::new(&key).bearer(), Some((500, String::new())), "keys_unavailable"),
+        ("no answer", Token::new(&key).bearer(), None, "keys_unavailable"),
+    ] {
+        let mut proxy = start(&remote());
+        let id = proxy.send(&bearing(&credentials));
+        assert_eq!(proxy.outcome(id), Outcome::Parked, "{what}");
+        let fetch = proxy.fetch();
+        assert_eq!(fetch.caller(), id, "{what}");
+        match answer {
+            Some((status, body)) => proxy.answer(fetch, status, &body),
+            None => proxy.fail(fetch),
+        }
+        let outcome = proxy.outcome(id);
+        assert_eq!(outcome.code(), code, "{what}: it would go on now; {:?}", proxy.log());
+        if code == "passed" {
+            assert_passed_as_alice(&outcome);
+        }
+        assert!(proxy.is_alive(), "{what}");
+    }
+}
+
+#[test]
+fn no_request_is_decided_by_the_answer_to_the_call_of_another() {
+    let key = Key::p256(1).named("k1");
+    let good = Token::new(&key).bearer();
+    let forged = Token::new(&Key::p256(2).named("k1")).bearer();
+    for orders in [[&good, &forged, &good], [&forged, &good, &forged], [&forged, &forged, &good]] {
+        let mut proxy = start(&remote());
+        let ids = orders.map(|credentials| proxy.send(&bearing(credentials)));
+        proxy.tick();
+        // The last call is answered first; what calls again is answered, too.
+        loop {
+            let mut fetches = proxy.fetches();
+            if fetches.is_empty() {
+                break;
+            }
+            while let Some(fetch) = fetches.pop() {
+                let caller = fetch.caller();
+                proxy.answer(fetch, 200, &set(&[&key]));
+                if ids.contains(&caller) {
+                    assert_ne!(proxy.outcome(caller), Outcome::Parked, "it would go on now");
+                }
+            }
+        }
+        for (id, credentials) in ids.into_iter().zip(orders) {
+            match proxy.outcome(id) {
+                passed @ Outcome::Passed(_) => {
+                    assert_eq!(credentials, &good);
+                    assert_passed_as_alice(&passed);
+                }
+                Outcome::Answered { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(proxy.is_alive());
+    }
+}

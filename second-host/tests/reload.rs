@@ -1,0 +1,76 @@
+//! Another configuration, while requests are on their way.
+
+use serde_json::json;
+
+use jwt_gate_second_host::Outcome;
+
+use crate::mint::{Key, Token};
+use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, start, started_with_keys, token};
+
+#[test]
+fn a_configuration_that_is_refused_leaves_the_one_that_is_in_force() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&local(&[&key]));
+    let mut misspelt = local(&[&key]);
+    misspelt["providers"]["main"]["audience"] = json!(["api"]);
+    for (what, bad) in [
+        ("no JSON", "{".to_owned()),
+        ("nothing", String::new()),
+        ("no provider", "{}".to_owned()),
+        ("a misspelt field", misspelt.to_string()),
+        ("a signature for the host to check, which cannot", {
+            let mut host = local(&[&key]);
+            host["crypto"] = json!("host");
+            host.to_string()
+        }),
+    ] {
+        assert!(!proxy.configure(&bad), "{what}");
+        let refusals = proxy.log().iter().filter(|line| line.contains("configuration refused")).count();
+        assert!(refusals > 0, "{what}: {:?}", proxy.log());
+        assert!(proxy.is_alive(), "{what}");
+        assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+        assert_eq!(ask(&mut proxy, &token(&Key::p256(2).named("k1"))).code(), "signature_invalid", "{what}");
+    }
+}
+
+#[test]
+fn a_new_configuration_judges_the_requests_that_come_after_it() {
+    let (old, new) = (Key::p256(1).named("k1"), Key::p256(2).named("k1"));
+    let mut proxy = start(&local(&[&old]));
+    assert_passed_as_alice(&ask(&mut proxy, &token(&old)));
+    assert!(proxy.configure(&local(&[&new]).to_string()));
+    assert_eq!(ask(&mut proxy, &token(&old)).code(), "signature_invalid", "it is remembered by the old one alone");
+    assert_passed_as_alice(&ask(&mut proxy, &token(&new)));
+
+    // Some hosts configure the same context again.
+    assert!(proxy.configure_again(&local(&[&old]).to_string()));
+    assert_eq!(ask(&mut proxy, &token(&new)).code(), "signature_invalid");
+    assert_passed_as_alice(&ask(&mut proxy, &token(&old)));
+}
+
+#[test]
+fn a_request_that_waits_is_judged_by_the_configuration_that_it_came_under() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&remote());
+    let good = proxy.send(&bearing(&Token::new(&key).bearer()));
+    let forged = proxy.send(&bearing(&Token::new(&Key::p256(2).named("k1")).bearer()));
+    proxy.tick();
+    let fetch = proxy.fetch();
+    let mut strict = remote();
+    strict["providers"]["main"]["audiences"] = json!(["others"]);
+    assert!(proxy.configure(&strict.to_string()));
+    assert_eq!(proxy.outcome(good), Outcome::Parked);
+    proxy.answer(fetch, 200, &set(&[&key]));
+    proxy.tick();
+    assert_passed_as_alice(&proxy.outcome(good));
+    assert_eq!(proxy.outcome(forged).code(), "signature_invalid");
+}
+
+#[test]
+fn the_same_configuration_again_keeps_the_keys() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = started_with_keys(&[&key]);
+    assert!(proxy.configure(&remote().to_string()));
+    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+    assert_eq!(ask(&mut proxy, &token(&Key::p256(2).named("k1"))).code(), "signature_invalid");
+}
