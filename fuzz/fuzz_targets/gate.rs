@@ -89,6 +89,8 @@ struct Script {
     token: Option<Minted>,
     path: usize,
     request: Request,
+    /// Its parameters.
+    query: Vec<String>,
     carried: Vec<Minted>,
     clean: bool,
     sent: Vec<Sent>,
@@ -121,6 +123,7 @@ impl Script {
             token: None,
             path: 0,
             request: Request::get(PATHS[0]),
+            query: Vec::new(),
             carried: Vec::new(),
             clean: true,
             sent: Vec::new(),
@@ -154,6 +157,7 @@ impl Script {
             b'P' => {
                 self.path = digit % PATHS.len();
                 self.request = Request::get(PATHS[self.path]).header("x-user", "root");
+                self.query.clear();
                 self.carried.clear();
                 self.clean = true;
             }
@@ -161,8 +165,9 @@ impl Script {
             b'h' => self.carry(|request, token| request.header("x-token", token)),
             b'c' => self.carry(|request, token| request.header("cookie", format!("a=b; c={token}"))),
             b'q' => {
-                let path = PATHS[self.path];
-                self.carry(|request, token| request.target(format!("{path}?t={token}").as_bytes()));
+                self.query.extend(self.token.iter().map(|token| format!("t={}", token.text)));
+                let target = format!("{}?{}", PATHS[self.path], self.query.join("&"));
+                self.carry(|request, _| request.target(target.as_bytes()));
             }
             b'Y' => {
                 let junk = ["Basic eDp5", "Bearer", "Bearer x", "Bearer a.b.c", "Bearer e30.e30.e30", "\u{e9}"];
