@@ -177,8 +177,9 @@ impl Script {
             b's' => self.send(),
             b'z' => {
                 self.send();
-                if let Some(Sent { id, .. }) = self.sent.pop() {
-                    self.world.gone(id);
+                // Whatever waits longest.
+                if !self.sent.is_empty() {
+                    self.world.gone(self.sent.remove(0).id);
                 }
             }
             // The world around it.
