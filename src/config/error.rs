@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The operator's error: the path of a field and what is wrong there. Never holds the value of a field.
+/// The operator's error: the path of a field and what is wrong there. Never holds what could be a secret: of what it quotes,
+/// regular expressions are the most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// For example `providers.main.remote_jwks.http_uri.timeout`.

@@ -2,7 +2,7 @@
 //!
 //! Refused besides malformed text: a member name that occurs twice in one object (RFC 7515 section 4 and RFC 7519 section 4
 //! leave the choice between "last wins" and refusal; two readers that choose differently are an attack), anything after the
-//! value, invalid UTF-8, nesting deeper than 128 and numbers outside the range of a double.
+//! value, invalid UTF-8, nesting of more than 127 levels and numbers outside the range of a double.
 
 mod packed;
 
