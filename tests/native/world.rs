@@ -284,6 +284,7 @@ struct Vm {
     gate: Gate,
     names: HashMap<DocumentId, String>,
     queue: VecDeque<Effect>,
+    has_ended: bool,
 }
 
 struct InFlight {
@@ -308,6 +309,9 @@ pub struct World {
     pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
+    /// The most requests that were decided in one callback.
+    pub most_decided: usize,
+    decided: usize,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
     pub interleaved: bool,
     vms: Vec<Vm>,
@@ -362,6 +366,8 @@ impl World {
             gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
+            most_decided: 0,
+            decided: 0,
             interleaved: false,
             vms: Vec::new(),
             in_force: 0,
@@ -389,9 +395,18 @@ impl World {
             let cache = TokenCache::new(config.token_cache, (1, 2));
             let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
             let gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);
-            self.vms.push(Vm { gate, names, queue: VecDeque::new() });
+            self.vms.push(Vm { gate, names, queue: VecDeque::new(), has_ended: false });
         }
         self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());
+    }
+
+    /// The same, and the old ones hold nothing any more: they end, and with them their calls.
+    pub fn configure_at_once(&mut self, config: &Value, vms: usize) {
+        let ended = self.in_force..self.vms.len();
+        self.configure(config, vms);
+        self.in_flight.retain(|call| !ended.contains(&call.vm));
+        self.run(ended.clone().map(|vm| (vm, None, Event::Stop)).collect());
+        self.vms[ended].iter_mut().for_each(|vm| vm.has_ended = true);
     }
 
     /// What the issuer at `uri` answers from now on.
@@ -438,7 +453,8 @@ impl World {
                 }
             }
             if next == next_tick {
-                events.extend((0..self.vms.len()).map(|vm| (vm, None, Event::Tick)));
+                let running = (0..self.vms.len()).filter(|&vm| !self.vms[vm].has_ended);
+                events.extend(running.map(|vm| (vm, None, Event::Tick)));
             }
             self.run(events);
             if next == end {
@@ -535,6 +551,7 @@ impl World {
         } else {
             for (vm, context, event) in events {
                 self.context = context.filter(|_| !self.can_wait);
+                self.decided = 0;
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
                 while !self.vms[vm].queue.is_empty() {
@@ -608,6 +625,8 @@ impl World {
         assert!(self.can_wait || self.context == Some(id), "request {id} was decided in another context");
         assert_eq!(*known, None, "request {id} was decided twice, now {verdict:?}");
         *known = Some(verdict);
+        self.decided += 1;
+        self.most_decided = self.most_decided.max(self.decided);
         Vec::new()
     }
 
