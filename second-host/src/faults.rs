@@ -43,13 +43,24 @@ pub struct Faults(Mutex<State>);
 #[derive(Default)]
 struct State {
     made: BTreeMap<Call, usize>,
-    refused: BTreeMap<Call, (usize, Status)>,
+    refused: BTreeMap<Call, Fault>,
+}
+
+struct Fault {
+    spared: usize,
+    once: bool,
+    status: Status,
 }
 
 impl Faults {
     /// From now on `call` is refused with `status`, but for the next `spared` ones.
     pub fn refuse(&self, call: Call, spared: usize, status: Status) {
-        self.state().refused.insert(call, (spared, status));
+        self.state().refused.insert(call, Fault { spared, once: false, status });
+    }
+
+    /// One `call` is refused with `status`, after so many that are not.
+    pub fn refuse_once(&self, call: Call, spared: usize, status: Status) {
+        self.state().refused.insert(call, Fault { spared, once: true, status });
     }
 
     /// Nothing is refused any more.
@@ -66,14 +77,18 @@ impl Faults {
     pub(crate) fn ask(&self, call: Call) -> Result<(), Status> {
         let mut state = self.state();
         *state.made.entry(call).or_default() += 1;
-        match state.refused.get_mut(&call) {
-            Some((0, status)) => Err(*status),
-            Some((spared, _)) => {
-                *spared -= 1;
-                Ok(())
-            }
-            None => Ok(()),
+        let Some(fault) = state.refused.get_mut(&call) else {
+            return Ok(());
+        };
+        if fault.spared > 0 {
+            fault.spared -= 1;
+            return Ok(());
         }
+        let status = fault.status;
+        if fault.once {
+            state.refused.remove(&call);
+        }
+        Err(status)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
