@@ -189,9 +189,9 @@ mod tests {
             for (multiple, count) in row.iter().zip(1u64..) {
                 assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
             }
-            first = product(first, Scalar::from(1u64 << 24));
+            first = product(first, Scalar::from(1u64 << (DIGIT_BITS * DIGITS_PER_ROW)));
         }
-        assert!(std::mem::size_of_val(table.0.as_slice()) <= 26 * 1024);
+        assert!(std::mem::size_of_val(table.0.as_slice()) <= 52 * 1024);
     }
 
     #[test]
