@@ -13,6 +13,8 @@ CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 1; fi
 # The module in wasmtime. The host library says a newer Rust than it needs.
 SECOND_HOST := --ignore-rust-version --manifest-path second-host/Cargo.toml
+# The tests under full load. They take the whole machine, so they come after all others, one by one.
+SOAK := cargo test --locked --test envoy -- --ignored --nocapture --test-threads=1
 # An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
 
 .PHONY: help
@@ -33,7 +35,7 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 
 .PHONY: test
 test: ready signatures # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
-	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && $(DEMO) --free-ports
+	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && SOAK_SECONDS=60 $(SOAK) && $(DEMO) --free-ports
 	cargo test --locked $(SECOND_HOST)
 
 .PHONY: differential
@@ -43,7 +45,7 @@ differential: module envoy # Compare the module with Envoy's own filter, request
 
 .PHONY: soak
 soak: module envoy # Full load for an hour (SOAK_SECONDS), while keys are rotated and everything is reloaded; then 1,000 reloads
-	cargo test --locked --test envoy -- --ignored --nocapture --test-threads=1
+	$(SOAK)
 
 .PHONY: bench
 bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes

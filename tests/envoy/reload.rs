@@ -155,7 +155,7 @@ fn reloads_do_not_grow_the_memory() {
 }
 
 #[test]
-#[ignore = "takes a minute: `make soak`"]
+#[ignore = "takes the whole machine: `make test` and `make soak` run it after the others"]
 fn a_thousand_reloads_do_not_grow_the_memory() {
     assert!(growth(1000) < 6 << 20);
 }

@@ -57,7 +57,7 @@ fn kinds(round: u64) -> Vec<Kind> {
 }
 
 #[test]
-#[ignore = "takes an hour: `make soak`"]
+#[ignore = "takes the whole machine: `make test` runs it for a minute after the others, `make soak` for an hour"]
 fn no_decision_is_wrong_and_the_memory_stays_under_full_load() {
     raise_limits();
     let time = std::env::var("SOAK_SECONDS").ok().map_or(3600, |text| text.parse().expect("SOAK_SECONDS is a number"));
