@@ -38,6 +38,8 @@ mod secrets;
 mod soak;
 mod trap;
 
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{json, Value};
@@ -75,6 +77,15 @@ fn issuer(keys: &[&Key]) -> Issuer {
     let issuer = Issuer::start();
     issuer.set(JWKS, key_set(keys));
     issuer
+}
+
+/// An issuer whose answer is held back until the flag is set, and a provider that waits for it for so long.
+fn held_issuer(key: &Key) -> (Issuer, Arc<AtomicBool>, Value) {
+    let (issuer, open) = (Issuer::start(), Arc::new(AtomicBool::new(false)));
+    issuer.set(JWKS, Behaviour::Held(Arc::clone(&open), Box::new(key_set(&[key]))));
+    let mut main = provider();
+    main["remote_jwks"]["http_uri"]["timeout"] = json!("60s");
+    (issuer, open, main)
 }
 
 fn key_set(keys: &[&Key]) -> Behaviour {

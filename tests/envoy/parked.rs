@@ -1,7 +1,6 @@
 //! Requests that wait for keys by the thousand: within a bound, and none is forgotten, whoever leaves.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jwt_gate::limits::MAX_WAITING;
 use serde_json::json;
@@ -9,19 +8,14 @@ use serde_json::json;
 use crate::crowd::{outcome, raise_limits};
 use crate::mint::Key;
 use crate::proxy::{eventually, Proxy, WORKERS};
-use crate::servers::{Behaviour, Issuer};
 use crate::wire::{get, Connection};
-use crate::{key_set, provider, token, JWKS};
+use crate::{held_issuer, token, JWKS};
 
 #[test]
 fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are_told_so_at_once() {
     raise_limits();
     let key = Key::p256(1).named("k1");
-    let issuer = Issuer::start();
-    let open = Arc::new(AtomicBool::new(false));
-    issuer.set(JWKS, Behaviour::Held(Arc::clone(&open), Box::new(key_set(&[&key]))));
-    let mut main = provider();
-    main["remote_jwks"]["http_uri"]["timeout"] = json!("60s");
+    let (issuer, open, main) = held_issuer(&key);
     let proxy = Proxy::answering(&json!({"providers": {"main": main}}), &issuer);
     let good = get("/").bearing(&token(&key).mint()).bytes();
     let send = |number: usize| -> Vec<Connection> {

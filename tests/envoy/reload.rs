@@ -1,7 +1,6 @@
 //! Configurations and modules that are replaced while requests come, by a file of filters (ECDS).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
@@ -12,9 +11,8 @@ use crate::machine::Memory;
 use crate::mint::Key;
 use crate::modules;
 use crate::proxy::{eventually, Proxy};
-use crate::servers::{Behaviour, Issuer};
 use crate::wire::get;
-use crate::{issuer, key_set, provider, token, JWKS};
+use crate::{held_issuer, issuer, provider, token, JWKS};
 
 /// Every route closed but this one.
 fn with_open(prefix: &str) -> Value {
@@ -91,11 +89,7 @@ fn a_configuration_or_a_module_is_replaced_without_a_wrong_decision_or_a_lost_re
 fn a_request_that_waits_while_its_module_is_replaced_is_answered() {
     for waits_from_the_start in [true, false] {
         let key = Key::p256(1).named("k1");
-        let issuer = Issuer::start();
-        let open = Arc::new(AtomicBool::new(false));
-        issuer.set(JWKS, Behaviour::Held(Arc::clone(&open), Box::new(key_set(&[&key]))));
-        let mut main = provider();
-        main["remote_jwks"]["http_uri"]["timeout"] = json!("60s");
+        let (issuer, open, main) = held_issuer(&key);
         let gate = |prefix: &str| json!({"providers": {"main": main}, "rules": [{"match": {"prefix": prefix}, "public": true}]});
         let proxy = Proxy::answering(&gate("/open0"), &issuer);
         eventually("the first fetch", || !issuer.requests(JWKS).is_empty());
