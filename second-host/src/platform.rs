@@ -10,7 +10,7 @@ use proxy_wasm_host::{EngineConfig, Limits, Module};
 
 /// The module as `make module` builds it.
 pub fn module_bytes() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip1/release/jwt_gate.wasm");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/jwt_gate.wasm");
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: `make test` builds it", path.display()))
 }
 

@@ -136,7 +136,7 @@ pub fn revocations() -> Value {
 
 /// The least that a filter can do.
 pub fn floor(vm: &str) -> Filters {
-    let module: PathBuf = project("target/wasm32-wasip1/release/examples/floor.wasm");
+    let module: PathBuf = project("target/floor.wasm");
     assert!(module.exists(), "{} is missing: `make bench` builds it", module.display());
     let nothing = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": ""});
     Ok(vec![wasm_filter(vm, &module, &nothing)])

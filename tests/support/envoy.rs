@@ -174,7 +174,7 @@ pub fn project(path: &str) -> PathBuf {
 
 /// The module.
 pub fn module() -> PathBuf {
-    let module = project("target/wasm32-wasip1/release/jwt_gate.wasm");
+    let module = project("target/jwt_gate.wasm");
     assert!(module.exists(), "{} is missing: `make test` builds it", module.display());
     module
 }
