@@ -2,9 +2,9 @@
 //!
 //! * Every request gets exactly one answer, within a minute and a bit; two are found by [`World`], none by the end of the input.
 //! * A request passes only by a rule that needs no token, or with a token that was minted here, has not been changed, and is valid
-//!   at that time: its dates, audience, issuer and scope, a key that the issuer has not withdrawn for longer than a refresh can
+//!   at that time: its dates, audience and issuer, a key that the issuer has not withdrawn for longer than a refresh can
 //!   take, and no entry of the list of revoked tokens that has been there for so long. With the gate's own semantics that holds for
-//!   every token that the request carries.
+//!   every token that the request carries; and one of them has the scope, where the rule asks for one.
 //! * A request with one such token passes if its key, and a list without it, have been there for so long.
 //! * What the service gets of identity is from the token, and with the gate's own semantics it gets no token that was accepted.
 //!
@@ -282,7 +282,9 @@ impl Script {
         let needs_none = *path == 1 || (*path == 2 && tokens.is_empty());
         let now = self.world.now().as_millis();
         let good = |token: &Minted| self.may_be_good(token, *path, before, now);
-        let one = if self.lenient { tokens.iter().any(good) } else { !tokens.is_empty() && tokens.iter().all(good) };
+        let in_scope = *path != 3 || tokens.iter().any(|token| token.has_scope);
+        let all = !tokens.is_empty() && tokens.iter().all(good) && in_scope;
+        let one = if self.lenient { tokens.iter().any(good) } else { all };
         // To the lenient semantics, a path is what is written.
         let is_open_as_written = self.lenient && PATHS[*path].starts_with("/open");
         assert!(needs_none || one || is_open_as_written, "{} passes", PATHS[*path]);
@@ -320,7 +322,6 @@ impl Script {
             && has_begun(token.not_before)
             && (self.lenient || has_begun(token.issued_at))
             && is_named
-            && (self.lenient || path != 3 || token.has_scope)
             && (self.lenient || token.of_secret || !self.is_revoked(token))
     }
 

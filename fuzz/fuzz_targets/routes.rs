@@ -81,7 +81,8 @@ fn check(routes: &Routes, rules: &[Match], target: &[u8]) {
         Err(reason) => {
             assert_eq!(reason, Reason::PathAmbiguous);
             let is_plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'/' || *b == b'-';
-            let is_plain = target.starts_with(b"/") && target.iter().all(is_plain) && !target.windows(2).any(|pair| pair == b"//");
+            let is_plain =
+                target.starts_with(b"/") && target.iter().all(is_plain) && !target.windows(2).any(|pair| pair == b"//");
             assert!(!is_plain || first(rules, path, false) != first(rules, path, true));
         }
     }
