@@ -2,16 +2,19 @@
 
 use super::cursor::Cursor;
 use super::values::claim;
-use super::ConfigError;
-use crate::policy::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
+use super::{template, ConfigError};
+use crate::json::Value;
+use crate::policy::{Authorize, ClaimCondition, ClaimTest, Provider, ScopeTest, Wanted};
 
 /// Reads `authorize`.
-pub(super) fn read(cursor: &Cursor<'_>) -> Result<Authorize, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Authorize, ConfigError> {
     let object = cursor.object("authorize")?;
     let scopes = object.get("scopes").map(scopes).transpose()?;
     let claims = match object.get("claims") {
         None => Vec::new(),
-        Some(cursor) => cursor.elements()?.iter().map(condition).collect::<Result<_, _>>()?,
+        Some(cursor) => {
+            cursor.elements()?.iter().map(|element| condition(element, providers)).collect::<Result<_, _>>()?
+        }
     };
     if scopes.is_none() && claims.is_empty() {
         return Err(cursor.error("needs \"scopes\" or \"claims\""));
@@ -31,16 +34,34 @@ fn scopes(cursor: &Cursor<'_>) -> Result<ScopeTest, ConfigError> {
     Ok(if form == "any_of" { ScopeTest::AnyOf(scopes) } else { ScopeTest::AllOf(scopes) })
 }
 
-fn condition(cursor: &Cursor<'_>) -> Result<ClaimCondition, ConfigError> {
+fn condition(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<ClaimCondition, ConfigError> {
     let object = cursor.object("claim_condition")?;
     let claim = claim(&object, "claim", "claim_path")?;
     let (form, value) = object.exactly_one(&["equals", "any_of", "contains", "prefix", "present"])?;
+    let one = || wanted(std::slice::from_ref(value), providers);
     let test = match form {
-        "equals" => ClaimTest::Equals(value.scalar()?),
-        "any_of" => ClaimTest::AnyOf(value.elements()?.iter().map(Cursor::scalar).collect::<Result<_, _>>()?),
-        "contains" => ClaimTest::Contains(value.scalar()?),
-        "prefix" => ClaimTest::Prefix(value.text()?.to_owned()),
+        "equals" => ClaimTest::Equals(one()?),
+        "any_of" => ClaimTest::AnyOf(wanted(&value.elements()?, providers)?),
+        "contains" => ClaimTest::Contains(one()?),
+        "prefix" => ClaimTest::Prefix(template::read(value, value.text()?, providers)?),
         _ => ClaimTest::Present(value.flag()?),
     };
     Ok(ClaimCondition { claim, test, not: object.flag("not", false)? })
+}
+
+fn wanted(cursors: &[Cursor<'_>], providers: &[Provider]) -> Result<Wanted, ConfigError> {
+    let mut wanted = Wanted::default();
+    for cursor in cursors {
+        match cursor.scalar()? {
+            Value::String(text) => {
+                let template = template::read(cursor, &text, providers)?;
+                match template.literal() {
+                    Some(literal) => wanted.values.push(literal.into()),
+                    None => wanted.templates.push(template),
+                }
+            }
+            value => wanted.values.push(value),
+        }
+    }
+    Ok(wanted)
 }

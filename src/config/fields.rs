@@ -192,7 +192,7 @@ pub const FIELDS: &[Field] = &[
     field("scopes", "all_of", "list of string", "this or `any_of`", "all of these"),
     field("claim_condition", "claim", "string", "this or `claim_path`", "the claim; a dot leads into an object"),
     field("claim_condition", "claim_path", "list of string", "this or `claim`", "the claim, by its names from the outermost object inwards"),
-    field("claim_condition", "equals", "string, number or boolean", "one of the five", "it is this"),
+    field("claim_condition", "equals", "string, number or boolean", "one of the five", "it is this; a string may hold [variables](#rules-beyond-the-token), here and in the next three"),
     field("claim_condition", "any_of", "list of the same", "one of the five", "it, or an element of it, is one of these"),
     field("claim_condition", "contains", "string, number or boolean", "one of the five", "it is an array with this element"),
     field("claim_condition", "prefix", "string", "one of the five", "it is a string that begins with this"),

@@ -18,6 +18,7 @@ mod requirement;
 mod route_match;
 mod rule;
 mod string_matcher;
+mod template;
 mod values;
 mod verifier;
 

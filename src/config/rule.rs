@@ -79,7 +79,7 @@ fn rule(object: &Object<'_>, named: &Named<Requirement>, providers: &[Provider])
         (false, Some((form, requires)), authorize) => {
             let requirement =
                 if form == "requires" { requirement::read(requires, providers)? } else { named.get(requires)? };
-            let authorize = authorize.map_or(Ok(Authorize::default()), authorize::read)?;
+            let authorize = authorize.map_or(Ok(Authorize::default()), |cursor| authorize::read(cursor, providers))?;
             Ok(Rule::Protected(requirement, authorize))
         }
     }

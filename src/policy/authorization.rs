@@ -1,7 +1,10 @@
 //! What a caller may do: the scopes and claims that a rule asks for.
 
+use super::template::text_of;
+use super::{Principal, Template};
 use crate::jose::{ClaimPath, Claims};
 use crate::json::{Entry, Value};
+use crate::request::RequestHead;
 
 /// `authorize` of one rule. Everything in it must hold of one and the same token.
 #[derive(Clone, Debug, Default)]
@@ -32,19 +35,34 @@ pub struct ClaimCondition {
     pub not: bool,
 }
 
-/// What a claim is compared with. Values are strings, numbers and booleans.
+/// What a claim is compared with.
 #[derive(Clone, Debug)]
 pub enum ClaimTest {
     /// `equals`.
-    Equals(Value),
+    Equals(Wanted),
     /// `any_of`: it, or an element of it if it is an array, is one of these.
-    AnyOf(Vec<Value>),
+    AnyOf(Wanted),
     /// `contains`: it is an array with this element.
-    Contains(Value),
+    Contains(Wanted),
     /// `prefix`: it is a string that begins with this.
-    Prefix(String),
+    Prefix(Template),
     /// `present`: whether it is there and not null.
     Present(bool),
+}
+
+/// What a claim may be, one or several.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Strings, numbers and booleans.
+    pub values: Vec<Value>,
+    /// Texts with variables, which are compared with strings, and with whole numbers and booleans as texts.
+    pub templates: Vec<Template>,
+}
+
+/// The same for one request.
+struct Rendered<'w> {
+    values: &'w [Value],
+    texts: Vec<String>,
 }
 
 impl ScopeTest {
@@ -81,30 +99,57 @@ fn scopes(claims: &Claims) -> Vec<&str> {
 
 impl ClaimCondition {
     /// Whether the claim is what it must be.
-    pub fn holds(&self, claims: &Claims) -> bool {
-        let claim = claims.at(&self.claim).map(Entry::to_value);
-        let result = match (&self.test, claim.as_ref()) {
-            (ClaimTest::Present(wanted), claim) => Some(claim.is_some_and(|value| !value.is_null()) == *wanted),
-            (_, None) => Some(false),
-            (ClaimTest::Equals(wanted), Some(value)) => same(value, wanted),
-            (ClaimTest::AnyOf(wanted), Some(Value::Array(values))) => {
-                Some(values.iter().any(|value| wanted.iter().any(|wanted| same(value, wanted) == Some(true))))
+    pub fn holds(&self, head: &RequestHead, caller: &Principal) -> bool {
+        self.result(head, caller).is_some_and(|result| result != self.not)
+    }
+
+    /// `None` if the claim is of another type than the test's, and where a variable has no value: then it passes neither way.
+    fn result(&self, head: &RequestHead, caller: &Principal) -> Option<bool> {
+        let claim = caller.verified().claims().at(&self.claim).map(Entry::to_value);
+        match &self.test {
+            ClaimTest::Present(wanted) => Some(claim.is_some_and(|value| !value.is_null()) == *wanted),
+            ClaimTest::Prefix(prefix) => {
+                let prefix = prefix.text(head, Some(caller))?;
+                claim.map_or(Some(false), |value| Some(value.as_str()?.starts_with(&*prefix)))
             }
-            (ClaimTest::AnyOf(wanted), Some(value)) => {
-                let results: Vec<Option<bool>> = wanted.iter().map(|wanted| same(value, wanted)).collect();
-                if results.contains(&Some(true)) {
-                    Some(true)
-                } else {
-                    results.contains(&Some(false)).then_some(false)
+            ClaimTest::Equals(wanted) => {
+                let wanted = wanted.rendered(head, caller)?;
+                claim.map_or(Some(false), |value| wanted.has(&value))
+            }
+            ClaimTest::AnyOf(wanted) => {
+                let wanted = wanted.rendered(head, caller)?;
+                match claim {
+                    None => Some(false),
+                    Some(Value::Array(values)) => Some(wanted.has_one_of(&values)),
+                    Some(value) => wanted.has(&value),
                 }
             }
-            (ClaimTest::Contains(wanted), Some(Value::Array(values))) => {
-                Some(values.iter().any(|value| same(value, wanted) == Some(true)))
+            ClaimTest::Contains(wanted) => {
+                let wanted = wanted.rendered(head, caller)?;
+                claim.map_or(Some(false), |value| Some(wanted.has_one_of(value.as_array()?)))
             }
-            (ClaimTest::Prefix(prefix), Some(Value::String(value))) => Some(value.starts_with(prefix)),
-            (ClaimTest::Contains(_) | ClaimTest::Prefix(_), Some(_)) => None,
-        };
-        result.is_some_and(|result| result != self.not)
+        }
+    }
+}
+
+impl Wanted {
+    fn rendered(&self, head: &RequestHead, caller: &Principal) -> Option<Rendered<'_>> {
+        let texts = self.templates.iter().map(|template| template.render(head, Some(caller)));
+        Some(Rendered { values: &self.values, texts: texts.collect::<Option<_>>()? })
+    }
+}
+
+impl Rendered<'_> {
+    /// Whether `value` is one of these; `None` if none of them is of its type.
+    fn has(&self, value: &Value) -> Option<bool> {
+        let among_values = self.values.iter().map(|wanted| same(value, wanted));
+        let among_texts = self.texts.iter().map(|wanted| text_of(value).map(|text| text == **wanted));
+        // `None` is less than any answer, and no is less than yes.
+        among_values.chain(among_texts).max().flatten()
+    }
+
+    fn has_one_of(&self, values: &[Value]) -> bool {
+        values.iter().any(|value| self.has(value) == Some(true))
     }
 }
 

@@ -193,7 +193,7 @@ impl Policy {
             Ok(principals) => principals,
             Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
         };
-        if let Err(denial) = authorize.check(&principals) {
+        if let Err(denial) = authorize.check(head, &principals) {
             return Decision::Deny(*denial);
         }
         let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
@@ -223,7 +223,7 @@ impl<R> FilterStateRules<R> {
 
 impl Authorize {
     /// Whether one of `principals` has everything that the rule asks for.
-    fn check(&self, principals: &[Principal]) -> Result<(), Box<Denial>> {
+    fn check(&self, head: &RequestHead, principals: &[Principal]) -> Result<(), Box<Denial>> {
         if self.scopes.is_none() && self.claims.is_empty() {
             return Ok(());
         }
@@ -238,8 +238,7 @@ impl Authorize {
             let scopes = self.scopes.as_ref().map(|scopes| scopes.scopes().to_vec()).unwrap_or_default();
             return Err(Box::new(Denial { scopes, ..Reason::ScopeInsufficient.into() }));
         }
-        let has_claims =
-            |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(principal.verified().claims()));
+        let has_claims = |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(head, principal));
         if in_scope.iter().any(has_claims) {
             Ok(())
         } else {

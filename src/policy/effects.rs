@@ -24,12 +24,10 @@ pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(),
     }
 }
 
-/// Removes every header that the gate may set, however the client spells it: many frameworks read `x_user_id` as `x-user-id`.
+/// Removes every header that the gate may set, however the client spells it.
 pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], edits: &mut Edits) {
-    let dash = |b: u8| if b == b'_' { b'-' } else { b };
-    let same = |a: &[u8], b: &[u8]| a.len() == b.len() && a.iter().copied().map(dash).eq(b.iter().copied().map(dash));
     for output in output_headers {
-        let spellings = head.names().filter(|name| same(name, output.as_str().as_bytes()));
+        let spellings = head.names().filter(|name| output.is_spelt(name));
         for name in spellings.filter_map(|name| std::str::from_utf8(name).ok()) {
             edits.remove(name);
         }

@@ -11,14 +11,16 @@ mod kind;
 mod provider;
 mod requirement;
 mod revocation;
+mod template;
 mod verifier;
 
 pub use authenticate::{Failure, Principal};
-pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest};
+pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest, Wanted};
 pub use decide::{Decision, FilterStateRules, Pass, Policy, Rule};
 pub use documents::{DocumentId, Documents};
 pub use kind::{Kind, MediaType};
 pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation};
 pub use requirement::{Leaf, Requirement};
 pub use revocation::RevocationList;
+pub use template::{Template, Variable};
 pub use verifier::Verifier;

@@ -1,5 +1,6 @@
 //! What arrives: the head of a request as bytes, which rule it falls under, and where its tokens are.
 
+pub mod certain;
 mod extract;
 mod head;
 mod header_match;

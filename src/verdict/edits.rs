@@ -17,6 +17,13 @@ impl HeaderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether `name`, in lower case, is a spelling of it: many frameworks read `x_user_id` as `x-user-id`.
+    pub fn is_spelt(&self, name: &[u8]) -> bool {
+        let dash = |b: u8| if b == b'_' { b'-' } else { b };
+        let own = self.0.as_bytes();
+        own.len() == name.len() && own.iter().copied().map(dash).eq(name.iter().copied().map(dash))
+    }
 }
 
 impl fmt::Debug for HeaderName {

@@ -90,6 +90,7 @@ fn complete() -> Value {
                         {"claim_path": ["roles"], "contains": "admin"},
                         {"claim": "email", "prefix": "a"},
                         {"claim": "sub", "present": true},
+                        {"claim": "sub", "equals": "{path.1}"},
                     ],
                 },
             },
@@ -483,6 +484,27 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         ),
         (condition(json!({"claim": ".x", "present": true})), "rules[0].authorize.claims[0].claim: a name between two dots is empty"),
         (condition(json!({"claim_path": [], "present": true})), "rules[0].authorize.claims[0].claim_path: must not be empty"),
+        // Texts with variables.
+        (
+            condition(json!({"claim": "x", "equals": "{pth.1}"})),
+            r#"rules[0].authorize.claims[0].equals: unknown variable "{pth.1}"; did you mean "path"?"#,
+        ),
+        (
+            condition(json!({"claim": "x", "any_of": ["a", "{path.x}"]})),
+            r#"rules[0].authorize.claims[0].any_of[1]: "{path.x}": a segment of the path is a number from 0"#,
+        ),
+        (
+            condition(json!({"claim": "x", "contains": "{"})),
+            r#"rules[0].authorize.claims[0].contains: a brace without its other one; "{{" and "}}" stand for themselves"#,
+        ),
+        (
+            condition(json!({"claim": "x", "prefix": "{header}"})),
+            r#"rules[0].authorize.claims[0].prefix: "{header}": needs a name behind a dot"#,
+        ),
+        (
+            condition(json!({"claim": "x", "equals": "{header.Authorization}"})),
+            r#"rules[0].authorize.claims[0].equals: "{header.authorization}": is a header that the gate sets, or finds tokens in"#,
+        ),
     ];
     assert!(rows.len() >= 60);
     for (found, expected) in rows {
@@ -491,6 +513,30 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
 
     let regex = matches(json!({"safe_regex": {"regex": "/("}}));
     assert!(regex.starts_with("rules[0].match.safe_regex.regex: not a regular expression: "), "{regex}");
+}
+
+#[test]
+fn a_text_with_variables_asks_for_nothing_that_is_the_gates_own() {
+    let text = |variable: &str| {
+        let main = remote(json!({
+            "claim_to_headers": [{"header_name": "x-user-id", "claim_name": "sub"}],
+            "forward_payload_header": "x-payload",
+            "from_headers": [{"name": "x-token"}],
+            "from_params": ["token"],
+            "from_cookies": ["token"],
+        }));
+        let authorize = json!({"claims": [{"claim": "x", "equals": variable}]});
+        let rule = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": authorize});
+        error_of(&json!({"providers": {"main": main}, "rules": [rule]}))
+    };
+    let place = "rules[0].authorize.claims[0].equals";
+    for name in ["x-user-id", "x_user_id", "x-payload", "x-token", "X_Token", "cookie"] {
+        let problem = "is a header that the gate sets, or finds tokens in";
+        let expected = format!("{place}: \"{{header.{}}}\": {problem}", name.to_ascii_lowercase());
+        assert_eq!(text(&format!("{{header.{name}}}")), expected);
+    }
+    let expected = format!("{place}: \"{{query.token}}\": is a parameter that the gate finds tokens in");
+    assert_eq!(text("{query.token}"), expected);
 }
 
 #[test]

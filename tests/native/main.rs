@@ -4,6 +4,9 @@
 
 #[path = "../support/mint.rs"]
 mod mint;
+#[allow(dead_code)] // Made for the fuzz targets, of which one reads shorter paths.
+#[path = "../../fuzz/src/readers.rs"]
+mod readers;
 #[path = "../support/signature_cases.rs"]
 mod signature_cases;
 mod world;
@@ -30,5 +33,6 @@ mod requirements;
 mod revocation;
 mod signatures;
 mod strict;
+mod templates;
 mod threats;
 mod vectors;

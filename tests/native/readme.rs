@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jwt_gate::config::{Config, FIELDS};
 use jwt_gate::verdict::{Challenge, Reason};
+use serde_json::json;
+
+use crate::world::{merged, remote};
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -115,6 +118,20 @@ fn the_configuration_of_the_readme_for_istio_is_one_that_the_gate_reads() {
     let cluster = "`outbound|443||auth.example`";
     let document = format!("{:?}", config.documents(1));
     assert!(document.contains(cluster.trim_matches('`')) && readme.contains(cluster), "{document}");
+}
+
+#[test]
+fn every_example_of_a_rule_in_the_readme_is_one_that_the_gate_reads() {
+    let readme = read("README.md");
+    let section = readme.split("## Rules beyond the token").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let examples = blocks(section.expect("the README has rules"), "json");
+    assert!(!examples.is_empty());
+    for example in examples {
+        let example: serde_json::Value =
+            serde_json::from_str(example).unwrap_or_else(|error| panic!("{error}: {example}"));
+        let config = merged(json!({"providers": {"auth-api": remote(json!({}))}}), example);
+        Config::parse(config.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}: {config}"));
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod paths;
 mod request;
 mod shape;
 mod signatures;
+mod templates;
 mod text;
 
 use serde_json::{json, Value};
