@@ -6,18 +6,22 @@
 //! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
 //! comes back as the next event.
 
+mod questions;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::jwt_authn;
-use crate::limits::{MAX_RELEASED, MAX_WAITING};
+use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, WAIT_MARGIN};
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Keys, Metadata, Policy, Verifier};
-use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
+use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Keys, Metadata, Policy, Protocol, Verifier, Want};
+use crate::remote::{Answer, Call, Gauge, Input, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
 use crate::verdict::{Denial, Edits, Form, Reason};
+
+use questions::Questions;
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -43,6 +47,8 @@ pub enum Event<'a> {
     Entry(DocumentId, Option<&'a [u8]>),
     /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
     Answer(DocumentId, u64, Option<Answer>),
+    /// Answers the [`Effect::Ask`] of that number; `None` if there was no answer.
+    Reply(u64, Option<Answer>),
     /// Answers [`Effect::Settle`].
     Settled(RequestId),
 }
@@ -66,6 +72,8 @@ pub enum Effect {
     Store(DocumentId, Vec<u8>),
     /// Fetch the document, and answer with that number.
     Call(DocumentId, u64, Call),
+    /// Ask a service in the context of the request, and answer with that number.
+    Ask(RequestId, u64, Call),
     /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
     Settle(RequestId),
     /// Add one to a counter of [`stats`].
@@ -96,6 +104,7 @@ pub struct Gate {
     /// How many of them may still be let go before the next tick.
     room: usize,
     calls: RequestCalls,
+    questions: Questions,
 }
 
 /// In hosts that cannot resume a request from the root context: the request in whose context the host is, and the calls that
@@ -111,6 +120,10 @@ struct Waiting {
     head: RequestHead,
     since: UnixTime,
     patience: Duration,
+    /// The questions that it waits for.
+    asked: Vec<Key>,
+    /// What was answered.
+    found: Vec<(Key, Finding)>,
     /// Whether it is to be decided about again: something changed, or its patience is over.
     is_due: bool,
 }
@@ -196,6 +209,7 @@ impl Gate {
             waiting: BTreeMap::new(),
             room: MAX_RELEASED,
             calls: RequestCalls::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -226,7 +240,10 @@ impl Gate {
             Event::Gone(id) => {
                 self.waiting.remove(&id);
                 self.calls.under_way.retain(|_, request| *request != id);
-                Vec::new()
+                let waiting = &self.waiting;
+                // Who came last will wait longest.
+                let heir = |key| waiting.iter().rev().find(|(_, waiting)| waiting.waits_for(key)).map(|(&id, _)| id);
+                self.questions.gone(id, heir)
             }
             Event::Stop => {
                 let ids = self.documents.ids().into_iter();
@@ -243,6 +260,7 @@ impl Gate {
                 effects.extend(request.map(Effect::Settle));
                 effects
             }
+            Event::Reply(number, answer) => self.on_reply(number, answer.as_ref(), now),
             Event::Settled(id) => self.on_settled(id, now),
         }
     }
@@ -265,21 +283,78 @@ impl Gate {
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(needs, _) => {
-                let patience = self.want(&needs, now);
+            Decision::Wait(wants, _) => {
                 if self.waiting.len() >= MAX_WAITING {
                     return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
                 }
-                self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
-                if self.can_wait {
-                    return vec![Effect::Wait(id)];
+                let (asked, found, is_due) = Default::default();
+                let waiting = Waiting { head, since: now, patience: Duration::ZERO, asked, found, is_due };
+                let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { Vec::new() };
+                effects.extend(self.wait(id, waiting, wants, now));
+                if !self.can_wait {
+                    self.started = true;
+                    self.calls.current = Some(id);
+                    effects.push(Effect::Settle(id));
                 }
-                self.started = true;
-                self.calls.current = Some(id);
-                needs.into_iter().map(|(document, _)| Effect::Read(document)).chain([Effect::Settle(id)]).collect()
+                effects
             }
             decision => conclude(id, &head, decision),
         }
+    }
+
+    /// Lets a request wait for what it lacks, and asks for that.
+    fn wait(&mut self, id: RequestId, mut waiting: Waiting, wants: Vec<Want>, now: UnixTime) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut patience = Duration::ZERO;
+        for want in wants {
+            match want {
+                Want::Document(document, need) => {
+                    patience = patience.max(self.documents.want(document, need, now));
+                    // Without that, nothing but the answer to a call of its own leads back to the request.
+                    effects.extend((!self.can_wait).then_some(Effect::Read(document)));
+                }
+                Want::Answer(question) => {
+                    patience = patience.max(question.call.timeout.saturating_add(WAIT_MARGIN));
+                    if !waiting.asked.contains(&question.key) {
+                        waiting.asked.push(question.key);
+                        waiting.since = now;
+                        effects.extend(self.questions.ask(id, *question, self.can_wait));
+                    }
+                }
+            }
+        }
+        waiting.patience = waiting.patience.max(patience);
+        waiting.is_due = false;
+        self.waiting.insert(id, waiting);
+        effects
+    }
+
+    /// A service answered: whoever waits for that is decided about.
+    fn on_reply(&mut self, number: u64, answer: Option<&Answer>, now: UnixTime) -> Vec<Effect> {
+        let Some((owner, question)) = self.questions.answered(number) else {
+            return Vec::new();
+        };
+        let finding = self.documents.services.answered(&question, answer, now);
+        let names = self.documents.services.get(question.service).map(|service| match service.protocol {
+            Protocol::Introspection(_) => stats::INTROSPECTION,
+            Protocol::Authorization(_) => stats::AUTHORIZATION,
+        });
+        let counted = names.map(|[ok, failed]| if finding == Finding::Unavailable { failed } else { ok });
+        let mut effects: Vec<Effect> = counted.map(Effect::Count).into_iter().collect();
+        for (&id, waiting) in &mut self.waiting {
+            if waiting.waits_for(question.key) && (self.can_wait || id == owner) {
+                waiting.found.push((question.key, finding.clone()));
+                waiting.is_due = self.can_wait;
+            }
+        }
+        if self.can_wait {
+            effects.extend(self.release(now));
+        } else {
+            self.calls.current = Some(owner);
+            effects.extend(self.judge_again(owner, now));
+            effects.push(Effect::Settle(owner));
+        }
+        effects
     }
 
     /// Decides once more about those that are due, oldest first, until so many of them were let go.
@@ -299,37 +374,37 @@ impl Gate {
 
     /// Decides once more about a waiting request. It goes on waiting while that can help, until its patience is over.
     fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
-        let Some(waiting) = self.waiting.remove(&id) else {
+        let Some((waiting, decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
-        match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(needs, _) if !waiting.is_over(now) => {
-                self.want(&needs, now);
-                self.waiting.insert(id, Waiting { is_due: false, ..waiting });
-                // What is still lacking may be another document, which it fetches for itself too.
-                let own = needs.into_iter().filter(|_| !self.can_wait);
-                own.map(|(document, _)| Effect::Read(document)).collect()
+        match decision {
+            Decision::Wait(wants, _) if !waiting.is_over(now) && waiting.asked.len() < MAX_QUESTIONS_PER_REQUEST => {
+                self.wait(id, waiting, wants, now)
             }
             Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
             decision => conclude(id, &waiting.head, decision),
         }
     }
 
-    /// Asks for what is needed; how long that may take.
-    fn want(&mut self, needs: &[(DocumentId, Need)], now: UnixTime) -> Duration {
-        needs.iter().map(|&(document, need)| self.documents.want(document, need, now)).max().unwrap_or_default()
+    /// The decision as it stands, by what the request waited for; it waits no more.
+    fn decide_again(&mut self, id: RequestId, now: UnixTime) -> Option<(Waiting, Decision)> {
+        let mut waiting = self.waiting.remove(&id)?;
+        self.documents.services.give(std::mem::take(&mut waiting.found));
+        let decision = self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now);
+        waiting.found = self.documents.services.take_back();
+        Some((waiting, decision))
     }
 
     /// Nothing follows any more from what a request began: it goes on waiting for a call of its own, or is decided.
     fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         self.calls.current = None;
-        if self.calls.under_way.values().any(|&request| request == id) {
+        if self.calls.under_way.values().any(|&request| request == id) || self.questions.are_of(id) {
             return vec![Effect::Wait(id)];
         }
-        let Some(waiting) = self.waiting.remove(&id) else {
+        let Some((waiting, decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
-        match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
+        match decision {
             Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
             decision => conclude(id, &waiting.head, decision),
         }
@@ -374,6 +449,10 @@ impl Gate {
 }
 
 impl Waiting {
+    fn waits_for(&self, key: Key) -> bool {
+        self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
+    }
+
     fn is_over(&self, now: UnixTime) -> bool {
         now.since(self.since) >= self.patience
     }

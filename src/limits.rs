@@ -9,6 +9,9 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The longest document that a key-set endpoint may answer, in bytes. Published sets of large providers have 2 to 20 KiB.
 pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
 
+/// The longest document of an issuer about itself, in bytes. Those of large providers have 2 to 8 KiB.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
 /// The most keys of one set that are considered; later ones are skipped with a reason. Large providers publish under 20.
 pub const MAX_KEYS: usize = 100;
 
@@ -62,3 +65,9 @@ pub const CACHED_TOKEN_BYTES: usize = 1024;
 
 /// The most tokens that one VM can be told to remember: 100,000 of them take some 100 MB.
 pub const MAX_CACHED_TOKENS: usize = 100_000;
+
+/// The longest answer of a service that is asked about a token or a request, in bytes. Introspected claims have the size of a token.
+pub const MAX_SERVICE_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The most questions that one request asks, one after the other. A route asks once for each of its providers, and once for itself.
+pub const MAX_QUESTIONS_PER_REQUEST: usize = 16;

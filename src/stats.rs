@@ -15,6 +15,12 @@ pub const JWKS_FETCH: [&str; 3] =
 pub const REVOCATION_FETCH: [&str; 3] =
     ["jwt_gate_revocation_fetch_ok", "jwt_gate_revocation_fetch_not_modified", "jwt_gate_revocation_fetch_failed"];
 
+/// Questions about tokens: answered, and not.
+pub const INTROSPECTION: [&str; 2] = ["jwt_gate_introspection_ok", "jwt_gate_introspection_failed"];
+
+/// Questions to authorization services: answered, and not.
+pub const AUTHORIZATION: [&str; 2] = ["jwt_gate_authorization_ok", "jwt_gate_authorization_failed"];
+
 /// Of the key set of a provider: how many keys it has, and how many seconds ago its source last confirmed it.
 pub const JWKS_GAUGES: [&str; 2] = ["jwt_gate_jwks_keys", "jwt_gate_jwks_age_seconds"];
 
@@ -52,6 +58,6 @@ pub fn denied(counter: &str) -> Option<&str> {
 
 /// Every counter, so that each can be there from the start, at zero.
 pub fn all() -> impl Iterator<Item = &'static str> {
-    let fixed = ALLOWED.into_iter().chain(JWKS_FETCH).chain(REVOCATION_FETCH);
+    let fixed = ALLOWED.into_iter().chain(JWKS_FETCH).chain(REVOCATION_FETCH).chain(INTROSPECTION).chain(AUTHORIZATION);
     fixed.chain(Reason::ALL.iter().map(|reason| reason.counter()))
 }

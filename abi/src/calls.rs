@@ -249,8 +249,8 @@ pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)],
     assert_eq!(status, OK, "not answered");
 }
 
-/// Begins a call without a body, which may take so many milliseconds; its token, or `None` if the host does not begin it.
-pub fn http_call(upstream: &str, headers: &[(&str, &str)], timeout: u32) -> Option<u32> {
+/// Begins a call, which may take so many milliseconds; its token, or `None` if the host does not begin it.
+pub fn http_call(upstream: &str, headers: &[(&str, &str)], body: &[u8], timeout: u32) -> Option<u32> {
     let (headers, trailers) = (serialize(headers), serialize(&[]));
     let mut token = 0;
     // SAFETY: see above.
@@ -260,8 +260,8 @@ pub fn http_call(upstream: &str, headers: &[(&str, &str)], timeout: u32) -> Opti
             upstream.len(),
             headers.as_ptr(),
             headers.len(),
-            std::ptr::null(),
-            0,
+            body.as_ptr(),
+            body.len(),
             trailers.as_ptr(),
             trailers.len(),
             timeout,

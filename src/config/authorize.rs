@@ -1,13 +1,18 @@
 //! `authorize`.
 
 use super::cursor::Cursor;
+use super::provider::Sources;
 use super::values::claim;
-use super::{template, ConfigError};
+use super::{service, template, ConfigError};
 use crate::json::Value;
 use crate::policy::{Authorize, ClaimCondition, ClaimTest, Provider, ScopeTest, Wanted};
 
 /// Reads `authorize`.
-pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Authorize, ConfigError> {
+pub(super) fn read(
+    cursor: &Cursor<'_>,
+    providers: &[Provider],
+    sources: &mut Sources<'_>,
+) -> Result<Authorize, ConfigError> {
     let object = cursor.object("authorize")?;
     let scopes = object.get("scopes").map(scopes).transpose()?;
     let claims = match object.get("claims") {
@@ -16,10 +21,11 @@ pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Author
             cursor.elements()?.iter().map(|element| condition(element, providers)).collect::<Result<_, _>>()?
         }
     };
-    if scopes.is_none() && claims.is_empty() {
-        return Err(cursor.error("needs \"scopes\" or \"claims\""));
+    let service = object.get("service").map(|cursor| service::read(cursor, providers, sources)).transpose()?;
+    if scopes.is_none() && claims.is_empty() && service.is_none() {
+        return Err(cursor.error("needs \"scopes\", \"claims\" or \"service\""));
     }
-    Ok(Authorize { scopes, claims })
+    Ok(Authorize { scopes, claims, service })
 }
 
 fn scopes(cursor: &Cursor<'_>) -> Result<ScopeTest, ConfigError> {

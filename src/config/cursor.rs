@@ -93,7 +93,8 @@ impl<'a> Cursor<'a> {
         Ok(elements)
     }
 
-    fn any_elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
+    /// The elements of an array, which may be empty.
+    pub fn any_elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
         let Value::Array(elements) = self.value else {
             return Err(self.expected("an array"));
         };
@@ -158,6 +159,11 @@ impl<'a> Cursor<'a> {
             Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(self.value.clone()),
             _ => Err(self.expected("a string, a number or a boolean")),
         }
+    }
+
+    /// The value itself, where its shape is the user's.
+    pub fn value(&self) -> &'a Value {
+        self.value
     }
 
     /// Whether the value is an object.

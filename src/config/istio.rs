@@ -16,7 +16,7 @@ use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
 use crate::policy::{ClaimEncoding, ClaimHeader, Metadata, PayloadHeader};
-use crate::remote::{Pace, Source};
+use crate::remote::{Address, Pace, Source};
 use crate::request::{Match, PathMatch, Routes};
 
 /// How long a fetch of keys may take, unless `timeout` says otherwise.
@@ -168,7 +168,7 @@ fn source(rule: &Object<'_>, uri: &Cursor<'_>, timeout: Duration) -> Result<Sour
     Ok(Source {
         refetch_on_unknown_kid: false,
         field: uri.path().to_owned(),
-        uri: address.to_owned(),
+        address: Address::Fixed(address.to_owned()),
         cluster,
         timeout,
         lifetime: LIFETIME,

@@ -35,7 +35,19 @@ const FORMS: &[&str] = &[
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
     ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good"]),
-    ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "profile", "revocation", "typ"]),
+    (
+        "provider",
+        &[
+            "algorithms",
+            "allow_any_audience",
+            "check_issued_at",
+            "discovery",
+            "introspection",
+            "profile",
+            "revocation",
+            "typ",
+        ],
+    ),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
     ("rule", &["public", "authorize"]),

@@ -10,6 +10,7 @@ mod cursor;
 mod encoding;
 mod error;
 mod fields;
+mod introspection;
 mod istio;
 mod jwt_authn;
 mod provider;
@@ -17,6 +18,7 @@ mod re2;
 mod requirement;
 mod route_match;
 mod rule;
+mod service;
 mod string_matcher;
 mod template;
 mod values;
@@ -26,7 +28,7 @@ use std::fmt;
 
 use crate::cache::CacheLimits;
 use crate::gate::Semantics;
-use crate::policy::{Documents, Policy};
+use crate::policy::{Documents, Policy, Protocol, Service, ServiceForm, Services};
 use crate::remote::{Document, Source};
 use crate::verdict::Reason;
 
@@ -51,6 +53,7 @@ pub struct Config {
     key_sets: Vec<Source>,
     jwt_key_sets: Vec<Source>,
     revocations: Vec<Source>,
+    services: Vec<Service>,
 }
 
 impl Config {
@@ -69,8 +72,8 @@ impl Config {
     pub fn parse_in(bytes: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let value = encoding::decode(bytes).map_err(|problem| ConfigError::new("configuration", problem))?;
         let root = Cursor::root(&value).object("configuration")?;
-        let (key_sets, jwt_key_sets, revocations) = Default::default();
-        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment };
+        let (key_sets, jwt_key_sets, revocations, services) = Default::default();
+        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, services, environment };
         let reading = reading(&root)?;
         let semantics = match (root.get("jwt_rules"), reading) {
             (Some(rules), _) => Semantics::JwtAuthn(istio::read(&root, rules, &mut sources)?),
@@ -79,17 +82,18 @@ impl Config {
         };
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
-        let provider::Sources { key_sets, jwt_key_sets, revocations, .. } = sources;
-        Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations })
+        let provider::Sources { key_sets, jwt_key_sets, revocations, services, .. } = sources;
+        Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations, services })
     }
 
-    /// The documents that it fetches, none of them fetched yet. `seed` must differ from VM to VM.
+    /// The documents that it fetches, none of them fetched yet, and the services that it asks. `seed` must differ from VM to VM.
     pub fn documents(&self, seed: u64) -> Documents {
         let mut seeds = fastrand::Rng::with_seed(seed);
         Documents {
             key_sets: self.key_sets.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
             jwt_key_sets: self.jwt_key_sets.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
             revocations: self.revocations.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
+            services: Services::new(&self.services, (seeds.u64(..), seeds.u64(..))),
         }
     }
 }
@@ -109,9 +113,16 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let providers = provider::all(root, sources)?;
     let fallback = requirement::any_of_all(&providers);
     let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;
-    let (routes, rules) = rule::all(root, &named, &providers)?;
+    let (routes, rules) = rule::all(root, &named, &providers, sources)?;
     let filter_state_rules = rule::filter_state(root, &providers)?;
     let mut output_headers: Vec<_> = providers.iter().flat_map(|provider| provider.output_headers()).cloned().collect();
+    output_headers.extend(sources.services.iter().flat_map(|service| match &service.protocol {
+        Protocol::Authorization(service) => match &service.form {
+            ServiceForm::Http { response_headers, .. } => response_headers.clone(),
+            _ => Vec::new(),
+        },
+        Protocol::Introspection(_) => Vec::new(),
+    }));
     output_headers.sort();
     output_headers.dedup();
     let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;

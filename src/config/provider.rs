@@ -8,18 +8,21 @@ use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::cursor::{Cursor, Object};
 use super::values::{claim, duration, header, one_of, output_header, Reading};
-use super::{string_matcher, ConfigError};
+use super::{introspection, string_matcher, ConfigError};
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
-use crate::policy::{ClaimEncoding, ClaimHeader, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider, Revocation};
+use crate::policy::{
+    ClaimEncoding, ClaimHeader, Introspection, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider, Revocation,
+    Service,
+};
 use crate::redact::Redacted;
-use crate::remote::{Pace, Retries, Source};
+use crate::remote::{is_address, Address, Discovery, Endpoint, Pace, Retries, Source};
 use crate::request::Location;
 use crate::verdict::{is_field_value, HeaderName};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -35,6 +38,7 @@ pub(super) struct Sources<'e> {
     pub key_sets: Vec<Source>,
     pub jwt_key_sets: Vec<Source>,
     pub revocations: Vec<Source>,
+    pub services: Vec<Service>,
     pub environment: &'e dyn Fn(&str) -> Option<String>,
 }
 
@@ -60,14 +64,8 @@ pub(super) fn all(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Vec<Pr
 
 fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Provider, ConfigError> {
     let object = cursor.object("provider")?;
-    let (kind, keys_cursor) = object.exactly_one(&["remote_jwks", "local_jwks"])?;
-    let algorithms = algorithms(&object, kind == "local_jwks")?;
-    let keys = if kind == "local_jwks" {
-        local_jwks(keys_cursor, &algorithms, sources)?
-    } else {
-        sources.key_sets.push(remote_jwks(keys_cursor)?);
-        Keys::Remote(sources.key_sets.len() - 1)
-    };
+    let algorithms = algorithms(&object, object.get("local_jwks").is_some())?;
+    let (keys, introspection) = keys(&object, &algorithms, sources)?;
     let revocation = object.get("revocation").map(|cursor| revocation(cursor, sources)).transpose()?;
     let pad = object.flag("pad_forward_payload_header", false)?;
     Ok(Provider {
@@ -88,11 +86,41 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
             None => None,
         },
         claim_headers: claim_headers(&object, Reading::Gate)?,
+        introspection,
         revocation,
         subjects: object.get("subjects").map(string_matcher::read).transpose()?,
         clear_route_cache: object.flag("clear_route_cache", false)?,
         metadata: metadata(&object)?,
     })
+}
+
+/// Where a provider's keys are, and whether its issuer is asked about tokens.
+fn keys(
+    object: &Object<'_>,
+    algorithms: &[Alg],
+    sources: &mut Sources<'_>,
+) -> Result<(Keys, Option<Introspection>), ConfigError> {
+    let introspection = object.get("introspection");
+    let form = match object.at_most_one(&["remote_jwks", "local_jwks", "discovery"])? {
+        None if introspection.is_none() => {
+            object.exactly_one(&["remote_jwks", "local_jwks", "discovery", "introspection"]).map(Some)?
+        }
+        form => form,
+    };
+    let keys = match form {
+        Some(("local_jwks", cursor)) => local_jwks(cursor, algorithms, sources)?,
+        Some((name, cursor)) => {
+            let source = match name {
+                "discovery" => discovery(cursor, object.get("issuer"))?,
+                _ => remote_jwks(cursor)?,
+            };
+            sources.key_sets.push(source);
+            Keys::Remote(sources.key_sets.len() - 1)
+        }
+        None => Keys::None,
+    };
+    let introspection = introspection.map(|cursor| introspection::read(cursor, &keys, sources)).transpose()?;
+    Ok((keys, introspection))
 }
 
 fn audiences(object: &Object<'_>) -> Result<Option<Vec<String>>, ConfigError> {
@@ -189,9 +217,25 @@ fn local_jwks(cursor: &Cursor<'_>, algorithms: &[Alg], sources: &Sources<'_>) ->
 
 fn remote_jwks(cursor: &Cursor<'_>) -> Result<Source, ConfigError> {
     let object = cursor.object("remote_jwks")?;
-    let lifetime = within(&object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
-    let cooldown = within(&object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
-    source(cursor, &object, Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime), reading: Reading::Gate })
+    source(cursor, &object, fetched_keys(&object)?)
+}
+
+/// Where the keys of `issuer` are is asked before each fetch.
+fn discovery(cursor: &Cursor<'_>, issuer: Option<&Cursor<'_>>) -> Result<Source, ConfigError> {
+    let object = cursor.object("discovery")?;
+    let issuer = issuer.ok_or_else(|| cursor.error("needs the provider's \"issuer\", which has the keys"))?;
+    let timeout = within(&object, "timeout", TIMEOUTS, Duration::from_secs(5))?;
+    let cluster = object.required("cluster")?.text()?.to_owned();
+    let jwks_cluster = object.get("jwks_cluster").map_or(Ok(cluster.as_str()), Cursor::text)?.to_owned();
+    let issuer = uri(issuer)?.to_owned();
+    let address = Address::Discovered(Discovery { issuer, cluster, timeout });
+    source_at(cursor, &object, fetched_keys(&object)?, (address, jwks_cluster, timeout))
+}
+
+fn fetched_keys(object: &Object<'_>) -> Result<Pacing, ConfigError> {
+    let lifetime = within(object, "cache_duration", SECOND..=DAY * 30, Duration::from_secs(600))?;
+    let cooldown = within(object, "refetch_cooldown", SECOND..=DAY, Duration::from_secs(30))?;
+    Ok(Pacing { lifetime, cooldown, max_stale: DAY.max(lifetime), reading: Reading::Gate })
 }
 
 fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocation, ConfigError> {
@@ -208,18 +252,41 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
 
 /// Where a document is fetched, and when.
 pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
-    let Pacing { lifetime, cooldown, max_stale, reading } = pacing;
+    let Endpoint { uri, cluster, timeout } = endpoint_as(object, pacing.reading)?;
+    source_at(cursor, object, pacing, (Address::Fixed(uri), cluster, timeout))
+}
+
+/// Where a service is that is asked about requests.
+pub(super) fn endpoint(object: &Object<'_>) -> Result<Endpoint, ConfigError> {
+    endpoint_as(object, Reading::Gate)
+}
+
+fn endpoint_as(object: &Object<'_>, reading: Reading) -> Result<Endpoint, ConfigError> {
     let http_uri = object.required("http_uri")?.object("http_uri")?;
-    let uri = uri(http_uri.required("uri")?)?;
+    Ok(Endpoint {
+        uri: uri(http_uri.required("uri")?)?.to_owned(),
+        cluster: http_uri.required("cluster")?.text()?.to_owned(),
+        timeout: up_to(http_uri.required("timeout")?, TIMEOUTS, reading)?,
+    })
+}
+
+/// The same, where the address is known.
+pub(super) fn source_at(
+    cursor: &Cursor<'_>,
+    object: &Object<'_>,
+    pacing: Pacing,
+    (address, cluster, timeout): (Address, String, Duration),
+) -> Result<Source, ConfigError> {
+    let Pacing { lifetime, cooldown, max_stale, reading } = pacing;
     let max_stale = within(object, "max_stale", SECOND..=YEAR, max_stale)?;
     if max_stale < lifetime {
         return Err(object.error("\"max_stale\" is shorter than the time between two fetches"));
     }
     Ok(Source {
         field: cursor.path().to_owned(),
-        uri: uri.to_owned(),
-        cluster: http_uri.required("cluster")?.text()?.to_owned(),
-        timeout: up_to(http_uri.required("timeout")?, TIMEOUTS, reading)?,
+        address,
+        cluster,
+        timeout,
         lifetime,
         cooldown,
         max_stale,
@@ -229,13 +296,10 @@ pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -
     })
 }
 
-/// An address that a fetch can ask.
+/// An address that a request can be sent to.
 pub(super) fn uri<'a>(cursor: &Cursor<'a>) -> Result<&'a str, ConfigError> {
     let uri = cursor.text()?;
-    let host = ["http://", "https://"].iter().find_map(|scheme| uri.strip_prefix(scheme));
-    let is_plain =
-        |rest: &str| !rest.starts_with(['/', '?', '#']) && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if host.is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
+    if is_address(uri) {
         Ok(uri)
     } else {
         Err(cursor.error("expected \"http://host/path\" or \"https://host/path\""))
@@ -297,7 +361,7 @@ fn up_to(cursor: &Cursor<'_>, range: RangeInclusive<Duration>, reading: Reading)
     Ok(duration(cursor, shortest..=last)?.min(longest))
 }
 
-fn within(
+pub(super) fn within(
     object: &Object<'_>,
     name: &str,
     range: std::ops::RangeInclusive<Duration>,

@@ -1,6 +1,7 @@
 //! `rules`, `requirement_map` and `filter_state_rules`.
 
 use super::cursor::{Cursor, Object};
+use super::provider::Sources;
 use super::values::{one_of, Reading};
 use super::{authorize, requirement, route_match, ConfigError};
 use crate::policy::{Authorize, FilterStateRules, Provider, Requirement, Rule};
@@ -14,13 +15,14 @@ pub(super) fn all(
     root: &Object<'_>,
     named: &Named<Requirement>,
     providers: &[Provider],
+    sources: &mut Sources<'_>,
 ) -> Result<(Routes, Vec<Rule>), ConfigError> {
     let (mut matches, mut rules) = (Vec::new(), Vec::new());
     if let Some(cursor) = root.get("rules") {
         for element in cursor.elements()? {
             let object = element.object("rule")?;
             matches.push(route_match::read(object.required("match")?, Reading::Gate)?);
-            rules.push(rule(&object, named, providers)?);
+            rules.push(rule(&object, named, providers, sources)?);
         }
     }
     Ok((Routes::new(matches), rules))
@@ -66,7 +68,12 @@ impl<R> FilterStateRules<R> {
     }
 }
 
-fn rule(object: &Object<'_>, named: &Named<Requirement>, providers: &[Provider]) -> Result<Rule, ConfigError> {
+fn rule(
+    object: &Object<'_>,
+    named: &Named<Requirement>,
+    providers: &[Provider],
+    sources: &mut Sources<'_>,
+) -> Result<Rule, ConfigError> {
     let public = object.flag("public", false)?;
     let requires = object.at_most_one(&["requires", "requirement_name"])?;
     match (public, requires, object.get("authorize")) {
@@ -79,7 +86,8 @@ fn rule(object: &Object<'_>, named: &Named<Requirement>, providers: &[Provider])
         (false, Some((form, requires)), authorize) => {
             let requirement =
                 if form == "requires" { requirement::read(requires, providers)? } else { named.get(requires)? };
-            let authorize = authorize.map_or(Ok(Authorize::default()), |cursor| authorize::read(cursor, providers))?;
+            let authorize =
+                authorize.map_or(Ok(Authorize::default()), |cursor| authorize::read(cursor, providers, sources))?;
             Ok(Rule::Protected(requirement, authorize))
         }
     }

@@ -9,10 +9,10 @@ use jwt_gate_abi::Action;
 use super::hostcalls;
 use super::metrics::Metrics;
 use crate::gate::{Effect, Event, Gate, RequestId};
-use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES};
+use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES, MAX_SERVICE_ANSWER_BYTES};
 use crate::log::Level;
 use crate::policy::DocumentId;
-use crate::remote::{Call, Gauge};
+use crate::remote::{Answer, Call, Gauge};
 use crate::stats;
 use crate::verdict::{Denial, Reason};
 
@@ -52,7 +52,14 @@ pub struct Driver {
     counters: HashMap<&'static str, Counter>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
-    calls: RefCell<HashMap<u32, (DocumentId, u64)>>,
+    calls: RefCell<HashMap<u32, Called>>,
+}
+
+/// What a call is for, and its number there.
+#[derive(Clone, Copy)]
+enum Called {
+    Document(DocumentId, u64),
+    Service(u64),
 }
 
 impl Driver {
@@ -106,14 +113,15 @@ impl Driver {
     /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
     pub fn on_answer(&self, token: u32, headers: usize, body: usize, current: Option<RequestId>) -> Course {
         let call = self.calls.borrow_mut().remove(&token);
-        let Some((document, number)) = call else {
+        let Some(call) = call else {
             return Course::Parked;
         };
-        let longest = match document {
-            DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => MAX_KEY_SET_BYTES,
-            DocumentId::Revocations(_) => MAX_REVOCATION_BYTES,
+        let longest = match call {
+            Called::Document(DocumentId::KeySet(_) | DocumentId::JwtKeySet(_), _) => MAX_KEY_SET_BYTES,
+            Called::Document(DocumentId::Revocations(_), _) => MAX_REVOCATION_BYTES,
+            Called::Service(_) => MAX_SERVICE_ANSWER_BYTES,
         };
-        self.run(Event::Answer(document, number, hostcalls::answer(headers, body, longest)), current)
+        self.run(call.answered(hostcalls::answer(headers, body, longest)), current)
     }
 
     /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
@@ -134,14 +142,14 @@ impl Driver {
                     Vec::new()
                 }
                 Effect::Allow(id, edits) => {
-                    self.act_on(id, || {
+                    self.act_on(id, current, || {
                         hostcalls::edit_request(&edits);
                         hostcalls::resume();
                     });
                     Vec::new()
                 }
                 Effect::Deny(id, denial, grpc) => {
-                    self.act_on(id, || hostcalls::deny(&denial, grpc));
+                    self.act_on(id, current, || hostcalls::deny(&denial, grpc));
                     Vec::new()
                 }
                 Effect::Wait(_) => Vec::new(),
@@ -161,7 +169,11 @@ impl Driver {
                     hostcalls::share(&self.body_name(id), &bytes);
                     Vec::new()
                 }
-                Effect::Call(id, number, call) => self.call(id, number, &call),
+                Effect::Call(id, number, call) => self.call(Called::Document(id, number), &call),
+                Effect::Ask(id, number, call) if current == Some(id) => self.call(Called::Service(number), &call),
+                Effect::Ask(id, number, call) => {
+                    self.act_on(id, current, || self.call(Called::Service(number), &call)).unwrap_or_default()
+                }
                 Effect::Count(name) => {
                     if let Some(counter) = self.counters.get(name) {
                         counter.pending.set(counter.pending.get().saturating_add(1));
@@ -192,20 +204,21 @@ impl Driver {
         self.gate.borrow_mut().handle(event, hostcalls::now())
     }
 
-    fn act_on(&self, id: RequestId, act: impl FnOnce()) {
-        if hostcalls::act_on(id) {
-            act();
-        }
-        hostcalls::act_on(self.root);
+    /// Does something to another request than the `current` one, and comes back to that.
+    fn act_on<T>(&self, id: RequestId, current: Option<RequestId>, act: impl FnOnce() -> T) -> Option<T> {
+        let done = hostcalls::act_on(id).then(act);
+        hostcalls::act_on(current.unwrap_or(self.root));
+        done
     }
 
-    fn call(&self, id: DocumentId, number: u64, call: &Call) -> Vec<Effect> {
+    /// Makes a call in the context at hand.
+    fn call(&self, called: Called, call: &Call) -> Vec<Effect> {
         match hostcalls::dispatch(call) {
             Some(token) => {
-                self.calls.borrow_mut().insert(token, (id, number));
+                self.calls.borrow_mut().insert(token, called);
                 Vec::new()
             }
-            None => self.handle(Event::Answer(id, number, None)),
+            None => self.handle(called.answered(None)),
         }
     }
 
@@ -215,5 +228,14 @@ impl Driver {
 
     fn body_name(&self, id: DocumentId) -> String {
         format!("{} body", self.name(id))
+    }
+}
+
+impl Called {
+    fn answered(self, answer: Option<Answer>) -> Event<'static> {
+        match self {
+            Self::Document(id, number) => Event::Answer(id, number, answer),
+            Self::Service(number) => Event::Reply(number, answer),
+        }
     }
 }

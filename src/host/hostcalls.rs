@@ -81,17 +81,17 @@ pub fn can_resume_from_root() -> bool {
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
     let headers: Vec<_> = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    abi::http_call(&call.cluster, &headers, u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX))
+    abi::http_call(&call.cluster, &headers, &call.body, u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX))
 }
 
-/// What the fetch brought whose answer is being called back. `longest` bounds the body.
+/// What the call brought whose answer is being called back. `longest` bounds the body.
 pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     if headers == 0 {
         return None;
     }
     // The head of an answer crosses the border like that of a request.
-    let fields = RequestHead::from_map(abi::header_map(Map::CallResponseHeaders)?)?;
-    let text = |name: &str| String::from_utf8(fields.value(name)?.to_vec()).ok();
+    let head = RequestHead::from_map(abi::header_map(Map::CallResponseHeaders)?)?;
+    let text = |name: &str| String::from_utf8(head.value(name)?.to_vec()).ok();
     let wanted = body.min(longest.saturating_add(1));
     let body = abi::buffer(Buffer::CallResponseBody, wanted).unwrap_or_default();
     Some(Answer {
@@ -99,6 +99,7 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
         etag: text("etag"),
         cache_control: text("cache-control"),
         body,
+        head,
     })
 }
 

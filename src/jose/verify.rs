@@ -1,16 +1,24 @@
-//! The signature check, and the only way to a [`Verified`].
+//! The signature check, and the only ways to a [`Verified`].
 
 use std::rc::Rc;
 
 use super::{Claims, CompactJws, JoseHeader};
 use crate::crypto::{Alg, CryptoProvider};
+use crate::json::{Entry, Value};
 use crate::keys::{Key, KeySet, Selection};
 use crate::verdict::Reason;
 
-/// A token whose signature holds. Nothing but [`verify`] makes one.
+/// A token that its issuer stands for. Nothing makes one but [`verify`], whose signature holds, and [`introspected`], which the
+/// issuer itself says is active.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
     claims: Claims,
+    signed: Option<Signed>,
+}
+
+/// By which key the signature holds; none, where the issuer was asked.
+#[derive(Clone, Debug, PartialEq)]
+struct Signed {
     kid: Option<String>,
     alg: Alg,
     key: Rc<Key>,
@@ -24,20 +32,24 @@ impl Verified {
 
     /// The names of the key: the `kid` of the header, and that of the key itself.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
-        self.kid.as_deref().into_iter().chain(self.key.kid().map(String::as_str))
+        let signed = self.signed.iter();
+        signed.flat_map(|signed| signed.kid.as_deref().into_iter().chain(signed.key.kid().map(String::as_str)))
     }
 
     /// Whether `set` would check the token with the key that verified it.
     pub fn still_holds(&self, set: &KeySet) -> bool {
-        match set.select(self.kid.as_deref(), self.alg) {
-            Selection::Keys(keys) | Selection::Nameless(keys) => keys.contains(&&self.key),
+        let Some(Signed { kid, alg, key }) = &self.signed else {
+            return false;
+        };
+        match set.select(kid.as_deref(), *alg) {
+            Selection::Keys(keys) | Selection::Nameless(keys) => keys.contains(&key),
             Selection::Unknown => false,
         }
     }
 
     /// What it takes in memory, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.claims.size() + self.kid.as_ref().map_or(0, String::len)
+        size_of::<Self>() + self.claims.size() + self.kids().next().map_or(0, str::len)
     }
 }
 
@@ -63,5 +75,19 @@ pub fn verify(
     let key = keys.iter().find(|key| holds(key)).ok_or(Reason::SignatureInvalid)?;
 
     let claims = Claims::parse(&jws.payload)?;
-    Ok(Verified { claims, kid: header.kid.clone(), alg: header.alg, key: Rc::clone(key) })
+    let signed = Signed { kid: header.kid.clone(), alg: header.alg, key: Rc::clone(key) };
+    Ok(Verified { claims, signed: Some(signed) })
+}
+
+/// Reads the answer of an issuer that was asked about a token (RFC 7662 section 2.2); `None` if that is not active.
+///
+/// # Errors
+/// [`Reason::ClaimsMalformed`] if it is no such answer.
+pub fn introspected(answer: &[u8]) -> Result<Option<Verified>, Reason> {
+    let claims = Claims::parse(answer)?;
+    match claims.get("active").map(Entry::to_value) {
+        Some(Value::Bool(true)) => Ok(Some(Verified { claims, signed: None })),
+        Some(Value::Bool(false)) => Ok(None),
+        _ => Err(Reason::ClaimsMalformed),
+    }
 }

@@ -11,7 +11,7 @@ use super::headers::Headers;
 use super::provider::{Keys, Provider};
 use crate::json::{self, Value};
 use crate::jwt_verify::{header_value, json_text, CheckAudience, KeySet, Status, Token, Verified};
-use crate::policy::{DocumentId, Documents, Verifier};
+use crate::policy::{DocumentId, Documents, Verifier, Want};
 use crate::remote::Need;
 use crate::time::UnixTime;
 use crate::verdict::{HeaderName, State};
@@ -28,7 +28,7 @@ pub(super) struct Run<'a> {
     /// A provider asked for it.
     pub clear_route_cache: bool,
     /// The key sets that were lacking and can be waited for.
-    pub needs: Vec<(DocumentId, Need)>,
+    pub needs: Vec<Want>,
     /// Whether the latest requirement lacked one.
     pub lacks_keys: bool,
 }
@@ -161,8 +161,9 @@ impl<'a> Run<'a> {
         if let Some(set) = document.content(self.now) {
             return Ok((Rc::clone(set), document.generation()));
         }
-        let lacking = (DocumentId::JwtKeySet(source), Need::Content);
-        if self.documents.could_meet(lacking.0, lacking.1, self.now) && !self.needs.contains(&lacking) {
+        let id = DocumentId::JwtKeySet(source);
+        let lacking = Want::Document(id, Need::Content);
+        if self.documents.could_meet(id, Need::Content, self.now) && !self.needs.contains(&lacking) {
             self.needs.push(lacking);
         }
         self.lacks_keys = true;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::admission::admit;
-use super::{DocumentId, Documents, Keys, Leaf, Provider, Verifier};
+use super::{introspection, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want};
 use crate::jose::Verified;
-use crate::json;
+use crate::json::{self, Value};
+use crate::limits::MAX_TOKEN_BYTES;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
 use crate::time::UnixTime;
@@ -49,7 +50,7 @@ pub struct Attempt<'a> {
     /// Credentials that are no token at all.
     unreadable: Option<Reason>,
     /// What was lacking, where waiting could bring it.
-    needs: Vec<(DocumentId, Need)>,
+    needs: Vec<Want>,
 }
 
 impl Principal {
@@ -138,7 +139,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// What was lacking, where waiting could bring it.
-    pub(super) fn into_needs(self) -> Vec<(DocumentId, Need)> {
+    pub(super) fn into_needs(self) -> Vec<Want> {
         self.needs
     }
 
@@ -152,8 +153,15 @@ impl<'a> Attempt<'a> {
     }
 
     fn one(&mut self, token: &[u8], leaf: &Leaf, provider: &Provider) -> Result<Principal, Failure> {
-        let verified = self.verify(token, leaf.provider, provider)?;
+        let is_read = provider.reads(token);
+        let verified = match &provider.introspection {
+            Some(issuer) if !is_read => self.introspect(token, issuer)?,
+            _ => self.verify(token, leaf.provider, provider)?,
+        };
         admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
+        if let Some(issuer) = provider.introspection.as_ref().filter(|issuer| issuer.all && is_read) {
+            self.introspect(token, issuer)?;
+        }
         self.check_revocation(&verified, provider)?;
         super::effects::check_forwardable(&verified, provider)?;
         // Parts of what verified as a whole.
@@ -161,15 +169,42 @@ impl<'a> Attempt<'a> {
             let part = token.split(|&b| b == b'.').nth(index).filter(|_| wanted);
             part.map(<[u8]>::to_vec).unwrap_or_default()
         };
-        let header = part(provider.metadata.header.is_some(), 0);
-        let payload = part(provider.payload_header.is_some(), 1);
+        let header = part(provider.metadata.header.is_some() && is_read, 0);
+        let payload = match &provider.payload_header {
+            Some(_) if !is_read => {
+                let claims = Value::Object(verified.claims().to_map()).to_string();
+                BASE64_URL_SAFE_NO_PAD.encode(claims).into_bytes()
+            }
+            wanted => part(wanted.is_some(), 1),
+        };
         Ok(Principal { provider: leaf.provider, verified, header, payload })
+    }
+
+    /// What the issuer says of the token.
+    fn introspect(&mut self, token: &[u8], issuer: &Introspection) -> Result<Rc<Verified>, Failure> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Reason::TokenTooLarge.into());
+        }
+        if !introspection::is_token(token) {
+            return Err(Reason::TokenMalformed.into());
+        }
+        match issuer.ask(&self.documents.services, token, self.now) {
+            Ok(Finding::Active(verified)) => Ok(verified),
+            Ok(Finding::Inactive) => Err(Reason::TokenInactive.into()),
+            Ok(_) => Err(Reason::IntrospectionUnavailable.into()),
+            Err(question) => {
+                self.needs.extend(question.map(|question| Want::Answer(Box::new(question))));
+                Err(Reason::IntrospectionUnavailable.into())
+            }
+        }
     }
 
     fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {
         let source = match &provider.keys {
             Keys::Local(set) => return Ok(self.verifier.verify(token, (index, provider), (set, 0))?),
             Keys::Remote(source) => *source,
+            // Only a provider that reads no token itself is without keys.
+            Keys::None => return Err(Reason::KeyUnknown.into()),
         };
         let Some(document) = self.documents.key_sets.get(source) else {
             return Err(Reason::KeysUnavailable.into());
@@ -205,8 +240,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn lacking(&mut self, reason: Reason, id: DocumentId, need: Need, retry_after: Duration) -> Failure {
-        if self.documents.could_meet(id, need, self.now) && !self.needs.contains(&(id, need)) {
-            self.needs.push((id, need));
+        let want = Want::Document(id, need);
+        if self.documents.could_meet(id, need, self.now) && !self.needs.contains(&want) {
+            self.needs.push(want);
         }
         Failure { reason, retry_after }
     }

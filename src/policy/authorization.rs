@@ -13,6 +13,8 @@ pub struct Authorize {
     pub scopes: Option<ScopeTest>,
     /// `claims`.
     pub claims: Vec<ClaimCondition>,
+    /// `service`: that of this index is asked when all else holds.
+    pub service: Option<usize>,
 }
 
 /// `scopes`.

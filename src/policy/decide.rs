@@ -1,9 +1,8 @@
 //! The decision about one request, from its head to a verdict.
 
 use super::authenticate::Attempt;
-use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
+use super::{effects, service, Authorize, Documents, Failure, Principal, Provider, Requirement, Verifier, Want};
 use crate::jwt_verify;
-use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
 use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
@@ -73,7 +72,7 @@ pub enum Decision {
     /// It is answered.
     Deny(Denial),
     /// One of these could change the decision, which is otherwise this one.
-    Wait(Vec<(DocumentId, Need)>, Box<Decision>),
+    Wait(Vec<Want>, Box<Decision>),
 }
 
 impl Pass {
@@ -165,7 +164,7 @@ impl Policy {
         let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
-        let mut decision = self.conclude(head, requirement, authorize, result, edits);
+        let mut decision = self.conclude((head, documents, now), requirement, authorize, result, edits);
         if let Decision::Deny(denial) = &mut decision {
             let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
             denial.state = effects::failure(denial.reason, asked);
@@ -183,7 +182,7 @@ impl Policy {
 
     fn conclude(
         &self,
-        head: &RequestHead,
+        (head, documents, now): (&RequestHead, &Documents, UnixTime),
         requirement: &Requirement,
         authorize: &Authorize,
         result: Result<Vec<Principal>, Failure>,
@@ -193,12 +192,17 @@ impl Policy {
             Ok(principals) => principals,
             Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
         };
-        if let Err(denial) = authorize.check(head, &principals) {
-            return Decision::Deny(*denial);
-        }
+        let caller = match authorize.check(head, &principals) {
+            Ok(caller) => caller,
+            Err(denial) => return Decision::Deny(*denial),
+        };
         let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
         effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
-        Decision::Allow(pass, edits)
+        let allowed = (pass, edits);
+        match authorize.service {
+            None => Decision::Allow(allowed.0, allowed.1),
+            Some(index) => service::decide((&documents.services, index), (head, caller), allowed, now),
+        }
     }
 }
 
@@ -222,10 +226,10 @@ impl<R> FilterStateRules<R> {
 }
 
 impl Authorize {
-    /// Whether one of `principals` has everything that the rule asks for.
-    fn check(&self, head: &RequestHead, principals: &[Principal]) -> Result<(), Box<Denial>> {
-        if self.scopes.is_none() && self.claims.is_empty() {
-            return Ok(());
+    /// The one of `principals` that has everything that the rule asks for; none, where it asks for nothing.
+    fn check<'p>(&self, head: &RequestHead, principals: &'p [Principal]) -> Result<Option<&'p Principal>, Box<Denial>> {
+        if self.scopes.is_none() && self.claims.is_empty() && self.service.is_none() {
+            return Ok(None);
         }
         if principals.is_empty() {
             return Err(Box::new(Reason::TokenMissing.into()));
@@ -239,10 +243,9 @@ impl Authorize {
             return Err(Box::new(Denial { scopes, ..Reason::ScopeInsufficient.into() }));
         }
         let has_claims = |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(head, principal));
-        if in_scope.iter().any(has_claims) {
-            Ok(())
-        } else {
-            Err(Box::new(Reason::ClaimInsufficient.into()))
+        match in_scope.into_iter().find(has_claims) {
+            Some(caller) => Ok(Some(caller)),
+            None => Err(Box::new(Reason::ClaimInsufficient.into())),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::RevocationList;
+use super::{Question, RevocationList, Services};
 use crate::jwt_verify;
 use crate::keys::KeySet;
 use crate::remote::{Document, Input, Need, Output};
@@ -19,8 +19,17 @@ pub enum DocumentId {
     Revocations(usize),
 }
 
-/// Every fetched document of one configuration, each source once.
-#[derive(Debug, Default)]
+/// What a decision lacks, where waiting could bring it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Want {
+    /// A fetched document.
+    Document(DocumentId, Need),
+    /// The answer of a service.
+    Answer(Box<Question>),
+}
+
+/// Every fetched document of one configuration, and every service that it asks.
+#[derive(Debug)]
 pub struct Documents {
     /// The sources of `remote_jwks`.
     pub key_sets: Vec<Document<KeySet>>,
@@ -28,6 +37,8 @@ pub struct Documents {
     pub jwt_key_sets: Vec<Document<jwt_verify::KeySet>>,
     /// The sources of `revocation`.
     pub revocations: Vec<Document<RevocationList>>,
+    /// Those of `introspection` and `authorize.service`.
+    pub services: Services,
 }
 
 macro_rules! either {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Kind;
+use super::{introspection, Introspection, Kind};
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::json::{Map, Value};
@@ -32,8 +32,10 @@ pub struct Provider {
     pub max_lifetime: Option<Duration>,
     /// `clock_skew_seconds`.
     pub clock_skew: Duration,
-    /// `remote_jwks` or `local_jwks`.
+    /// `remote_jwks`, `local_jwks` or `discovery`.
     pub keys: Keys,
+    /// `introspection`.
+    pub introspection: Option<Introspection>,
     /// `from_headers`, `from_params`, `from_cookies`, or `Authorization: Bearer`.
     pub locations: Vec<Location>,
     /// `forward`.
@@ -72,6 +74,8 @@ pub enum Keys {
     Local(Rc<KeySet>),
     /// In the document of that index.
     Remote(usize),
+    /// Nowhere: the issuer is asked about every token.
+    None,
 }
 
 /// `forward_payload_header`.
@@ -129,6 +133,15 @@ impl Metadata {
 }
 
 impl Provider {
+    /// Whether the gate itself reads `token`, by the provider's keys; otherwise its issuer is asked what it is.
+    pub fn reads(&self, token: &[u8]) -> bool {
+        match (&self.keys, &self.introspection) {
+            (_, None) => true,
+            (Keys::None, _) => false,
+            _ => introspection::is_signed(token),
+        }
+    }
+
     /// The headers that this provider may set.
     pub fn output_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.payload_header

@@ -7,9 +7,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::discovery::Form;
 use super::fetched::{Failure, Fetched, Outcome};
 use super::record::Entry;
-use super::{Answer, Call, Content, Record, Source};
+use super::{Address, Answer, Call, Content, Record, Source};
 use crate::limits::WAIT_MARGIN;
 use crate::log::Level;
 use crate::time::UnixTime;
@@ -24,6 +25,8 @@ pub struct Document<T> {
     loaded: u64,
     lost: bool,
     etag: Option<String>,
+    /// The address that this VM fetched last: an `ETag` says nothing of another one.
+    fetched_from: Option<String>,
     record: Record,
     wanted: bool,
     task: Task<T>,
@@ -41,7 +44,7 @@ enum Task<T> {
     /// The call is under way.
     Calling {
         number: u64,
-        conditional: bool,
+        step: Step,
         /// When a fetch before its time was made before this one.
         forced_before: UnixTime,
     },
@@ -51,6 +54,15 @@ enum Task<T> {
     Publishing(Fetched<T>),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
+}
+
+/// Which request of a fetch is under way.
+#[derive(Debug)]
+enum Step {
+    /// For the address of the document; with what the form before came to.
+    Discovery(Form, String),
+    /// For the document.
+    Content { conditional: bool },
 }
 
 /// What happens to a document.
@@ -127,6 +139,7 @@ impl<T: Content> Document<T> {
             loaded: 0,
             lost: false,
             etag: None,
+            fetched_from: None,
             record: Record::default(),
             wanted: false,
             task: Task::Idle,
@@ -138,7 +151,12 @@ impl<T: Content> Document<T> {
 
     /// The name under which the VMs of one process share it: two configurations with the same source share it too.
     pub fn shared_name(&self) -> String {
-        format!("jwt-gate {} {} {}{}", T::NAME, self.source.cluster, self.source.uri, self.source.variant())
+        let Source { cluster, address, .. } = &self.source;
+        let address = match address {
+            Address::Fixed(uri) => uri.clone(),
+            Address::Discovered(discovery) => format!("of {} by {}", discovery.issuer, discovery.cluster),
+        };
+        format!("jwt-gate {} {cluster} {address}{}", T::NAME, self.source.variant())
     }
 
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
@@ -171,7 +189,7 @@ impl<T: Content> Document<T> {
 
     /// How long a wait that begins now may take.
     pub fn patience(&self) -> Duration {
-        self.source.timeout.saturating_add(WAIT_MARGIN)
+        self.source.timeout.saturating_mul(self.source.longest_chain()).saturating_add(WAIT_MARGIN)
     }
 
     /// When the next fetch is due, from `now`.
@@ -299,10 +317,10 @@ impl<T: Content> Document<T> {
                 self.wanted = false;
                 let forced_before = self.record.forced_at;
                 self.record = claimed;
-                self.calls = self.calls.wrapping_add(1);
-                let etag = self.etag.as_deref().filter(|_| self.content.is_some() && !self.lost);
-                self.task = Task::Calling { number: self.calls, conditional: etag.is_some(), forced_before };
-                vec![Output::Call(self.calls, self.source.call(etag))]
+                match self.source.address.clone() {
+                    Address::Fixed(uri) => self.fetch(&uri, forced_before),
+                    Address::Discovered(_) => self.discover(Form::OpenId, String::new(), forced_before),
+                }
             }
             Task::Ending(next, fetched) if won => self.end(next, fetched),
             // Someone else wrote in between: the next tick reads again and publishes then.
@@ -397,12 +415,70 @@ impl<T: Content> Document<T> {
         }
     }
 
-    fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
-        let conditional = match self.task {
-            Task::Calling { number: current, conditional, .. } if current == number => conditional,
-            _ => return Vec::new(),
+    /// Asks the issuer for the address of the document.
+    fn discover(&mut self, form: Form, before: String, forced_before: UnixTime) -> Vec<Output> {
+        let Address::Discovered(discovery) = &self.source.address else {
+            return Vec::new();
         };
-        let fetched = Fetched::of(answer, conditional, &self.source);
+        let call = Call {
+            cluster: discovery.cluster.clone(),
+            timeout: discovery.timeout,
+            ..self.source.call(&discovery.uri(form), None)
+        };
+        self.call(call, Step::Discovery(form, before), forced_before)
+    }
+
+    /// Asks for the document.
+    fn fetch(&mut self, uri: &str, forced_before: UnixTime) -> Vec<Output> {
+        let is_known =
+            self.content.is_some() && !self.lost && self.fetched_from.as_deref().is_none_or(|from| from == uri);
+        let etag = self.etag.as_deref().filter(|_| is_known);
+        let (call, step) = (self.source.call(uri, etag), Step::Content { conditional: etag.is_some() });
+        self.fetched_from = Some(uri.to_owned());
+        self.call(call, step, forced_before)
+    }
+
+    fn call(&mut self, call: Call, step: Step, forced_before: UnixTime) -> Vec<Output> {
+        self.calls = self.calls.wrapping_add(1);
+        self.task = Task::Calling { number: self.calls, step, forced_before };
+        vec![Output::Call(self.calls, call)]
+    }
+
+    fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
+        match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Calling { number: current, step, forced_before } if current == number => match step {
+                Step::Content { conditional } => self.on_fetched(Fetched::of(answer, conditional, &self.source)),
+                Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), forced_before),
+            },
+            task => {
+                self.task = task;
+                Vec::new()
+            }
+        }
+    }
+
+    fn on_discovered(
+        &mut self,
+        form: Form,
+        before: &str,
+        answer: Option<&Answer>,
+        forced_before: UnixTime,
+    ) -> Vec<Output> {
+        let Address::Discovered(discovery) = &self.source.address else {
+            return Vec::new();
+        };
+        match (discovery.jwks_uri(answer), form) {
+            (Ok(uri), _) => self.fetch(&uri, forced_before),
+            (Err(problem), Form::OpenId) => self.discover(Form::OAuth, problem, forced_before),
+            (Err(problem), Form::OAuth) => {
+                let problem =
+                    format!("discovery: openid-configuration: {before}; oauth-authorization-server: {problem}");
+                self.on_fetched(Fetched::Failed(Failure { problem, connection: true }))
+            }
+        }
+    }
+
+    fn on_fetched(&mut self, fetched: Fetched<T>) -> Vec<Output> {
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome), Output::Read]

@@ -41,7 +41,7 @@ impl<T: Content> Fetched<T> {
             Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
                 content(format!("the answer has more than {} bytes", T::MAX_BYTES))
             }
-            Some(Answer { status: Some(200), etag, cache_control, body }) => match T::parse(&body) {
+            Some(Answer { status: Some(200), etag, cache_control, body, .. }) => match T::parse(&body) {
                 Ok(content) => {
                     let lifetime = cache_control::lifetime(cache_control.as_deref(), source.lifetime);
                     Fetched::Content { content: Rc::new(content), body, etag, lifetime }

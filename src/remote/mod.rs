@@ -6,7 +6,9 @@
 //! are. The record outlives a reconfiguration, and with it what was fetched.
 
 mod cache_control;
+mod discovery;
 mod document;
+mod endpoint;
 mod fetched;
 mod key_set;
 mod pace;
@@ -18,9 +20,12 @@ use std::time::Duration;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::redact::Redacted;
+use crate::request::RequestHead;
 use crate::verdict::HeaderName;
 
+pub use discovery::Discovery;
 pub use document::{Document, Gauge, Input, Need, Output};
+pub use endpoint::{is_address, Call, Endpoint};
 pub use fetched::Outcome;
 pub use pace::{Pace, Retries};
 pub use record::Record;
@@ -55,11 +60,11 @@ pub trait Content: PartialEq + Sized {
 pub struct Source {
     /// The field that configures it; names it in messages.
     pub field: String,
-    /// `http_uri.uri`.
-    pub uri: String,
-    /// `http_uri.cluster`: the host's name for the upstream.
+    /// Where that is.
+    pub address: Address,
+    /// The host's name for the upstream: `http_uri.cluster` or `jwks_cluster`.
     pub cluster: String,
-    /// `http_uri.timeout`: the longest a fetch takes.
+    /// `timeout`: the longest a request takes.
     pub timeout: Duration,
     /// `cache_duration` or `refresh_interval`: the longest between two fetches.
     pub lifetime: Duration,
@@ -75,19 +80,17 @@ pub struct Source {
     pub request_headers: Vec<(HeaderName, Redacted<String>)>,
 }
 
-/// A request to the source.
+/// The address of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The upstream.
-    pub cluster: String,
-    /// Header fields, pseudo-headers among them.
-    pub headers: Vec<(String, String)>,
-    /// When the host gives up.
-    pub timeout: Duration,
+pub enum Address {
+    /// `http_uri.uri`.
+    Fixed(String),
+    /// Whatever the issuer says before each fetch.
+    Discovered(Discovery),
 }
 
 /// What the source answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// `:status`; `None` where the host made no connection.
     pub status: Option<u16>,
@@ -95,8 +98,10 @@ pub struct Answer {
     pub etag: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
-    /// The body, cut one byte beyond the limit of the document.
+    /// The body, cut one byte beyond the limit of what was asked for.
     pub body: Vec<u8>,
+    /// All header fields.
+    pub head: RequestHead,
 }
 
 impl Source {
@@ -115,23 +120,22 @@ impl Source {
         format!(" {:032x}", hasher.finish128().as_u128())
     }
 
-    /// The request that fetches it, conditional where an `ETag` is known (RFC 9110 section 13.1.2).
-    fn call(&self, etag: Option<&str>) -> Call {
-        let (scheme, rest) = self.uri.split_once("://").unwrap_or(("http", &self.uri));
-        let start = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(start);
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let mut headers = vec![
-            (":method".to_owned(), "GET".to_owned()),
-            (":scheme".to_owned(), scheme.to_owned()),
-            (":authority".to_owned(), authority.to_owned()),
-            (":path".to_owned(), path),
-        ];
+    /// How many requests one fetch takes at most.
+    fn longest_chain(&self) -> u32 {
+        match self.address {
+            Address::Fixed(_) => 1,
+            Address::Discovered(_) => 3,
+        }
+    }
+
+    /// The request that fetches it at `uri`, conditional where an `ETag` is known (RFC 9110 section 13.1.2).
+    fn call(&self, uri: &str, etag: Option<&str>) -> Call {
+        let mut headers = endpoint::head("GET", uri);
         let own = [("accept", ACCEPT), ("user-agent", USER_AGENT), ("if-none-match", etag.unwrap_or_default())];
         let configured = |name: &str| self.request_headers.iter().any(|(known, _)| known.as_str() == name);
         let own = own.into_iter().filter(|(name, value)| !value.is_empty() && !configured(name));
         headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         headers.extend(self.request_headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.0.clone())));
-        Call { cluster: self.cluster.clone(), headers, timeout: self.timeout }
+        Call { cluster: self.cluster.clone(), headers, body: Vec::new(), timeout: self.timeout }
     }
 }

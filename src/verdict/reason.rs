@@ -76,8 +76,12 @@ reasons! {
     KeyUnknown, "key_unknown", 401, InvalidToken, "The token is signed with an unknown key.";
     /// No key set has been fetched yet, or it is older than `max_stale`.
     KeysUnavailable, "keys_unavailable", 503, None, "The issuer's keys are not available.";
+    /// The issuer was asked about the token, and did not answer.
+    IntrospectionUnavailable, "introspection_unavailable", 503, None, "The issuer cannot be asked about the token.";
     /// The signature does not hold.
     SignatureInvalid, "signature_invalid", 401, InvalidToken, "The token's signature is not valid.";
+    /// The issuer says that the token is not active (RFC 7662 section 2.2).
+    TokenInactive, "token_inactive", 401, InvalidToken, "The token is not active.";
     /// The payload is no strict JSON object, or a claim has a wrong type (RFC 7519 section 4.1).
     ClaimsMalformed, "claims_malformed", 401, InvalidToken, "The token's claims are malformed.";
     /// `iss` is not the provider's.
@@ -108,6 +112,10 @@ reasons! {
     ScopeInsufficient, "scope_insufficient", 403, InsufficientScope, "The token lacks a scope that this route requires.";
     /// The rule asks for claims that the token lacks.
     ClaimInsufficient, "claim_insufficient", 403, InsufficientScope, "The token lacks a claim that this route requires.";
+    /// The authorization service says no.
+    AuthorizationDenied, "authorization_denied", 403, None, "The caller is not allowed to do this.";
+    /// The authorization service does not answer, and `on_error` is `deny`.
+    AuthorizationUnavailable, "authorization_unavailable", 503, None, "The authorization service is not available.";
     /// Too many requests wait for a document.
     Overloaded, "overloaded", 503, None, "Too many requests are waiting.";
 }

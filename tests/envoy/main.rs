@@ -24,6 +24,7 @@ mod signature_cases;
 mod wire;
 
 mod answers;
+mod asking;
 mod configuration;
 mod faults;
 mod forwarding;

@@ -172,6 +172,58 @@ fn istios_own() -> Value {
     ]})
 }
 
+/// The fields of what asks others: the issuer where its keys are and what a token is, and services what a caller may do.
+fn asking() -> Value {
+    let http_uri = json!({"uri": "https://issuer.example/introspect", "cluster": "issuer", "timeout": "2s"});
+    let discovered = json!({
+        "issuer": "https://issuer.example",
+        "audiences": ["api"],
+        "discovery": {
+            "cluster": "issuer",
+            "jwks_cluster": "keys",
+            "timeout": "2s",
+            "cache_duration": "300s",
+            "refetch_cooldown": "10s",
+            "refetch_on_unknown_kid": true,
+            "max_stale": "1h",
+            "async_fetch": {"failed_refetch_duration": "2s"},
+            "retry_policy": {"num_retries": 2},
+            "request_headers": [{"name": "x-api-key", "value": "k"}],
+        },
+        "introspection": {
+            "http_uri": http_uri,
+            "client_id": "gate",
+            "client_secret_env": "SECRET",
+            "tokens": "all",
+            "cache": {"ttl": "30s", "negative_ttl": "5s", "max_entries": 100},
+        },
+    });
+    let service = |service: Value| {
+        json!({
+            "match": {"prefix": "/"},
+            "requires": {"provider_name": "main"},
+            "authorize": {"service": merged(json!({"http_uri": http_uri}), service)},
+        })
+    };
+    json!({
+        "providers": {"main": discovered},
+        "rules": [
+            service(json!({
+                "protocol": "authzen",
+                "on_error": "allow",
+                "cache": {"ttl": "30s", "max_entries": 100},
+                "request_headers": [{"name": "x-api-key", "value": "k"}],
+                "subject": {"id": "{claims.sub}"},
+                "action": {"id": "{method}"},
+                "resource": {"id": ["{path}", 1]},
+                "context": {"all": "{claims}"},
+            })),
+            service(json!({"protocol": "opa", "input": {"id": "{claims.sub}"}})),
+            service(json!({"protocol": "http", "method": "POST", "response_headers": ["x-role"]})),
+        ],
+    })
+}
+
 /// What a configuration became, but for its routes, which hold hashed maps.
 fn shape(config: &Value) -> String {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
@@ -294,7 +346,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             r#"providers.main.clock_skew_seconds: "clock_skew_seconds" is given twice, in both spellings"#,
         ),
         // Its keys.
-        (provider(json!({"remote_jwks": null})), "providers.main: needs one of remote_jwks, local_jwks"),
+        (provider(json!({"remote_jwks": null})), "providers.main: needs one of remote_jwks, local_jwks, discovery, introspection"),
         (
             provider(json!({"local_jwks": {"inline_string": "{}"}})),
             r#"providers.main.local_jwks: cannot stand beside "remote_jwks": choose one of both, "remote_jwks" or "local_jwks""#,
@@ -464,7 +516,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         (requires(json!({"allow_missing": true})), "rules[0].requires.allow_missing: expected an object, found a boolean"),
         (requires(json!({"allow_missing": {"x": 1}})), "rules[0].requires.allow_missing.x: unknown field"),
         // Authorization.
-        (asks(json!({})), r#"rules[0].authorize: needs "scopes" or "claims""#),
+        (asks(json!({})), r#"rules[0].authorize: needs "scopes", "claims" or "service""#),
         (asks(json!({"scopes": {}})), "rules[0].authorize.scopes: needs one of any_of, all_of"),
         (asks(json!({"scopes": ["a"]})), "rules[0].authorize.scopes: expected an object, found an array"),
         (
@@ -508,6 +560,10 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
     ];
     assert!(rows.len() >= 60);
     for (found, expected) in rows {
+        assert_eq!(found, expected);
+    }
+
+    for (found, expected) in asking_wrongly() {
         assert_eq!(found, expected);
     }
 
@@ -568,12 +624,88 @@ fn no_value_of_a_field_is_in_an_error() {
     }
 }
 
+/// What is wrong with questions to others.
+fn asking_wrongly() -> Vec<(String, &'static str)> {
+    let http_uri = json!({"uri": "https://authz.example/", "cluster": "authz", "timeout": "1s"});
+    let provider = |more: Value| {
+        let provider = json!({"issuer": "https://issuer.example", "audiences": ["api"]});
+        error_of(&json!({"providers": {"main": merged(provider, more)}}))
+    };
+    let discovery = |more: Value, discovery: Value| {
+        let mut more = more;
+        more["discovery"] = merged(json!({"cluster": "issuer"}), discovery);
+        provider(more)
+    };
+    let introspection = |more: Value| {
+        let base = json!({"http_uri": http_uri, "client_id": "gate", "client_secret_env": "NOT_THERE"});
+        provider(json!({"introspection": merged(base, more)}))
+    };
+    let service = |more: Value| {
+        let service = merged(json!({"http_uri": http_uri}), more);
+        error_of(&json!({
+            "providers": {"main": remote(json!({}))},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": {"service": service}}],
+        }))
+    };
+    vec![
+        (discovery(json!({}), json!({"cluster": null})), "providers.main.discovery.cluster: is required"),
+        (
+            discovery(json!({"issuer": null}), json!({})),
+            r#"providers.main.discovery: needs the provider's "issuer", which has the keys"#,
+        ),
+        (
+            discovery(json!({"issuer": "issuer.example"}), json!({})),
+            r#"providers.main.issuer: expected "http://host/path" or "https://host/path""#,
+        ),
+        (discovery(json!({}), json!({"timeout": "61s"})), "providers.main.discovery.timeout: must be from 1ms to 60s"),
+        (
+            discovery(json!({"local_jwks": {"inline_string": "x"}}), json!({})),
+            r#"providers.main.discovery: cannot stand beside "local_jwks": choose one of both, "local_jwks" or "discovery""#,
+        ),
+        (
+            introspection(json!({})),
+            "providers.main.introspection.client_secret_env: is not set: vm_config.environment_variables of the wasm filter passes variables on",
+        ),
+        (introspection(json!({"client_secret": "x"})), r#"providers.main.introspection.client_secret: unknown field; did you mean "client_secret_env"?"#),
+        (introspection(json!({"tokens": "opaqe"})), r#"providers.main.introspection.tokens: unknown choice; did you mean "opaque"?"#),
+        (service(json!({})), "rules[0].authorize.service.protocol: is required"),
+        (service(json!({"protocol": "authzn"})), r#"rules[0].authorize.service.protocol: unknown protocol; did you mean "authzen"?"#),
+        (
+            service(json!({"protocol": "opa", "subject": {}})),
+            r#"rules[0].authorize.service.subject: goes with "protocol: authzen" alone"#,
+        ),
+        (
+            service(json!({"protocol": "authzen", "response_headers": ["x"]})),
+            r#"rules[0].authorize.service.response_headers: goes with "protocol: http" alone"#,
+        ),
+        (service(json!({"protocol": "opa", "input": "x"})), "rules[0].authorize.service.input: expected an object"),
+        (
+            service(json!({"protocol": "opa", "input": {"a": ["{pth}"]}})),
+            r#"rules[0].authorize.service.input.a[0]: unknown variable "{pth}"; did you mean "path"?"#,
+        ),
+        (service(json!({"protocol": "http", "method": "GET /"})), r#"rules[0].authorize.service: "method" is no method"#),
+        (
+            service(json!({"protocol": "http", "response_headers": ["host"]})),
+            "rules[0].authorize.service.response_headers[0]: this header frames or addresses the request and cannot be set",
+        ),
+        (service(json!({"protocol": "opa", "cache": {}})), "rules[0].authorize.service.cache.ttl: is required"),
+        (
+            service(json!({"protocol": "opa", "cache": {"ttl": "1s", "max_entries": 0}})),
+            "rules[0].authorize.service.cache.max_entries: must be from 1 to 100000",
+        ),
+    ]
+}
+
 #[test]
 fn every_field_is_read_and_every_object_occurs() {
-    let environment = |name: &str| (name == "JWKS").then(|| key_set([Key::rsa().jwk()]));
+    let environment = |name: &str| match name {
+        "JWKS" => Some(key_set([Key::rsa().jwk()])),
+        "SECRET" => Some("s3cret".to_owned()),
+        _ => None,
+    };
     let parse = |config: &Value| Config::parse_in(config.to_string().as_bytes(), &environment);
     let mut seen = BTreeSet::new();
-    for config in [complete(), envoys_own(), istios_own()] {
+    for config in [complete(), asking(), envoys_own(), istios_own()] {
         parse(&config).unwrap();
         // Each field of the table, turned into something that no field can be, is an error at its own path.
         let mut paths: Vec<(Vec<String>, Value)> = Vec::new();

@@ -40,6 +40,11 @@ fn every_reason_is_reached_and_looks_as_its_table_says() {
         {"match": {"prefix": "/"}, "public": true},
     ]});
 
+    let http_uri = |uri: &str| json!({"uri": uri, "cluster": "some", "timeout": "1s"});
+    let introspection =
+        |uri: &str| json!({"http_uri": http_uri(uri), "client_id": "gate", "client_secret_env": "SECRET"});
+    let service = |uri: &str| json!({"service": {"protocol": "authzen", "http_uri": http_uri(uri)}});
+
     let rows: Vec<(Reason, u16, Value, Request)> = vec![
         (Reason::TokenMissing, 401, provider(json!({})), get()),
         (
@@ -85,6 +90,20 @@ fn every_reason_is_reached_and_looks_as_its_table_says() {
             provider(json!({"claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}]})),
             token(&good.clone().claim("sub", "alice\r\nx-admin: true")),
         ),
+        (
+            Reason::TokenInactive,
+            401,
+            provider(json!({"introspection": introspection("https://issuer.example/inactive")})),
+            get().bearer("opaque"),
+        ),
+        (
+            Reason::IntrospectionUnavailable,
+            503,
+            provider(json!({"introspection": introspection("http://issuer.example/nothing")})),
+            get().bearer("opaque"),
+        ),
+        (Reason::AuthorizationDenied, 403, asks(service("https://authz.example/no")), token(&good)),
+        (Reason::AuthorizationUnavailable, 503, asks(service("http://issuer.example/nothing")), token(&good)),
         (Reason::ScopeInsufficient, 403, asks(json!({"scopes": {"all_of": ["a", "b"]}})), token(&good)),
         (Reason::ClaimInsufficient, 403, asks(json!({"claims": [{"claim": "sub", "equals": "bob"}]})), token(&good)),
     ];
@@ -94,6 +113,8 @@ fn every_reason_is_reached_and_looks_as_its_table_says() {
         let mut world = World::new(&config, 2);
         world.issuer(REVOKED, Reply::revoked(json!([{"jti": "revoked"}])));
         world.issuer("http://issuer.example/nothing", Reply::status(404));
+        world.issuer("https://issuer.example/inactive", Reply::ok(r#"{"active":false}"#));
+        world.issuer("https://authz.example/no", Reply::ok(r#"{"decision":false}"#));
         world.issuer(JWKS, Reply::status(500));
         let verdict = world.ask_patiently(0, &request);
         assert_eq!((verdict.code(), verdict.status()), (reason.code(), status), "{request:?}");

@@ -191,6 +191,7 @@ pub struct Reply {
     kind: ReplyKind,
     etag: Option<String>,
     cache_control: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
     after: Duration,
 }
 
@@ -205,7 +206,7 @@ enum ReplyKind {
 
 impl Reply {
     fn of(kind: ReplyKind) -> Self {
-        Self { kind, etag: None, cache_control: None, after: Duration::from_millis(10) }
+        Self { kind, etag: None, cache_control: None, headers: Vec::new(), after: Duration::from_millis(10) }
     }
 
     /// 200 with this body, after 10 ms.
@@ -260,6 +261,12 @@ impl Reply {
         self
     }
 
+    /// With another header.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
     /// After that long.
     pub fn after(mut self, delay: Duration) -> Self {
         self.after = delay;
@@ -291,9 +298,24 @@ struct InFlight {
     context: Option<RequestId>,
     due: u64,
     vm: usize,
-    document: DocumentId,
-    number: u64,
+    asked: Asked,
     answer: Option<Answer>,
+}
+
+/// What a call is for, and its number there.
+#[derive(Clone, Copy)]
+enum Asked {
+    Document(DocumentId, u64),
+    Service(u64),
+}
+
+impl Asked {
+    fn answered(self, answer: Option<Answer>) -> Event<'static> {
+        match self {
+            Self::Document(id, number) => Event::Answer(id, number, answer),
+            Self::Service(number) => Event::Reply(number, answer),
+        }
+    }
 }
 
 /// The proxy.
@@ -386,7 +408,9 @@ impl World {
 
     /// Puts a configuration in force in new VMs. The old ones finish what they hold.
     pub fn configure(&mut self, config: &Value, vms: usize) {
-        let config = Config::parse(config.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        let environment = |name: &str| (name == "SECRET").then(|| "s3cret+/".to_owned());
+        let config = Config::parse_in(config.to_string().as_bytes(), &environment);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
         self.in_force = self.vms.len();
         for _ in 0..vms {
             self.seeds += 1;
@@ -446,10 +470,10 @@ impl World {
             let mut events = Vec::new();
             let (arrived, rest) = std::mem::take(&mut self.in_flight).into_iter().partition(|call| call.due <= next);
             self.in_flight = rest;
-            for InFlight { vm, context, document, number, answer, .. } in arrived {
+            for InFlight { vm, context, asked, answer, .. } in arrived {
                 // The answer to a call of a request that is gone goes nowhere.
                 if context.is_none_or(|id| self.requests.contains_key(&id)) {
-                    events.push((vm, context, Event::Answer(document, number, answer)));
+                    events.push((vm, context, asked.answered(answer)));
                 }
             }
             if next == next_tick {
@@ -598,7 +622,11 @@ impl World {
                 self.write(name, bytes);
                 Vec::new()
             }
-            Effect::Call(id, number, call) => self.call(vm, id, number, call),
+            Effect::Call(id, number, call) => self.call(vm, self.context, Asked::Document(id, number), call),
+            Effect::Ask(id, number, call) => {
+                assert!(self.can_wait || self.context == Some(id), "request {id} asks in another context");
+                self.call(vm, Some(id), Asked::Service(number), call)
+            }
             Effect::Count(name) => {
                 *self.counts.entry(name).or_default() += 1;
                 Vec::new()
@@ -630,7 +658,7 @@ impl World {
         Vec::new()
     }
 
-    fn call(&mut self, vm: usize, document: DocumentId, number: u64, call: Call) -> Vec<Effect> {
+    fn call(&mut self, vm: usize, context: Option<RequestId>, asked: Asked, call: Call) -> Vec<Effect> {
         let of = |name: &str| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let part = |name: &str| of(name).unwrap_or_default();
         let uri = format!("{}://{}{}", part(":scheme"), part(":authority"), part(":path"));
@@ -641,20 +669,27 @@ impl World {
         self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
-            ReplyKind::NoCluster => return self.handle(vm, Event::Answer(document, number, None)),
+            ReplyKind::NoCluster => return self.handle(vm, asked.answered(None)),
             ReplyKind::Never => return Vec::new(),
             ReplyKind::Hangs => (timeout, None),
             ReplyKind::Late(body) => (after, Some(Answer { status: Some(200), body, ..Answer::default() })),
             ReplyKind::Status(..) if after >= timeout => (timeout, None),
             ReplyKind::Status(status, body) => {
                 let (status, body) = if unchanged { (304, Vec::new()) } else { (status, body) };
+                let head = RequestHead::new(reply.headers);
                 (
                     after,
-                    Some(Answer { status: Some(status), etag: reply.etag, cache_control: reply.cache_control, body }),
+                    Some(Answer {
+                        status: Some(status),
+                        etag: reply.etag,
+                        cache_control: reply.cache_control,
+                        body,
+                        head,
+                    }),
                 )
             }
         };
-        self.in_flight.push(InFlight { due: self.elapsed + due, vm, context: self.context, document, number, answer });
+        self.in_flight.push(InFlight { due: self.elapsed + due, vm, context, asked, answer });
         Vec::new()
     }
 

@@ -193,6 +193,9 @@ pub fn cluster(name: &str, port: u16) -> Value {
     })
 }
 
+/// What the gate shows to an issuer that it asks about tokens.
+pub const INTROSPECTION_SECRET: &str = "of-the-gate-alone";
+
 /// A wasm filter, in a VM of that name.
 pub fn wasm_filter(vm: &str, module: &Path, configuration: &Value) -> Value {
     json!({
@@ -207,6 +210,7 @@ pub fn wasm_filter(vm: &str, module: &Path, configuration: &Value) -> Value {
                     "vm_id": vm,
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": {"local": {"filename": module}},
+                    "environment_variables": {"key_values": {"INTROSPECTION_SECRET": INTROSPECTION_SECRET}},
                 },
                 "configuration": configuration,
             },

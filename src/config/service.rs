@@ -1,0 +1,131 @@
+//! `authorize.service`.
+
+use std::time::Duration;
+
+use super::cursor::{Cursor, Object};
+use super::introspection::{entries, TTLS};
+use super::provider::{endpoint, Sources};
+use super::template;
+use super::values::{duration, one_of, output_header};
+use super::ConfigError;
+use crate::json::Value;
+use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Provider, Service, ServiceForm, Template};
+use crate::redact::Redacted;
+use crate::verdict::HeaderName;
+
+/// All claims, as an object.
+const CLAIMS: &str = "{claims}";
+
+/// What goes with one protocol alone.
+const FORMS: [(&str, &[&str]); 3] = [
+    ("authzen", &["subject", "action", "resource", "context"]),
+    ("opa", &["input"]),
+    ("http", &["method", "response_headers"]),
+];
+
+/// Reads `service`; its index.
+pub(super) fn read(
+    cursor: &Cursor<'_>,
+    providers: &[Provider],
+    sources: &mut Sources<'_>,
+) -> Result<usize, ConfigError> {
+    let object = cursor.object("service")?;
+    let names = FORMS.map(|(name, _)| name);
+    let protocol = one_of(object.required("protocol")?, "protocol", &names)?;
+    for (name, fields) in FORMS.iter().filter(|(name, _)| names.get(protocol) != Some(name)) {
+        if let Some(cursor) = fields.iter().find_map(|field| object.get(field)) {
+            return Err(cursor.error(format!("goes with \"protocol: {name}\" alone")));
+        }
+    }
+    let form = match protocol {
+        0 => ServiceForm::AuthZen(evaluation(&object, providers)?),
+        1 => {
+            let input = [("method", "{method}"), ("path", "{path}"), ("claims", "{claims}")];
+            let input = part(&object, "input", &input, providers)?;
+            ServiceForm::Opa(JsonTemplate::Object(vec![("input".to_owned(), input)]))
+        }
+        _ => {
+            let method = object.get("method").map_or(Ok("GET"), Cursor::text)?.to_owned();
+            if HeaderName::new(&method).is_none() {
+                return Err(object.error("\"method\" is no method"));
+            }
+            let names = object.list("response_headers")?;
+            let response_headers = names.iter().map(output_header).collect::<Result<_, _>>()?;
+            ServiceForm::Http { method, response_headers }
+        }
+    };
+    let (mut ttl, mut max_entries) = (Duration::ZERO, 1);
+    if let Some(cursor) = object.get("cache") {
+        let cache = cursor.object("service_cache")?;
+        ttl = duration(cache.required("ttl")?, TTLS)?;
+        max_entries = entries(cache.get("max_entries"), 10_000)?;
+    }
+    let allow_on_error =
+        object.get("on_error").map_or(Ok(0), |cursor| one_of(cursor, "choice", &["deny", "allow"]))? == 1;
+    let service = AuthorizationService { form, headers: headers(&object, providers)?, allow_on_error, ttl };
+    let protocol = Protocol::Authorization(Box::new(service));
+    sources.services.push(Service { endpoint: endpoint(&object)?, protocol, max_entries });
+    Ok(sources.services.len() - 1)
+}
+
+fn headers(object: &Object<'_>, providers: &[Provider]) -> Result<Vec<(HeaderName, Redacted<Template>)>, ConfigError> {
+    let one = |element: &Cursor<'_>| {
+        let item = element.object("request_header")?;
+        let value = item.required("value")?;
+        let template = template::read(value, value.text()?, providers)?;
+        Ok((output_header(item.required("name")?)?, Redacted(template)))
+    };
+    object.list("request_headers")?.iter().map(one).collect()
+}
+
+/// The request of the AuthZEN Authorization API 1.0, section 5.
+fn evaluation(object: &Object<'_>, providers: &[Provider]) -> Result<JsonTemplate, ConfigError> {
+    let subject = [("type", "user"), ("id", "{claims.sub}"), ("properties", "{claims}")];
+    let mut members = vec![
+        ("subject".to_owned(), part(object, "subject", &subject, providers)?),
+        ("action".to_owned(), part(object, "action", &[("name", "{method}")], providers)?),
+        ("resource".to_owned(), part(object, "resource", &[("type", "http"), ("id", "{path}")], providers)?),
+    ];
+    if object.get("context").is_some() {
+        members.push(("context".to_owned(), part(object, "context", &[], providers)?));
+    }
+    Ok(JsonTemplate::Object(members))
+}
+
+/// What stands in the configuration under that name, or else these texts.
+fn part(
+    object: &Object<'_>,
+    name: &str,
+    default: &[(&str, &str)],
+    providers: &[Provider],
+) -> Result<JsonTemplate, ConfigError> {
+    let Some(cursor) = object.get(name) else {
+        let member = |(name, text): &(&str, &str)| {
+            let template = Template::parse(text).map_err(|problem| object.error(problem));
+            Ok(((*name).to_owned(), if *text == CLAIMS { JsonTemplate::Claims } else { JsonTemplate::Text(template?) }))
+        };
+        return default.iter().map(member).collect::<Result<_, _>>().map(JsonTemplate::Object);
+    };
+    if cursor.is_object() {
+        json(cursor, providers)
+    } else {
+        Err(cursor.error("expected an object"))
+    }
+}
+
+fn json(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<JsonTemplate, ConfigError> {
+    Ok(match cursor.value() {
+        Value::String(text) if text == CLAIMS => JsonTemplate::Claims,
+        Value::String(text) => JsonTemplate::Text(template::read(cursor, text, providers)?),
+        Value::Array(_) => {
+            let elements = cursor.any_elements()?;
+            let elements = elements.iter().map(|element| json(element, providers));
+            JsonTemplate::Array(elements.collect::<Result<_, _>>()?)
+        }
+        Value::Object(_) => {
+            let member = |(name, value): (&str, Cursor<'_>)| Ok((name.to_owned(), json(&value, providers)?));
+            JsonTemplate::Object(cursor.entries()?.into_iter().map(member).collect::<Result<_, ConfigError>>()?)
+        }
+        fixed => JsonTemplate::Fixed(fixed.clone()),
+    })
+}

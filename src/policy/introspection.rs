@@ -1,0 +1,82 @@
+//! Tokens that only their issuer can read: it is asked (RFC 7662).
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
+
+use super::{Finding, Question, Services};
+use crate::jose;
+use crate::redact::Redacted;
+use crate::remote::Answer;
+
+/// `introspection` of a provider.
+#[derive(Clone, Debug)]
+pub struct Introspection {
+    /// The service of that index.
+    pub service: usize,
+    /// `tokens: all`.
+    pub all: bool,
+    /// The gate's own credentials, as the value of `Authorization`.
+    pub authorization: Redacted<String>,
+    /// `cache.ttl`.
+    pub ttl: Duration,
+    /// `cache.negative_ttl`.
+    pub negative_ttl: Duration,
+}
+
+/// What `application/x-www-form-urlencoded` leaves as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// A text as a form has it.
+pub fn form_encoded(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, PLAIN)
+}
+
+/// Whether `token` is a `b64token` (RFC 6750 section 2.1): the only kind that is sent to anyone.
+pub fn is_token(token: &[u8]) -> bool {
+    let end = token.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
+    let (text, _) = token.split_at_checked(end).unwrap_or_default();
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
+}
+
+/// Whether `token` is of the shape of a signed JWT (RFC 7515 section 7.1): three parts.
+pub fn is_signed(token: &[u8]) -> bool {
+    token.iter().filter(|&&b| b == b'.').count() == 2
+}
+
+impl Introspection {
+    /// What the issuer found out about `token`, or the question to it.
+    pub(super) fn ask(
+        &self,
+        services: &Services,
+        token: &[u8],
+        now: crate::time::UnixTime,
+    ) -> Result<Finding, Option<Question>> {
+        let key = services.key(self.service, [token]);
+        if let Some(finding) = services.find(self.service, key, now) {
+            return Ok(finding);
+        }
+        let (Some(service), Ok(token)) = (services.get(self.service), std::str::from_utf8(token)) else {
+            return Err(None);
+        };
+        let headers = vec![
+            ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+            ("authorization".to_owned(), self.authorization.0.clone()),
+        ];
+        let body = format!("token={}&token_type_hint=access_token", form_encoded(token));
+        let call = service.endpoint.call("POST", headers, body.into_bytes());
+        Err(Some(Question { service: self.service, key, call, expires: None }))
+    }
+}
+
+/// What the issuer answered, and for how long that holds.
+pub(super) fn read(issuer: &Introspection, answer: Option<&Answer>) -> (Finding, Duration) {
+    let body = answer.filter(|answer| answer.status == Some(200)).map(|answer| &answer.body);
+    match body.map(|body| jose::introspected(body)) {
+        Some(Ok(Some(verified))) => (Finding::Active(Rc::new(verified)), issuer.ttl),
+        Some(Ok(None)) => (Finding::Inactive, issuer.negative_ttl),
+        Some(Err(_)) | None => (Finding::Unavailable, Duration::ZERO),
+    }
+}

@@ -1,0 +1,186 @@
+//! Another service decides: the OpenID AuthZEN Authorization API 1.0, the data API of Open Policy Agent, or a plain request.
+
+use std::time::Duration;
+
+use super::template::Template;
+use super::{Decision, Finding, Pass, Principal, Protocol, Question, Services, Want};
+use crate::json::{self, Map, Value};
+use crate::redact::Redacted;
+use crate::remote::Answer;
+use crate::request::RequestHead;
+use crate::time::UnixTime;
+use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
+
+/// `authorize.service` of a rule.
+#[derive(Clone, Debug)]
+pub struct AuthorizationService {
+    /// What is sent, and how the answer is read.
+    pub form: ServiceForm,
+    /// `request_headers`, which may be credentials.
+    pub headers: Vec<(HeaderName, Redacted<Template>)>,
+    /// `on_error: allow`.
+    pub allow_on_error: bool,
+    /// `cache.ttl`; zero, where nothing is kept.
+    pub ttl: Duration,
+}
+
+/// `protocol`.
+#[derive(Clone, Debug)]
+pub enum ServiceForm {
+    /// `authzen`: the evaluation request.
+    AuthZen(JsonTemplate),
+    /// `opa`: the body of the query, `input` and all.
+    Opa(JsonTemplate),
+    /// `http`.
+    Http {
+        /// `method`.
+        method: String,
+        /// `response_headers`.
+        response_headers: Vec<HeaderName>,
+    },
+}
+
+/// JSON with templates for strings.
+#[derive(Clone, Debug)]
+pub enum JsonTemplate {
+    /// A string.
+    Text(Template),
+    /// `"{claims}"`: all claims of the token, as an object.
+    Claims,
+    /// A number, a boolean or null.
+    Fixed(Value),
+    /// An array.
+    Array(Vec<JsonTemplate>),
+    /// An object.
+    Object(Vec<(String, JsonTemplate)>),
+}
+
+impl JsonTemplate {
+    /// With every variable in its place; `None` if one has no value.
+    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<Value> {
+        Some(match self {
+            Self::Text(template) => Value::String(template.render(head, Some(principal))?),
+            Self::Claims => Value::Object(principal.verified().claims().to_map()),
+            Self::Fixed(value) => value.clone(),
+            Self::Array(elements) => {
+                let elements = elements.iter().map(|element| element.render(head, principal));
+                Value::Array(elements.collect::<Option<_>>()?)
+            }
+            Self::Object(members) => {
+                let member =
+                    |(name, value): &(String, JsonTemplate)| Some((name.clone(), value.render(head, principal)?));
+                Value::Object(members.iter().map(member).collect::<Option<Map<_, _>>>()?)
+            }
+        })
+    }
+}
+
+impl AuthorizationService {
+    /// What the service, that of `index`, found about the request, or the question to it. A request that lacks something of what it
+    /// asks about is refused.
+    pub(super) fn ask(
+        &self,
+        services: &Services,
+        index: usize,
+        (head, principal): (&RequestHead, &Principal),
+        now: UnixTime,
+    ) -> Result<Finding, Option<Question>> {
+        let Some((method, headers, body)) = self.render(head, principal) else {
+            return Ok(Finding::Refused);
+        };
+        let parts = headers.iter().map(|(_, value)| value.as_bytes());
+        let key = services.key(index, [&body[..]].into_iter().chain(parts));
+        if let Some(finding) = services.find(index, key, now) {
+            return Ok(finding);
+        }
+        let Some(service) = services.get(index) else {
+            return Err(None);
+        };
+        let call = service.endpoint.call(method, headers, body);
+        Err(Some(Question { service: index, key, call, expires: principal.verified().claims().expires() }))
+    }
+
+    /// Method, headers and body.
+    #[allow(clippy::type_complexity)]
+    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<(&str, Vec<(String, String)>, Vec<u8>)> {
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        for (name, template) in &self.headers {
+            let value = template.0.render(head, Some(principal)).filter(|value| is_field_value(value.as_bytes()))?;
+            headers.push((name.as_str().to_owned(), value));
+        }
+        match &self.form {
+            ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => {
+                headers.push(("content-type".to_owned(), "application/json".to_owned()));
+                Some(("POST", headers, body.render(head, principal)?.to_string().into_bytes()))
+            }
+            ServiceForm::Http { method, .. } => Some((method, headers, Vec::new())),
+        }
+    }
+}
+
+/// Whether the request may pass as it is `allowed` to, by the service of that index: as it says, or as `on_error` does.
+pub(super) fn decide(
+    (services, index): (&Services, usize),
+    (head, caller): (&RequestHead, Option<&Principal>),
+    (pass, mut edits): (Pass, Edits),
+    now: UnixTime,
+) -> Decision {
+    let unavailable = Decision::Deny(Reason::AuthorizationUnavailable.into());
+    let (Some(Protocol::Authorization(service)), Some(caller)) = (services.get(index).map(|s| &s.protocol), caller)
+    else {
+        return unavailable;
+    };
+    let finding = service.ask(services, index, (head, caller), now);
+    match &finding {
+        Ok(Finding::Refused) => return Decision::Deny(Reason::AuthorizationDenied.into()),
+        Ok(Finding::Allowed(headers)) => {
+            headers.iter().for_each(|(name, value)| edits.set(name.as_str(), value.clone()));
+            return Decision::Allow(pass, edits);
+        }
+        _ => {}
+    }
+    let otherwise = if service.allow_on_error { Decision::Allow(pass, edits) } else { unavailable };
+    match finding {
+        Err(Some(question)) => Decision::Wait(vec![Want::Answer(Box::new(question))], Box::new(otherwise)),
+        _ => otherwise,
+    }
+}
+
+/// What the service answered, and for how long that holds.
+pub(super) fn read(service: &AuthorizationService, answer: Option<&Answer>) -> (Finding, Duration) {
+    let finding = answer.and_then(|answer| match &service.form {
+        ServiceForm::Http { response_headers, .. } => match answer.status {
+            Some(200) => Some(Finding::Allowed(of_answer(response_headers, answer)?)),
+            Some(401 | 403) => Some(Finding::Refused),
+            _ => None,
+        },
+        form => {
+            let document = json::parse(&answer.body).ok().filter(|_| answer.status == Some(200))?;
+            let decision = match form {
+                ServiceForm::AuthZen(_) => document.get("decision")?.as_bool()?,
+                // What a policy leaves undefined has no result.
+                _ => match document.as_object()?.get("result") {
+                    None => false,
+                    Some(Value::Bool(result)) => *result,
+                    Some(result) => result.get("allow")?.as_bool()?,
+                },
+            };
+            Some(if decision { Finding::Allowed(Vec::new()) } else { Finding::Refused })
+        }
+    });
+    finding.map_or((Finding::Unavailable, Duration::ZERO), |finding| (finding, service.ttl))
+}
+
+/// Those of `names` that the answer has; `None` if one has a value that no header may have.
+fn of_answer(names: &[HeaderName], answer: &Answer) -> Option<Vec<(HeaderName, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for name in names {
+        let values: Vec<&[u8]> = answer.head.values(name.as_str()).collect();
+        if !values.is_empty() {
+            // RFC 9110 section 5.3.
+            let value = values.join(&b", "[..]);
+            found.push((name.clone(), Some(value).filter(|value| is_field_value(value))?));
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,167 @@
+//! The services that are asked about a token or a request, and what they found.
+//!
+//! A question is known by all that is sent with it: two that are equal are one, and an answer that is kept is never that to another
+//! question. Only its own VM keeps it.
+
+use std::fmt;
+use std::hash::Hasher;
+use std::rc::Rc;
+
+use quick_cache::unsync::Cache;
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::{introspection, service, AuthorizationService, Introspection};
+use crate::hashed::ByNumber;
+use crate::jose::Verified;
+use crate::limits::MAX_SERVICE_ANSWER_BYTES;
+use crate::remote::{Answer, Call, Endpoint};
+use crate::time::UnixTime;
+use crate::verdict::HeaderName;
+
+/// A service that is asked.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// About what, and how.
+    pub protocol: Protocol,
+    /// `max_entries` of its `cache`.
+    pub max_entries: usize,
+}
+
+/// What a service is asked about.
+#[derive(Clone, Debug)]
+pub enum Protocol {
+    /// Tokens: `introspection`.
+    Introspection(Introspection),
+    /// Requests: `authorize.service`.
+    Authorization(Box<AuthorizationService>),
+}
+
+/// What a service found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// The token is active, and this is what its issuer says of it.
+    Active(Rc<Verified>),
+    /// It is not.
+    Inactive,
+    /// The request may pass, with these headers.
+    Allowed(Vec<(HeaderName, Vec<u8>)>),
+    /// It may not.
+    Refused,
+    /// No answer, or one that is none.
+    Unavailable,
+}
+
+/// A question, not asked yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The service of that index.
+    pub service: usize,
+    /// The fingerprint of all that is sent.
+    pub key: Key,
+    /// What is sent.
+    pub call: Call,
+    /// When the token that it is about expires: no answer is kept for longer.
+    pub expires: Option<UnixTime>,
+}
+
+/// Stands for one question to one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(u128);
+
+/// All of them, in one VM.
+pub struct Services {
+    all: Vec<Asked>,
+    fingerprints: SipHasher13,
+    given: Vec<(Key, Finding)>,
+}
+
+/// What is kept came from tokens.
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} services", self.all.len())
+    }
+}
+
+struct Asked {
+    service: Service,
+    kept: Cache<u128, Kept, quick_cache::UnitWeighter, ByNumber>,
+}
+
+struct Kept {
+    finding: Finding,
+    since: UnixTime,
+    until: UnixTime,
+}
+
+impl Services {
+    /// Services that were not asked yet. `secret` is the key of the fingerprints.
+    pub fn new(services: &[Service], secret: (u64, u64)) -> Self {
+        let asked = |service: &Service| {
+            let (size, weigher, hasher) = (service.max_entries, quick_cache::UnitWeighter, ByNumber::default());
+            let kept = Cache::with(size, size as u64, weigher, hasher, Default::default());
+            Asked { service: service.clone(), kept }
+        };
+        let fingerprints = SipHasher13::new_with_keys(secret.0, secret.1);
+        Self { all: services.iter().map(asked).collect(), fingerprints, given: Vec::new() }
+    }
+
+    /// The service of that index.
+    pub fn get(&self, index: usize) -> Option<&Service> {
+        self.all.get(index).map(|asked| &asked.service)
+    }
+
+    /// The fingerprint of a question: of all its parts, and where each begins.
+    pub fn key<'p>(&self, service: usize, parts: impl IntoIterator<Item = &'p [u8]>) -> Key {
+        let mut hasher = self.fingerprints;
+        hasher.write_u64(service as u64);
+        for part in parts {
+            hasher.write_u64(part.len() as u64);
+            hasher.write(part);
+        }
+        Key(hasher.finish128().as_u128())
+    }
+
+    /// What was found: for the request at hand, or kept.
+    pub fn find(&self, service: usize, key: Key, now: UnixTime) -> Option<Finding> {
+        if let Some((_, finding)) = self.given.iter().find(|(known, _)| *known == key) {
+            return Some(finding.clone());
+        }
+        // A clock that was set back must not make it last longer.
+        let kept = self.all.get(service)?.kept.get(&key.0)?;
+        (kept.since..kept.until).contains(&now).then(|| kept.finding.clone())
+    }
+
+    /// What the request at hand waited for.
+    pub fn give(&mut self, given: Vec<(Key, Finding)>) {
+        self.given = given;
+    }
+
+    /// Takes that back.
+    pub fn take_back(&mut self) -> Vec<(Key, Finding)> {
+        std::mem::take(&mut self.given)
+    }
+
+    /// Reads the answer to `question`, and keeps what it says for as long as that holds.
+    pub fn answered(&mut self, question: &Question, answer: Option<&Answer>, now: UnixTime) -> Finding {
+        let Some(asked) = self.all.get_mut(question.service) else {
+            return Finding::Unavailable;
+        };
+        let answer = answer.filter(|answer| answer.body.len() <= MAX_SERVICE_ANSWER_BYTES);
+        let (finding, ttl) = match &asked.service.protocol {
+            Protocol::Introspection(issuer) => introspection::read(issuer, answer),
+            Protocol::Authorization(service) => service::read(service, answer),
+        };
+        let expires = match &finding {
+            Finding::Active(verified) => verified.claims().expires(),
+            _ => question.expires,
+        };
+        if finding != Finding::Unavailable && !ttl.is_zero() {
+            let until = now.plus(ttl);
+            let until = expires.map_or(until, |expires| until.min(expires));
+            asked.kept.insert(question.key.0, Kept { finding: finding.clone(), since: now, until });
+        }
+        finding
+    }
+}

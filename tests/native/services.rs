@@ -1,0 +1,247 @@
+//! `authorize.service`: another service decides what a caller may do.
+
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use crate::mint::{Key, Token, NOW};
+use crate::world::{local, merged, Reply, Request, World};
+
+const SERVICE: &str = "http://authz.example/decide";
+
+fn key() -> Key {
+    Key::ed25519(1).named("one")
+}
+
+fn config(service: Value) -> Value {
+    let base = json!({"http_uri": {"uri": SERVICE, "cluster": "authz", "timeout": "1s"}});
+    json!({
+        "providers": {"main": local(&[&key()], json!({}))},
+        "rules": [{
+            "match": {"prefix": "/"},
+            "requires": {"provider_name": "main"},
+            "authorize": {"scopes": {"all_of": ["read"]}, "service": merged(base, service)},
+        }],
+    })
+}
+
+fn token() -> Token {
+    Token::new(&key()).claim("sub", "ada").claim("scope", "read")
+}
+
+fn request(path: &str) -> Request {
+    Request::get(path).bearer(&token().mint())
+}
+
+fn sent(world: &World, at: usize) -> Value {
+    serde_json::from_slice(&world.fetches[at].call.body).expect("a JSON body")
+}
+
+fn header<'w>(world: &'w World, at: usize, name: &str) -> Option<&'w str> {
+    world.fetches[at].call.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn authzen_is_asked_who_does_what_with_what() {
+    let mut world = World::new(&config(json!({"protocol": "authzen"})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    assert_eq!(world.ask_patiently(0, &request("/orders/42?x=1")).code(), "allowed");
+    assert_eq!(header(&world, 0, ":method"), Some("POST"));
+    assert_eq!(header(&world, 0, "content-type"), Some("application/json"));
+    let body = sent(&world, 0);
+    assert_eq!(body["subject"]["type"], "user");
+    assert_eq!(body["subject"]["id"], "ada");
+    assert_eq!(body["subject"]["properties"]["scope"], "read");
+    assert_eq!(body["action"], json!({"name": "GET"}));
+    assert_eq!(body["resource"], json!({"type": "http", "id": "/orders/42"}));
+    assert_eq!(body.as_object().map(|body| body.len()), Some(3));
+}
+
+#[test]
+fn each_part_of_the_question_is_open_to_templates() {
+    let more = json!({
+        "protocol": "authzen",
+        "subject": {"type": "account", "id": "{claims.sub}@{claims.iss}"},
+        "action": {"name": "{method}"},
+        "resource": {"type": "{path.0}", "id": "{path.1}", "properties": {"all": ["{host}", 1, true, null]}},
+        "context": {"claims": "{claims}", "of": "{header.x-tenant}"},
+        "request_headers": [
+            {"name": "authorization", "value": "Bearer secret"},
+            {"name": "x-path", "value": "{path}"},
+        ],
+    });
+    let mut world = World::new(&config(more), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    let of_acme = |path: &str| request(path).header("x-tenant", "acme");
+    assert_eq!(world.ask_patiently(0, &of_acme("/orders/42")).code(), "allowed");
+    let body = sent(&world, 0);
+    assert_eq!(body["subject"], json!({"type": "account", "id": "ada@https://issuer.example"}));
+    let properties = json!({"all": ["api.example", 1, true, null]});
+    assert_eq!(body["resource"], json!({"type": "orders", "id": "42", "properties": properties}));
+    assert_eq!((&body["context"]["of"], &body["context"]["claims"]["sub"]), (&json!("acme"), &json!("ada")));
+    assert_eq!(header(&world, 0, "authorization"), Some("Bearer secret"));
+    assert_eq!(header(&world, 0, "x-path"), Some("/orders/42"));
+    for lacking in [of_acme("/orders"), request("/orders/42"), of_acme("/orders//42"), of_acme("/orders/42%0d")] {
+        assert_eq!(world.ask(0, &lacking).code(), "authorization_denied", "{lacking:?}");
+    }
+    assert_eq!(world.fetches.len(), 1, "what cannot be asked is refused");
+}
+
+#[test]
+fn opa_is_asked_by_its_data_api() {
+    let mut world = World::new(&config(json!({"protocol": "opa"})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"result":true}"#));
+    assert_eq!(world.ask_patiently(0, &request("/orders/42?x=1")).code(), "allowed");
+    let body = sent(&world, 0);
+    assert_eq!((&body["input"]["method"], &body["input"]["path"]), (&json!("GET"), &json!("/orders/42")));
+    assert_eq!(body["input"]["claims"]["sub"], "ada");
+    let mut world = World::new(&config(json!({"protocol": "opa", "input": {"user": "{claims.sub}"}})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"result":{"allow":true,"why":"x"}}"#));
+    assert_eq!(world.ask_patiently(0, &request("/orders")).code(), "allowed");
+    assert_eq!(sent(&world, 0), json!({"input": {"user": "ada"}}));
+}
+
+#[test]
+fn only_a_clear_yes_lets_a_request_pass() {
+    let ok = |body: &str| Reply::ok(body);
+    for (protocol, reply, code) in [
+        ("authzen", ok(r#"{"decision":true}"#), "allowed"),
+        ("authzen", ok(r#"{"decision":true,"context":{}}"#), "allowed"),
+        ("authzen", ok(r#"{"decision":false}"#), "authorization_denied"),
+        ("authzen", ok(r#"{"decision":"true"}"#), "authorization_unavailable"),
+        ("authzen", ok(r#"{"decision":1}"#), "authorization_unavailable"),
+        ("authzen", ok(r#"{}"#), "authorization_unavailable"),
+        ("authzen", ok(r#"{"decision":true,"decision":true}"#), "authorization_unavailable"),
+        ("authzen", ok(r#"[true]"#), "authorization_unavailable"),
+        ("authzen", ok(""), "authorization_unavailable"),
+        ("authzen", Reply::status(403), "authorization_unavailable"),
+        ("authzen", Reply::status(500), "authorization_unavailable"),
+        ("authzen", Reply::hangs(), "authorization_unavailable"),
+        ("authzen", Reply::never(), "authorization_unavailable"),
+        ("authzen", Reply::no_cluster(), "authorization_unavailable"),
+        ("opa", ok(r#"{"result":true}"#), "allowed"),
+        ("opa", ok(r#"{"result":{"allow":true}}"#), "allowed"),
+        ("opa", ok(r#"{"result":false}"#), "authorization_denied"),
+        ("opa", ok(r#"{"result":{"allow":false}}"#), "authorization_denied"),
+        ("opa", ok(r#"{}"#), "authorization_denied"),
+        ("opa", ok(r#"{"decision_id":"x"}"#), "authorization_denied"),
+        ("opa", ok(r#"{"result":{}}"#), "authorization_unavailable"),
+        ("opa", ok(r#"{"result":[true]}"#), "authorization_unavailable"),
+        ("opa", ok(r#"true"#), "authorization_unavailable"),
+        ("http", ok(""), "allowed"),
+        ("http", Reply::status(403), "authorization_denied"),
+        ("http", Reply::status(401), "authorization_denied"),
+        ("http", Reply::status(204), "authorization_unavailable"),
+        ("http", Reply::status(302), "authorization_unavailable"),
+        ("http", Reply::status(404), "authorization_unavailable"),
+        ("http", Reply::status(503), "authorization_unavailable"),
+    ] {
+        for on_error in ["deny", "allow"] {
+            let mut world = World::new(&config(json!({"protocol": protocol, "on_error": on_error})), 1);
+            world.issuer(SERVICE, reply.clone());
+            let verdict = world.ask_patiently(0, &request("/"));
+            let failed = code == "authorization_unavailable";
+            let expected = if failed && on_error == "allow" { "allowed" } else { code };
+            assert_eq!(verdict.code(), expected, "{protocol} {reply:?} {on_error}");
+            let status = match expected {
+                "allowed" => 200,
+                "authorization_denied" => 403,
+                _ => 503,
+            };
+            assert_eq!(verdict.status(), status);
+        }
+    }
+}
+
+#[test]
+fn the_service_is_not_asked_about_who_lacks_more_than_its_yes() {
+    let mut world = World::new(&config(json!({"protocol": "authzen", "on_error": "allow"})), 1);
+    let lacking = Request::get("/").bearer(&token().claim("scope", "write").mint());
+    assert_eq!(world.ask(0, &lacking).code(), "scope_insufficient");
+    let forged = Token::new(&Key::ed25519(9).named("one")).claim("scope", "read").mint();
+    assert_eq!(world.ask(0, &Request::get("/").bearer(&forged)).code(), "signature_invalid");
+    assert_eq!(world.ask(0, &Request::get("/")).code(), "token_missing");
+    assert_eq!(world.fetches.len(), 0);
+}
+
+#[test]
+fn http_brings_headers_for_the_service_behind_and_takes_a_clients_own() {
+    let more = json!({"protocol": "http", "method": "HEAD", "response_headers": ["x-role", "x-limit"]});
+    let mut world = World::new(&config(more), 1);
+    world.issuer(SERVICE, Reply::ok("").header("x-role", "clerk").header("x-role", "admin").header("x-other", "1"));
+    let asked = request("/").header("x-role", "root").header("X_Limit", "none");
+    let verdict = world.ask_patiently(0, &asked);
+    let fields = asked.edited(verdict.edits());
+    let of = |name: &str| -> Vec<&str> {
+        fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!(of("x-role"), ["clerk, admin"]);
+    assert!(["x-limit", "x_limit", "x-other"].into_iter().all(|name| of(name).is_empty()), "{fields:?}");
+    assert_eq!(header(&world, 0, ":method"), Some("HEAD"));
+    world.issuer(SERVICE, Reply::ok("").header("x-role", "a\r\nb: c"));
+    assert_eq!(world.ask_patiently(0, &asked).code(), "authorization_unavailable", "no header can be that");
+}
+
+#[test]
+fn nothing_is_remembered_unless_the_configuration_says_so() {
+    let mut world = World::new(&config(json!({"protocol": "authzen"})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    assert_eq!(world.ask_patiently(0, &request("/")).code(), "allowed");
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
+    assert_eq!(world.ask_patiently(0, &request("/")).code(), "authorization_denied");
+}
+
+#[test]
+fn a_decision_is_remembered_by_all_that_was_sent_and_never_beyond_the_tokens_life() {
+    let cached = config(json!({"protocol": "authzen", "cache": {"ttl": "60s"}}));
+    let mut world = World::new(&cached, 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    let other = Request::get("/a").bearer(&token().claim("sub", "bob").mint());
+    let short = Request::get("/a").bearer(&token().claim("exp", NOW + 20).mint());
+    for _ in 0..2 {
+        for asked in [request("/a"), request("/b"), request("/a?x"), other.clone(), short.clone()] {
+            assert_eq!(world.ask_patiently(0, &asked).code(), "allowed");
+        }
+    }
+    assert_eq!(world.fetches.len(), 4, "/a and /b, bob, and another exp: the query is not sent");
+    world.seconds_pass(25);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
+    assert_eq!(world.ask(0, &request("/a")).code(), "allowed");
+    assert_eq!(world.ask_patiently(0, &short).code(), "authorization_denied", "not for the skew beyond exp");
+    world.seconds_pass(40);
+    assert_eq!(world.ask_patiently(0, &request("/a")).code(), "authorization_denied");
+    assert_eq!(world.ask(0, &request("/a")).code(), "authorization_denied", "a no is remembered, too");
+}
+
+#[test]
+fn equal_questions_at_one_time_are_asked_once() {
+    let mut world = World::new(&config(json!({"protocol": "authzen"})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#).after(Duration::from_millis(300)));
+    let ids: Vec<_> = (0..50).map(|number| world.request(0, &request(["/a", "/b"][number % 2]))).collect();
+    world.seconds_pass(1);
+    for id in ids {
+        assert_eq!(world.verdict(id).map(|verdict| verdict.code()), Some("allowed"));
+    }
+    assert_eq!(world.fetches.len(), 2);
+}
+
+#[test]
+fn a_request_asks_one_service_after_the_other_in_any_host() {
+    let introspection = json!({
+        "http_uri": {"uri": "https://issuer.example/introspect", "cluster": "issuer", "timeout": "1s"},
+        "client_id": "gate",
+        "client_secret_env": "SECRET",
+    });
+    let mut both = config(json!({"protocol": "opa"}));
+    both["providers"]["main"]["introspection"] = introspection;
+    let claims =
+        json!({"active": true, "iss": "https://issuer.example", "aud": "api", "exp": NOW + 600, "scope": "read"});
+    for mut world in [World::new(&both, 1), World::without_waiting(&both, 1)] {
+        let slowly = |body: &str| Reply::ok(body).after(Duration::from_millis(900));
+        world.issuer("https://issuer.example/introspect", slowly(&claims.to_string()));
+        world.issuer(SERVICE, slowly(r#"{"result":true}"#));
+        assert_eq!(world.ask_patiently(0, &Request::get("/").bearer("opaque")).code(), "allowed");
+        assert_eq!(world.fetches.len(), 2);
+        world.settle();
+    }
+}
