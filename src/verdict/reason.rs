@@ -113,7 +113,7 @@ reasons! {
     /// The rule asks for claims that the token lacks.
     ClaimInsufficient, "claim_insufficient", 403, InsufficientScope, "The token lacks a claim that this route requires.";
     /// The authorization service says no.
-    AuthorizationDenied, "authorization_denied", 403, None, "The caller is not allowed to do this.";
+    AuthorizationDenied, "authorization_denied", 403, InsufficientScope, "The caller is not allowed to do this.";
     /// The authorization service does not answer, and `on_error` is `deny`.
     AuthorizationUnavailable, "authorization_unavailable", 503, None, "The authorization service is not available.";
     /// Too many requests wait for a document.

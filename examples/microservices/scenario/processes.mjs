@@ -35,6 +35,16 @@ export function plan({ ports, configuration, folder, testTokens }) {
       ready: url(ports['orders-api'], '/health'),
     },
     {
+      name: 'authz-api',
+      command: [process.execPath, join(SERVICES, 'authz-api/main.mjs')],
+      env: {
+        PORT: ports['authz-api'],
+        INTERNAL_PORT: ports['authz-internal'],
+        DATABASE: join(folder, 'authz.db'),
+      },
+      ready: url(ports['authz-api'], '/health'),
+    },
+    {
       name: 'inventory-api',
       command: ['python3', join(SERVICES, 'inventory-api/main.py')],
       env: { PORT: ports['inventory-api'] },

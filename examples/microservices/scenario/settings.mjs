@@ -10,8 +10,8 @@ import { parseDocument } from 'yaml'
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 export const SERVICES = join(ROOT, 'examples/microservices')
 
-// Not in envoy.yaml: the gateway knows nothing of it.
-const INTERNAL_PORT = 3011
+// Not in envoy.yaml: the gateway knows nothing of these.
+const INTERNAL_PORTS = { internal: 3011, 'authz-internal': 3014 }
 
 const HTTP = ['filter_chains', 0, 'filters', 0, 'typed_config']
 const PROVIDER = ['typed_config', 'config', 'configuration', 'value', 'providers', 'auth-api']
@@ -31,7 +31,7 @@ export function openConfiguration() {
   if (!existsSync(join(ROOT, module))) throw new Error(`there is no ${module}: make module builds it.`)
 
   const ports = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, yaml.getIn(place)]))
-  ports.internal = INTERNAL_PORT
+  Object.assign(ports, INTERNAL_PORTS)
 
   return {
     ports,

@@ -86,6 +86,20 @@ export async function play({ ports, provider, services, accessLog }) {
   const cleo = await tokenOf('cleo')
   await step('PUT /inventory/items/lamp as cleo, a clerk', '200, caller cleo', async () => seen(await setStock(cleo)))
 
+  section('A right that another service grants')
+  const report = async () => seen(await gateway.get('/orders/report', { token: ada }))
+  const assign = method =>
+    exchange(ports['authz-internal'], method, `/internal/users/${forgery.claimsOf(ada).sub}/roles/auditor`)
+  await step('GET /orders/report as ada', '403 authorization_denied', report)
+  await step('authz-api makes her an auditor', '204', async () => outcome(await assign('PUT')))
+  await step('GET /orders/report, the same token', '200, caller ada', report)
+  await step('authz-api takes the role from her', '204', async () => outcome(await assign('DELETE')))
+  await step('GET /orders/report, the same token', '403 authorization_denied', report)
+  await services.stop('authz-api')
+  await step('GET /orders/report, authz-api stopped', '503 authorization_unavailable', report)
+  await step('GET /orders', '200, caller ada', () => orders(ada))
+  await services.start('authz-api')
+
   section('GET /orders with tokens that are not good')
   const [publicKey] = (await exchange(ports['auth-api'], 'GET', '/.well-known/jwks.json')).body.keys
   const [pem, jwk] = [forgery.pem(publicKey), JSON.stringify(publicKey)]
@@ -210,6 +224,7 @@ export async function play({ ports, provider, services, accessLog }) {
   const fetches = [
     ...['jwks_fetch_ok', 'jwks_fetch_failed'],
     ...['revocation_fetch_ok', 'revocation_fetch_not_modified', 'revocation_fetch_failed'],
+    ...['authorization_ok', 'authorization_failed'],
   ]
   const expected = new Map([...gateway.tally].sort())
   for (const name of fetches) expected.set(`jwt_gate_${name}`, 'at least 1')
