@@ -8,6 +8,7 @@ mod keys;
 #[path = "../../tests/support/mint.rs"]
 mod mint;
 mod plain_host;
+mod questions;
 mod reload;
 mod requests;
 

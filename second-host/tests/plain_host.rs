@@ -8,6 +8,7 @@ use jwt_gate_second_host::{module_bytes, Call, Outcome, Platform, Proxy};
 use wasmparser::Parser;
 
 use crate::mint::{Key, Token, NOW};
+use crate::questions::decided;
 use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, token};
 
 /// The module with another function of the host in the place of one of the same type.
@@ -80,6 +81,27 @@ fn a_request_makes_its_own_call_and_is_decided_when_that_is_answered() {
             assert_passed_as_alice(&outcome);
         }
         assert!(proxy.is_alive(), "{what}");
+    }
+}
+
+#[test]
+fn a_request_asks_a_service_itself_and_never_goes_on_before_its_own_answer() {
+    let key = Key::p256(1).named("k1");
+    for (status, body, code) in [
+        (200, r#"{"decision":true}"#, "passed"),
+        (200, r#"{"decision":false}"#, "authorization_denied"),
+        (200, "", "authorization_unavailable"),
+        (503, "", "authorization_unavailable"),
+    ] {
+        let mut proxy = start(&decided(&key));
+        let ids = [0, 1].map(|_| proxy.send(&bearing(&Token::new(&key).bearer())));
+        let mut questions = proxy.fetches();
+        assert_eq!(questions.iter().map(|question| question.caller()).collect::<Vec<_>>(), ids);
+        proxy.answer(questions.remove(1), status, body);
+        assert_eq!(proxy.outcome(ids[0]), Outcome::Parked);
+        assert_eq!(proxy.outcome(ids[1]).code(), code);
+        proxy.answer(questions.remove(0), status, body);
+        assert_eq!(proxy.outcome(ids[0]).code(), code);
     }
 }
 
