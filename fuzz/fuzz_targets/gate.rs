@@ -6,6 +6,8 @@
 //!   take, and no entry of the list of revoked tokens that has been there for so long. With the gate's own semantics that holds for
 //!   every token that the request carries; and one of them has the scope, where the rule asks for one.
 //! * A request with one such token passes if its key, and a list without it, have been there for so long.
+//! * Where a rule asks a service, a request passes only if that has said yes while it waited, or so shortly before that the answer may
+//!   be kept.
 //! * What the service gets of identity is from the token, and with the gate's own semantics it gets no token that was accepted.
 //!
 //! An input is a script of letters, some of them with a digit behind; see [`Script::step`].
@@ -30,7 +32,7 @@ use jwt_gate::limits::TICK;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{json, Value};
 
-use configurations::{config, lenient_config};
+use configurations::{config, lenient_config, DECISIONS, KEPT};
 use mint::Key;
 use minted::{Changed, Minted};
 use world::{Reply, Request, Verdict, World, JWKS, REVOKED};
@@ -41,7 +43,7 @@ const SETTLED: u64 = 75_000;
 /// The most time that one input lets pass, in milliseconds.
 const LONGEST: u64 = 200_000;
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/closed",
     "/open/x",
     "/maybe",
@@ -52,7 +54,11 @@ const PATHS: [&str; 10] = [
     "//open/x",
     "/open/x/..;/..;/closed",
     "/open/a%2fb/../%2e%2e/closed",
+    "/asked",
 ];
+
+/// The path of [`PATHS`] about which a service is asked.
+const ASKED: usize = 10;
 
 fuzz_target!(|input: &[u8]| {
     let mut letters = input.iter().copied();
@@ -74,6 +80,7 @@ struct Sent {
     path: usize,
     tokens: Vec<Minted>,
     must_pass: bool,
+    at: u64,
 }
 
 /// What an issuer published, since when.
@@ -96,6 +103,8 @@ struct Script {
     sent: Vec<Sent>,
     published: History<Option<Vec<usize>>>,
     revoked: History<Option<Value>>,
+    /// Whether the service says yes.
+    decisions: History<bool>,
     clock_was_set: bool,
 }
 
@@ -129,8 +138,10 @@ impl Script {
             sent: Vec::new(),
             published: Vec::new(),
             revoked: Vec::new(),
+            decisions: Vec::new(),
             clock_was_set: false,
         };
+        script.decide(1);
         script.publish(0);
         script.revoke(0);
         script
@@ -186,6 +197,7 @@ impl Script {
             b'W' => self.pass([100, 500, 1_000, 2_000, 3_500, 6_000, 12_000, 31_000, 61_000, SETTLED][digit % 10]),
             b'Q' => self.publish(digit),
             b'R' => self.revoke(digit),
+            b'D' => self.decide(digit),
             b'T' => {
                 let steps = [-3600, -120, -61, -5, -1, 1, 5, 61, 120, 3600];
                 self.world.step_clock(steps[digit % steps.len()]);
@@ -220,6 +232,17 @@ impl Script {
         self.revoked.push((self.world.elapsed(), list));
     }
 
+    fn decide(&mut self, choice: usize) {
+        let choice = choice % 6;
+        let reply = match choice {
+            0 => Reply::ok(r#"{"result":false}"#),
+            1 => Reply::ok(r#"{"result":true}"#),
+            _ => failure(choice),
+        };
+        self.world.issuer(DECISIONS, reply);
+        self.decisions.push((self.world.elapsed(), choice == 1));
+    }
+
     fn carry(&mut self, place: impl FnOnce(Request, &str) -> Request) {
         if let Some(token) = self.token.clone() {
             self.request = place(self.request.clone(), &token.text);
@@ -237,8 +260,9 @@ impl Script {
             [token] => self.clean && self.path == 0 && self.must_be_good(token, now),
             _ => false,
         };
+        let at = self.world.elapsed();
         let id = self.world.request(vm, &self.request);
-        self.sent.push(Sent { id, request: self.request.clone(), path: self.path, tokens, must_pass });
+        self.sent.push(Sent { id, request: self.request.clone(), path: self.path, tokens, must_pass, at });
         self.look(now);
     }
 
@@ -288,6 +312,8 @@ impl Script {
         // To the lenient semantics, a path is what is written.
         let is_open_as_written = self.lenient && PATHS[*path].starts_with("/open");
         assert!(needs_none || one || is_open_as_written, "{} passes", PATHS[*path]);
+
+        assert!(self.lenient || *path != ASKED || self.was_allowed(sent.at), "nobody said yes");
 
         let fields = sent.request.edited(edits);
         let users: Vec<&str> =
@@ -347,6 +373,18 @@ impl Script {
             && has_begun(token.issued_at)
             && is_trusted
             && (self.lenient || is_not_revoked)
+    }
+
+    /// Whether the service has said yes since `since`, or so shortly before that its answer may be kept.
+    fn was_allowed(&self, since: u64) -> bool {
+        let mut until = u64::MAX;
+        for (from, is_yes) in self.decisions.iter().rev() {
+            if *is_yes && (until.saturating_add(KEPT) >= since || self.clock_was_set) {
+                return true;
+            }
+            until = *from;
+        }
+        false
     }
 
     /// Whether the issuer has published this key, and not withdrawn it for so long that everyone must know.

@@ -8,6 +8,12 @@ use crate::world::{merged, remote, revoking};
 /// The issuer whose tokens are signed with a secret.
 pub const SECRET_ISSUER: &str = "https://secret.example";
 
+/// The service that is asked about one path.
+pub const DECISIONS: &str = "http://authz.example/decide";
+
+/// How long its answers are kept, and may be under way, in milliseconds.
+pub const KEPT: u64 = 2_000 + 1_000;
+
 fn places() -> Value {
     json!({
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}, {"name": "x-token"}],
@@ -36,6 +42,11 @@ pub fn config() -> Value {
             ]}}},
             {"match": {"prefix": "/scope"}, "requires": {"provider_name": "main"},
              "authorize": {"scopes": {"all_of": ["write"]}}},
+            {"match": {"prefix": "/asked"}, "requires": {"provider_name": "main"}, "authorize": {"service": {
+                "protocol": "opa",
+                "http_uri": {"uri": DECISIONS, "cluster": "authz", "timeout": "1s"},
+                "cache": {"ttl": "2s", "max_entries": 10},
+            }}},
         ],
     })
 }
