@@ -49,10 +49,11 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
     }
     let mut providers = Vec::new();
     for (index, rule) in rules.elements()?.iter().enumerate() {
-        providers.push(provider(format!("jwt_rule_{index}"), &rule.object("jwt_rule")?, sources)?);
+        let provider = provider(format!("jwt_rule_{index}"), &rule.object("jwt_rule")?, sources)?;
+        // Istio's order, by issuers, decides which token counts where a request has several.
+        let place = providers.partition_point(|known: &Provider| known.issuer <= provider.issuer);
+        providers.insert(place, provider);
     }
-    // Istio's order decides which token counts where a request has several.
-    providers.sort_by(|one, other| one.issuer.cmp(&other.issuer));
     let everything = Match {
         path: PathMatch::Beginning("/".to_owned()),
         ignore_case: false,

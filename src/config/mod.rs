@@ -110,9 +110,12 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;
     let (routes, rules) = rule::all(root, &named, &providers)?;
     let filter_state_rules = rule::filter_state(root, &providers)?;
-    let mut output_headers: Vec<_> = providers.iter().flat_map(|provider| provider.output_headers()).cloned().collect();
-    output_headers.sort();
-    output_headers.dedup();
+    let mut output_headers = Vec::new();
+    for header in providers.iter().flat_map(|provider| provider.output_headers()) {
+        if let Err(place) = output_headers.binary_search(header) {
+            output_headers.insert(place, header.clone());
+        }
+    }
     let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
     let strip_failure_response = root.flag("strip_failure_response", false)?;
     let is_second = |name: &str, choices: &[&str]| {
