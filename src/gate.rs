@@ -15,8 +15,8 @@ use crate::log::Level;
 use crate::policy::{Decision, DocumentId, Documents, Keys, Metadata, Policy, Verifier};
 use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
-use crate::stats;
-use crate::time::UnixTime;
+use crate::stats::{self, Counter, Histogram};
+use crate::time::{millis, UnixTime};
 use crate::verdict::{Denial, Edits, Form, Reason};
 
 /// A request, by the host's number.
@@ -68,8 +68,10 @@ pub enum Effect {
     Call(DocumentId, u64, Call),
     /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
     Settle(RequestId),
-    /// Add one to a counter of [`stats`].
-    Count(&'static str),
+    /// Add one to a counter.
+    Count(Counter),
+    /// Record how many milliseconds something took.
+    Record(Histogram, u64),
     /// Set a gauge of [`Gate::gauges`].
     Gauge(DocumentId, Gauge, u64),
     /// Tell the operator.
@@ -130,6 +132,29 @@ impl Semantics {
             Self::Gate(policy) => policy.shaped(denial),
             Self::JwtAuthn(filter) if filter.strip_failure_response => Denial { form: Form::Bare, ..denial },
             Self::JwtAuthn(_) => denial,
+        }
+    }
+
+    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
+    pub fn filter_state(&self) -> Option<&str> {
+        match self {
+            Self::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
+            Self::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
+        }
+    }
+
+    /// The name of the provider of that index.
+    fn provider(&self, index: usize) -> Option<&str> {
+        match self {
+            Self::Gate(policy) => policy.providers.get(index).map(|provider| provider.name.as_str()),
+            Self::JwtAuthn(filter) => filter.providers.get(index).map(|provider| provider.name.as_str()),
+        }
+    }
+
+    fn provider_count(&self) -> usize {
+        match self {
+            Self::Gate(policy) => policy.providers.len(),
+            Self::JwtAuthn(filter) => filter.providers.len(),
         }
     }
 
@@ -199,6 +224,20 @@ impl Gate {
         }
     }
 
+    /// The counters that are to be there from the start. Of those by provider and reason there could be many, most of them never
+    /// counted, and a host keeps each for ever: they come with their first request.
+    pub fn counters(&self) -> Vec<Counter> {
+        let mut counters = Counter::all();
+        counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
+        counters
+    }
+
+    /// The name of a counter.
+    pub fn counter_name(&self, counter: Counter) -> String {
+        let provider = counter.provider().and_then(|provider| self.semantics.provider(provider));
+        counter.name(provider.unwrap_or_default())
+    }
+
     /// The names of the gauges, by provider.
     pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
         let documents = self.semantics.documents();
@@ -211,10 +250,7 @@ impl Gate {
 
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
-        match &self.semantics {
-            Semantics::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-            Semantics::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-        }
+        self.semantics.filter_state()
     }
 
     /// The contract.
@@ -268,7 +304,7 @@ impl Gate {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
-                    return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
+                    return self.conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
                 if self.can_wait {
@@ -278,7 +314,7 @@ impl Gate {
                 self.calls.current = Some(id);
                 needs.into_iter().map(|(document, _)| Effect::Read(document)).chain([Effect::Settle(id)]).collect()
             }
-            decision => conclude(id, &head, decision),
+            decision => self.conclude(id, &head, decision),
         }
     }
 
@@ -310,8 +346,8 @@ impl Gate {
                 let own = needs.into_iter().filter(|_| !self.can_wait);
                 own.map(|(document, _)| Effect::Read(document)).collect()
             }
-            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
-            decision => conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise),
+            decision => self.conclude(id, &waiting.head, decision),
         }
     }
 
@@ -330,8 +366,29 @@ impl Gate {
             return Vec::new();
         };
         match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
-            decision => conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise),
+            decision => self.conclude(id, &waiting.head, decision),
+        }
+    }
+
+    /// Carries a decision out.
+    fn conclude(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
+        match decision {
+            Decision::Allow(pass, edits) => {
+                let by_provider = edits.caller.provider.map(Counter::ProviderAllowed);
+                let mut effects = counted(pass.counter(), by_provider);
+                effects.push(Effect::Allow(id, edits));
+                effects
+            }
+            Decision::Deny(denial) => {
+                let reason = denial.reason;
+                let by_provider = denial.caller.provider.map(|provider| Counter::ProviderDenied(provider, reason));
+                let mut effects = counted(Counter::Denied(reason), by_provider);
+                effects.push(Effect::Deny(id, denial, head.is_grpc()));
+                effects
+            }
+            // A decision waits for documents, never for another wait.
+            Decision::Wait(_, otherwise) => self.conclude(id, head, *otherwise),
         }
     }
 
@@ -352,12 +409,15 @@ impl Gate {
                 }
                 Output::Gauge(gauge, value) => effects.push(Effect::Gauge(id, gauge, value)),
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
-                Output::Fetched(outcome) => {
-                    let names = match id {
-                        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => stats::JWKS_FETCH,
-                        DocumentId::Revocations(_) => stats::REVOCATION_FETCH,
+                Output::Fetched(outcome, took) => {
+                    let (counter, histogram) = match id {
+                        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => {
+                            (Counter::JwksFetch(outcome), Histogram::JwksFetch)
+                        }
+                        DocumentId::Revocations(_) => (Counter::RevocationFetch(outcome), Histogram::RevocationFetch),
                     };
-                    effects.push(Effect::Count(stats::fetched(names, outcome)));
+                    effects.push(Effect::Count(counter));
+                    effects.push(Effect::Record(histogram, millis(took)));
                 }
                 Output::Changed if self.can_wait => {
                     self.waiting.values_mut().for_each(|waiting| waiting.is_due = true);
@@ -379,13 +439,10 @@ impl Waiting {
     }
 }
 
-fn conclude(id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
-    match decision {
-        Decision::Allow(pass, edits) => vec![Effect::Count(pass.counter()), Effect::Allow(id, edits)],
-        Decision::Deny(denial) => {
-            vec![Effect::Count(denial.reason.counter()), Effect::Deny(id, denial, head.is_grpc())]
-        }
-        // A decision waits for documents, never for another wait.
-        Decision::Wait(_, otherwise) => conclude(id, head, *otherwise),
-    }
+/// What is counted of a request, with room for how it ends.
+fn counted(outcome: Counter, other: Option<Counter>) -> Vec<Effect> {
+    let mut effects = Vec::with_capacity(3);
+    effects.push(Effect::Count(outcome));
+    effects.extend(other.map(Effect::Count));
+    effects
 }

@@ -26,7 +26,7 @@ fn random() -> u64 {
 }
 
 /// The gate that the configuration of the root context asks for, started; `None`, with a line in the log, if it is refused.
-pub fn configure(root: u32, metrics: &Metrics) -> Option<Rc<Driver>> {
+pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
     let config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => {

@@ -141,9 +141,14 @@ pub fn define_gauge(name: &str) -> Option<u32> {
     abi::define_metric(Metric::Gauge, name)
 }
 
-/// Sets a gauge.
-pub fn set_gauge(gauge: u32, value: u64) {
-    abi::record_metric(gauge, value);
+/// Defines a histogram.
+pub fn define_histogram(name: &str) -> Option<u32> {
+    abi::define_metric(Metric::Histogram, name)
+}
+
+/// Sets a gauge, or records a value in a histogram.
+pub fn record(metric: u32, value: u64) {
+    abi::record_metric(metric, value);
 }
 
 /// Adds to a counter.

@@ -1,6 +1,6 @@
 //! The whole filter: from the head of a request to a decision.
 
-use super::authenticate::{Outcome, Proof, Run};
+use super::authenticate::{Outcome, Proof, Refusal, Run};
 use super::headers::Headers;
 use super::provider::Provider;
 use super::requirement::Requirement;
@@ -8,7 +8,7 @@ use crate::jwt_verify::Status;
 use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Form, Reason};
+use crate::verdict::{Caller, Denial, Form, Reason};
 
 /// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
 const MAX_URI: usize = 256;
@@ -57,16 +57,19 @@ impl Filter {
         let needs = std::mem::take(&mut run.needs);
         let decision = match result {
             Ok(proof) => {
-                let pass = match &proof {
-                    Proof::Token(verified) => Pass::verified(verified),
-                    Proof::Allowed => Pass::where_envoy_allows_none(),
+                let (pass, caller) = match &proof {
+                    Proof::Token(verified, provider) => (Pass::verified(verified), Caller { provider: *provider }),
+                    Proof::Allowed => (Pass::where_envoy_allows_none(), Caller::default()),
                 };
                 let (state, clear_route_cache) = (run.state, run.clear_route_cache);
                 let mut edits = run.headers.into_edits();
-                (edits.state, edits.clear_route_cache) = (state, clear_route_cache);
+                (edits.state, edits.clear_route_cache, edits.caller) = (state, clear_route_cache, caller);
                 Decision::Allow(pass, edits)
             }
-            Err(status) => Decision::Deny(Denial { state: run.state, ..self.denial(head, status) }),
+            Err(Refusal { status, provider }) => {
+                let caller = Caller { provider };
+                Decision::Deny(Denial { state: run.state, caller, ..self.denial(head, status) })
+            }
         };
         if is_pending && !needs.is_empty() {
             Decision::Wait(needs, Box::new(decision))

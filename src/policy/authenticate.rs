@@ -35,6 +35,8 @@ pub struct Failure {
     pub reason: Reason,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
+    /// The index of the provider that says so; `None` where several do.
+    pub provider: Option<usize>,
 }
 
 /// The authentication of one request at one time.
@@ -47,7 +49,7 @@ pub struct Attempt<'a> {
     /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it.
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
     /// Credentials that are no token at all.
-    unreadable: Option<Reason>,
+    unreadable: Option<Failure>,
     /// What was lacking, where waiting could bring it.
     needs: Vec<(DocumentId, Need)>,
 }
@@ -80,13 +82,15 @@ impl Failure {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let further = if (other.reason as usize) > (self.reason as usize) { other } else { self };
-        Self { retry_after: self.retry_after.max(other.retry_after), ..further }
+        let is_shared = other.reason == self.reason && other.provider != self.provider;
+        let provider = further.provider.filter(|_| !is_shared);
+        Self { retry_after: self.retry_after.max(other.retry_after), provider, ..further }
     }
 }
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: Duration::ZERO }
+        Self { reason, retry_after: Duration::ZERO, provider: None }
     }
 }
 
@@ -107,20 +111,21 @@ impl<'a> Attempt<'a> {
         let Some(provider) = self.providers.get(leaf.provider) else {
             return Err(Reason::TokenMissing.into());
         };
+        let own = |reason: Reason| Failure { provider: Some(leaf.provider), ..reason.into() };
         let tokens = request::tokens(self.head, &provider.locations).map_err(|reason| {
-            self.unreadable = Some(reason);
-            Failure::from(reason)
+            self.unreadable = Some(own(reason));
+            own(reason)
         })?;
         if tokens.is_empty() {
-            return Err(Reason::TokenMissing.into());
+            return Err(own(Reason::TokenMissing));
         }
         let mut principals = Vec::with_capacity(tokens.len());
         let mut failures = Vec::new();
         for token in tokens {
             let result = self.one(&token, leaf, provider).map_err(|failure| match failure.reason {
                 // Some hosts join repeated headers: what stands behind a comma is another credential.
-                Reason::TokenMalformed if token.contains(&b',') => Reason::MultipleTokens.into(),
-                _ => failure,
+                Reason::TokenMalformed if token.contains(&b',') => own(Reason::MultipleTokens),
+                _ => Failure { provider: Some(leaf.provider), ..failure },
             });
             self.note(token, result.as_ref().err().copied());
             match result {
@@ -133,8 +138,7 @@ impl<'a> Attempt<'a> {
 
     /// A credential that no provider verified, if there is one.
     pub(super) fn unverified(&self) -> Option<Failure> {
-        let unreadable = self.unreadable.map(Failure::from);
-        unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
+        self.unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
     }
 
     /// What was lacking, where waiting could bring it.
@@ -208,6 +212,6 @@ impl<'a> Attempt<'a> {
         if self.documents.could_meet(id, need, self.now) && !self.needs.contains(&(id, need)) {
             self.needs.push((id, need));
         }
-        Failure { reason, retry_after }
+        Failure { retry_after, ..reason.into() }
     }
 }

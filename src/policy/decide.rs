@@ -5,6 +5,7 @@ use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provi
 use crate::jwt_verify;
 use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
+use crate::stats::Counter;
 use crate::time::UnixTime;
 use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
 
@@ -112,13 +113,13 @@ impl Pass {
         Self(Kind::Preflight)
     }
 
-    /// The counter's name.
-    pub const fn counter(self) -> &'static str {
+    /// Its counter.
+    pub const fn counter(self) -> Counter {
         match self.0 {
-            Kind::Authenticated => "jwt_gate_allowed",
-            Kind::PublicRoute => "jwt_gate_allowed_public",
-            Kind::WithoutToken => "jwt_gate_allowed_anonymous",
-            Kind::Preflight => "jwt_gate_allowed_preflight",
+            Kind::Authenticated => Counter::Allowed,
+            Kind::PublicRoute => Counter::AllowedPublic,
+            Kind::WithoutToken => Counter::AllowedAnonymous,
+            Kind::Preflight => Counter::AllowedPreflight,
         }
     }
 }
@@ -163,13 +164,27 @@ impl Policy {
 
         let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
         let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
+        edits.caller.provider = match &result {
+            Ok(principals) => principals.first().map(Principal::provider),
+            Err(failure) => failure.provider,
+        };
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
-        let mut decision = self.conclude(head, requirement, authorize, result, edits);
-        if let Decision::Deny(denial) = &mut decision {
-            let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
-            denial.state = effects::failure(denial.reason, asked);
-        }
+        let concluded = match result {
+            Ok(principals) => {
+                self.conclude(head, requirement, authorize, &principals, &mut edits).map_err(|denial| *denial)
+            }
+            Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
+        };
+        let decision = match concluded {
+            Ok(pass) => Decision::Allow(pass, edits),
+            Err(mut denial) => {
+                let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
+                denial.state = effects::failure(denial.reason, asked);
+                denial.caller = std::mem::take(&mut edits.caller);
+                Decision::Deny(denial)
+            }
+        };
         if settled || needs.is_empty() {
             decision
         } else {
@@ -186,19 +201,12 @@ impl Policy {
         head: &RequestHead,
         requirement: &Requirement,
         authorize: &Authorize,
-        result: Result<Vec<Principal>, Failure>,
-        mut edits: Edits,
-    ) -> Decision {
-        let principals = match result {
-            Ok(principals) => principals,
-            Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
-        };
-        if let Err(denial) = authorize.check(&principals) {
-            return Decision::Deny(*denial);
-        }
-        let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
-        effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
-        Decision::Allow(pass, edits)
+        principals: &[Principal],
+        edits: &mut Edits,
+    ) -> Result<Pass, Box<Denial>> {
+        authorize.check(principals)?;
+        effects::apply(head, &self.providers, &requirement.leaves(), principals, edits);
+        Ok(principals.first().map_or_else(Pass::without_token, Pass::authenticated))
     }
 }
 

@@ -44,6 +44,7 @@ enum Task<T> {
         conditional: bool,
         /// When a fetch before its time was made before this one.
         forced_before: UnixTime,
+        since: UnixTime,
     },
     /// Gives the lease of a call back that nobody will hear the answer of, and that time.
     Leaving(UnixTime),
@@ -87,8 +88,8 @@ pub enum Output {
     Call(u64, Call),
     /// Something changed that a waiting request may wait for.
     Changed,
-    /// A fetch ended.
-    Fetched(Outcome),
+    /// A fetch ended, after that long.
+    Fetched(Outcome, Duration),
     /// What can be seen of the content changed.
     Gauge(Gauge, u64),
     /// Tell the operator.
@@ -193,9 +194,9 @@ impl<T: Content> Document<T> {
                 outputs
             }
             Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
-            Input::Written(won) => self.on_written(won),
+            Input::Written(won) => self.on_written(won, now),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
-            Input::Answer(number, answer) => self.on_answer(number, answer),
+            Input::Answer(number, answer) => self.on_answer(number, answer, now),
             Input::Stop => self.on_stop(),
         }
     }
@@ -293,7 +294,7 @@ impl<T: Content> Document<T> {
         next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
     }
 
-    fn on_written(&mut self, won: bool) -> Vec<Output> {
+    fn on_written(&mut self, won: bool, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
                 self.wanted = false;
@@ -301,7 +302,8 @@ impl<T: Content> Document<T> {
                 self.record = claimed;
                 self.calls = self.calls.wrapping_add(1);
                 let etag = self.etag.as_deref().filter(|_| self.content.is_some() && !self.lost);
-                self.task = Task::Calling { number: self.calls, conditional: etag.is_some(), forced_before };
+                let conditional = etag.is_some();
+                self.task = Task::Calling { number: self.calls, conditional, forced_before, since: now };
                 vec![Output::Call(self.calls, self.source.call(etag))]
             }
             Task::Ending(next, fetched) if won => self.end(next, fetched),
@@ -397,15 +399,15 @@ impl<T: Content> Document<T> {
         }
     }
 
-    fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
-        let conditional = match self.task {
-            Task::Calling { number: current, conditional, .. } if current == number => conditional,
+    fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
+        let (conditional, since) = match self.task {
+            Task::Calling { number: current, conditional, since, .. } if current == number => (conditional, since),
             _ => return Vec::new(),
         };
         let fetched = Fetched::of(answer, conditional, &self.source);
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
-        vec![Output::Fetched(outcome), Output::Read]
+        vec![Output::Fetched(outcome, now.since(since)), Output::Read]
     }
 
     fn on_stop(&mut self) -> Vec<Output> {

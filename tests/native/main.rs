@@ -28,6 +28,7 @@ mod readme;
 mod remembering;
 mod requirements;
 mod revocation;
+mod seen;
 mod signatures;
 mod strict;
 mod threats;

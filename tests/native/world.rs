@@ -17,6 +17,7 @@ use jwt_gate::log::Level;
 use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
+use jwt_gate::stats::Counter;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::{Denial, Edits};
 use serde_json::{json, Value};
@@ -304,7 +305,9 @@ pub struct World {
     context: Option<RequestId>,
     checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
+    /// What each histogram got.
+    pub recorded: BTreeMap<&'static str, Vec<u64>>,
     /// The latest value of each gauge.
     pub gauges: BTreeMap<String, u64>,
     /// What was logged.
@@ -362,6 +365,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             context: None,
             gauges: BTreeMap::new(),
             checks: Rc::default(),
@@ -599,8 +603,15 @@ impl World {
                 Vec::new()
             }
             Effect::Call(id, number, call) => self.call(vm, id, number, call),
-            Effect::Count(name) => {
-                *self.counts.entry(name).or_default() += 1;
+            Effect::Count(counter) => {
+                let gate = &self.vms[vm].gate;
+                let is_lazy = matches!(counter, Counter::ProviderDenied(..));
+                assert!(is_lazy || gate.counters().contains(&counter), "{counter:?} is not there from the start");
+                *self.counts.entry(gate.counter_name(counter)).or_default() += 1;
+                Vec::new()
+            }
+            Effect::Record(histogram, value) => {
+                self.recorded.entry(histogram.name()).or_default().push(value);
                 Vec::new()
             }
             Effect::Gauge(id, gauge, value) => {
