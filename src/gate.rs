@@ -17,7 +17,7 @@ use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, Form, Reason};
+use crate::verdict::{AccessLog, Denial, Edits, Form, Reason};
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -143,6 +143,13 @@ impl Semantics {
         }
     }
 
+    fn access_log(&self) -> AccessLog {
+        match self {
+            Self::Gate(policy) => policy.access_log,
+            Self::JwtAuthn(filter) => filter.access_log,
+        }
+    }
+
     /// The name of the provider of that index.
     fn provider(&self, index: usize) -> Option<&str> {
         match self {
@@ -168,10 +175,11 @@ impl Semantics {
             ];
             fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
         };
-        match self {
+        let of_provider = match self {
             Self::Gate(policy) => policy.providers.iter().find_map(|provider| field(&provider.metadata)),
             Self::JwtAuthn(filter) => filter.providers.iter().find_map(|provider| field(&provider.metadata)),
-        }
+        };
+        of_provider.or(self.access_log().is_on().then_some("access_log"))
     }
 
     /// Whether some provider chooses routes again, which only some hosts can. The others have no way to say that they cannot.
@@ -373,16 +381,25 @@ impl Gate {
 
     /// Carries a decision out.
     fn conclude(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
+        let log = self.semantics.access_log();
+        let name = |provider: Option<usize>| provider.and_then(|provider| self.semantics.provider(provider));
         match decision {
-            Decision::Allow(pass, edits) => {
+            Decision::Allow(pass, mut edits) => {
                 let by_provider = edits.caller.provider.map(Counter::ProviderAllowed);
+                if log.is_on() {
+                    let caller = &edits.caller;
+                    edits.published = log.published(pass.outcome(), None, name(caller.provider), caller);
+                }
                 let mut effects = counted(pass.counter(), by_provider);
                 effects.push(Effect::Allow(id, edits));
                 effects
             }
-            Decision::Deny(denial) => {
-                let reason = denial.reason;
-                let by_provider = denial.caller.provider.map(|provider| Counter::ProviderDenied(provider, reason));
+            Decision::Deny(mut denial) => {
+                let (reason, caller) = (denial.reason, &denial.caller);
+                let by_provider = caller.provider.map(|provider| Counter::ProviderDenied(provider, reason));
+                if log.is_on() {
+                    denial.published = log.published("denied", Some(reason.code()), name(caller.provider), caller);
+                }
                 let mut effects = counted(Counter::Denied(reason), by_provider);
                 effects.push(Effect::Deny(id, denial, head.is_grpc()));
                 effects

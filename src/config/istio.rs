@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::cursor::{Cursor, Object};
 use super::provider::{self, Sources};
 use super::values::{duration, header, output_header};
-use super::{jwt_authn, ConfigError};
+use super::{access_log, jwt_authn, ConfigError};
 use crate::jose::ClaimPath;
 use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
@@ -66,6 +66,7 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         filter_state_rules: None,
         bypass_cors_preflight: true,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        access_log: access_log::read(root)?,
         providers,
     })
 }

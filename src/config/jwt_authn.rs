@@ -8,7 +8,7 @@ use super::provider::{self, Sources};
 use super::rule::Named;
 use super::string_matcher::read as string_matcher;
 use super::values::{duration, header, one_of, output_header, Reading};
-use super::{route_match, ConfigError};
+use super::{access_log, route_match, ConfigError};
 use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
@@ -70,6 +70,7 @@ pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filte
         filter_state_rules,
         bypass_cors_preflight: root.flag("bypass_cors_preflight", false)?,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        access_log: access_log::read(root)?,
         providers,
     })
 }

@@ -5,6 +5,7 @@
 //! nearest known name, both spellings of protobuf JSON are taken (`snake_case` and `lowerCamelCase`), and `null` is an absence.
 //! [`FIELDS`] names every field once, for the reader and for the README.
 
+mod access_log;
 mod authorize;
 mod cursor;
 mod encoding;
@@ -124,6 +125,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let allow_ambiguous_paths = is_second("ambiguous_paths", &["deny", "allow"])?;
     let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
+    let access_log = access_log::read(root)?;
     Ok(Policy {
         providers,
         routes,
@@ -136,6 +138,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         ignore_bad_beside_good,
         statuses,
         output_headers,
+        access_log,
     })
 }
 

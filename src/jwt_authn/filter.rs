@@ -8,7 +8,7 @@ use crate::jwt_verify::Status;
 use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{Caller, Denial, Form, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Form, Reason};
 
 /// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
 const MAX_URI: usize = 256;
@@ -28,6 +28,8 @@ pub struct Filter {
     pub bypass_cors_preflight: bool,
     /// `strip_failure_response`.
     pub strip_failure_response: bool,
+    /// `access_log`.
+    pub access_log: AccessLog,
 }
 
 impl Filter {
@@ -58,7 +60,11 @@ impl Filter {
         let decision = match result {
             Ok(proof) => {
                 let (pass, caller) = match &proof {
-                    Proof::Token(verified, provider) => (Pass::verified(verified), Caller { provider: *provider }),
+                    Proof::Token(verified, provider) => {
+                        let token = verified.token();
+                        let caller = self.access_log.caller(*provider, Some(&token.sub), Some(&token.kid));
+                        (Pass::verified(verified), caller)
+                    }
                     Proof::Allowed => (Pass::where_envoy_allows_none(), Caller::default()),
                 };
                 let (state, clear_route_cache) = (run.state, run.clear_route_cache);
@@ -67,7 +73,7 @@ impl Filter {
                 Decision::Allow(pass, edits)
             }
             Err(Refusal { status, provider }) => {
-                let caller = Caller { provider };
+                let caller = Caller { provider, ..Caller::default() };
                 Decision::Deny(Denial { state: run.state, caller, ..self.denial(head, status) })
             }
         };

@@ -37,6 +37,8 @@ pub struct Failure {
     pub retry_after: Duration,
     /// The index of the provider that says so; `None` where several do.
     pub provider: Option<usize>,
+    /// Which of the attempt's tokens it was, if its signature holds and that is of interest.
+    token: Option<usize>,
 }
 
 /// The authentication of one request at one time.
@@ -50,6 +52,8 @@ pub struct Attempt<'a> {
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
     /// Credentials that are no token at all.
     unreadable: Option<Failure>,
+    /// Tokens whose signatures hold and that failed all the same, where somebody asks whose they were.
+    failed: Option<Vec<Rc<Verified>>>,
     /// What was lacking, where waiting could bring it.
     needs: Vec<(DocumentId, Need)>,
 }
@@ -90,20 +94,23 @@ impl Failure {
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: Duration::ZERO, provider: None }
+        Self { reason, retry_after: Duration::ZERO, provider: None, token: None }
     }
 }
 
 impl<'a> Attempt<'a> {
-    /// Begins.
+    /// Begins. `remembers` says whether somebody asks whose a token is that failed.
     pub fn new(
         head: &'a RequestHead,
         providers: &'a [Provider],
         documents: &'a Documents,
         verifier: &'a mut Verifier,
         now: UnixTime,
+        remembers: bool,
     ) -> Self {
-        Self { head, providers, documents, verifier, now, seen: Vec::new(), unreadable: None, needs: Vec::new() }
+        let (seen, unreadable, needs) = Default::default();
+        let failed = remembers.then(Vec::new);
+        Self { head, providers, documents, verifier, now, seen, unreadable, failed, needs }
     }
 
     /// The tokens at the provider's locations, every one of which must be good.
@@ -141,6 +148,11 @@ impl<'a> Attempt<'a> {
         self.unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
     }
 
+    /// The token that failed, if its signature holds.
+    pub(super) fn failed(&self, failure: &Failure) -> Option<&Verified> {
+        self.failed.as_ref()?.get(failure.token?).map(Rc::as_ref)
+    }
+
     /// What was lacking, where waiting could bring it.
     pub(super) fn into_needs(self) -> Vec<(DocumentId, Need)> {
         self.needs
@@ -157,9 +169,7 @@ impl<'a> Attempt<'a> {
 
     fn one(&mut self, token: &[u8], leaf: &Leaf, provider: &Provider) -> Result<Principal, Failure> {
         let verified = self.verify(token, leaf.provider, provider)?;
-        admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
-        self.check_revocation(&verified, provider)?;
-        super::effects::check_forwardable(&verified, provider)?;
+        self.check(&verified, leaf, provider).map_err(|failure| self.noted(failure, &verified))?;
         // Parts of what verified as a whole.
         let part = |wanted: bool, index: usize| {
             let part = token.split(|&b| b == b'.').nth(index).filter(|_| wanted);
@@ -168,6 +178,19 @@ impl<'a> Attempt<'a> {
         let header = part(provider.metadata.header.is_some(), 0);
         let payload = part(provider.payload_header.is_some(), 1);
         Ok(Principal { provider: leaf.provider, verified, header, payload })
+    }
+
+    /// Everything behind the signature.
+    fn check(&mut self, verified: &Verified, leaf: &Leaf, provider: &Provider) -> Result<(), Failure> {
+        admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
+        self.check_revocation(verified, provider)?;
+        Ok(super::effects::check_forwardable(verified, provider)?)
+    }
+
+    fn noted(&mut self, failure: Failure, verified: &Rc<Verified>) -> Failure {
+        let Some(failed) = &mut self.failed else { return failure };
+        failed.push(Rc::clone(verified));
+        Failure { token: Some(failed.len() - 1), ..failure }
     }
 
     fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {

@@ -7,7 +7,7 @@ use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, Form, HeaderName, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Policy {
     pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
+    /// `access_log`.
+    pub access_log: AccessLog,
 }
 
 /// `filter_state_rules`: what a value of the filter state requires, where no rule matches.
@@ -122,6 +124,16 @@ impl Pass {
             Kind::Preflight => Counter::AllowedPreflight,
         }
     }
+
+    /// Its name in the access log.
+    pub const fn outcome(self) -> &'static str {
+        match self.0 {
+            Kind::Authenticated => "allowed",
+            Kind::PublicRoute => "public",
+            Kind::WithoutToken => "anonymous",
+            Kind::Preflight => "preflight",
+        }
+    }
 }
 
 impl Policy {
@@ -162,12 +174,10 @@ impl Policy {
             },
         };
 
-        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
+        let remembers = self.access_log.names_caller();
+        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now, remembers);
         let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
-        edits.caller.provider = match &result {
-            Ok(principals) => principals.first().map(Principal::provider),
-            Err(failure) => failure.provider,
-        };
+        edits.caller = self.caller(&result, &attempt);
         let needs = attempt.into_needs();
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
         let concluded = match result {
@@ -207,6 +217,20 @@ impl Policy {
         authorize.check(principals)?;
         effects::apply(head, &self.providers, &requirement.leaves(), principals, edits);
         Ok(principals.first().map_or_else(Pass::without_token, Pass::authenticated))
+    }
+
+    /// Whose token decides, or whose failure.
+    fn caller(&self, result: &Result<Vec<Principal>, Failure>, attempt: &Attempt<'_>) -> Caller {
+        let (provider, token) = match result {
+            Ok(principals) => principals.first().map(|first| (first.provider(), first.verified())).unzip(),
+            Err(failure) => (failure.provider, attempt.failed(failure)),
+        };
+        if !self.access_log.names_caller() {
+            return Caller { provider, ..Caller::default() };
+        }
+        let (sub, kid) =
+            (token.and_then(|token| token.claims().subject()), token.and_then(|token| token.kids().next()));
+        self.access_log.caller(provider, sub, kid)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Caller;
+use super::{Caller, Published};
 
 /// The name of a header field, in lower case (RFC 9110 section 5.1).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub struct Edits {
     pub state: State,
     /// Whose token let it pass.
     pub caller: Caller,
+    /// What the access log reads of the decision, where the configuration asks for that.
+    pub published: Published,
     /// `clear_route_cache`: the route is to be chosen again, by the edited headers.
     pub clear_route_cache: bool,
 }

@@ -35,6 +35,7 @@ mod published;
 mod reload;
 mod revocation;
 mod secrets;
+mod seen;
 mod soak;
 mod trap;
 

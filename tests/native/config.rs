@@ -133,6 +133,7 @@ fn complete() -> Value {
         "bypass_cors_preflight": true,
         "token_cache": {"max_entries": 1000, "max_token_size": 2048},
         "crypto": "portable",
+        "access_log": ["outcome", "code", "provider", "sub", "kid"],
     })
 }
 

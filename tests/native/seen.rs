@@ -1,11 +1,13 @@
-//! What can be seen from outside: counters by provider, and histograms.
+//! What can be seen from outside: counters by provider, histograms, and what the access log reads.
 
 use std::time::Duration;
 
+use jwt_gate::config::Config;
+use jwt_gate::limits::MAX_LOGGED_CHARACTERS;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, ISSUER};
-use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
+use crate::world::{local, merged, remote, revoking, Reply, Request, Verdict, World, JWKS, REVOKED};
 
 fn key() -> Key {
     Key::ed25519(1).named("k1")
@@ -166,4 +168,131 @@ fn each_fetch_is_recorded_with_the_time_from_its_call_to_its_answer() {
     world.issuer(JWKS, Reply::keys(&[&key()]).after(Duration::from_millis(7)));
     world.seconds_pass(1);
     assert_eq!(world.recorded.get("jwt_gate_jwks_fetch_milliseconds"), Some(&vec![7]));
+}
+
+const ALL: [&str; 5] = ["outcome", "code", "provider", "sub", "kid"];
+
+/// What the access log reads of a request.
+fn published(world: &mut World, request: &Request) -> Vec<(&'static str, String)> {
+    match world.ask_patiently(0, request) {
+        Verdict::Allowed(edits) => edits.published,
+        Verdict::Denied(denial, _) => denial.published,
+    }
+}
+
+fn shown<'a>(published: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    published.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+#[test]
+fn the_access_log_reads_how_a_request_ended_and_whose_it_was() {
+    let ask = json!({"requires": {"provider_name": "main"}});
+    let rule = |path: &str, more: &Value| merged(json!({"match": {"path": path}}), more.clone());
+    let config = json!({
+        "providers": {"main": local(&[&key()], json!({}))},
+        "access_log": ALL,
+        "bypass_cors_preflight": true,
+        "rules": [
+            rule("/open", &json!({"public": true})),
+            rule("/maybe", &json!({"requires": {"allow_missing": {}}})),
+            rule("/scope", &merged(ask.clone(), json!({"authorize": {"scopes": {"any_of": ["read"]}}}))),
+            rule("/", &ask),
+        ],
+    });
+    let to = |path: &str, token: &Token| Request::get(path).bearer(&token.mint());
+    let forged = Token::new(&Key::ed25519(2).named("k1"));
+    let preflight = Request::new("OPTIONS", "/")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "PUT");
+    let known = |code: &'static str| {
+        vec![("outcome", "denied"), ("code", code), ("provider", "main"), ("sub", "alice"), ("kid", "k1")]
+    };
+    for (request, expected) in [
+        (to("/", &token()), vec![("outcome", "allowed"), ("provider", "main"), ("sub", "alice"), ("kid", "k1")]),
+        (Request::get("/open"), vec![("outcome", "public")]),
+        (Request::get("/maybe"), vec![("outcome", "anonymous")]),
+        (preflight, vec![("outcome", "preflight")]),
+        (Request::get("/"), vec![("outcome", "denied"), ("code", "token_missing"), ("provider", "main")]),
+        (Request::get("/x/../open"), vec![("outcome", "denied"), ("code", "path_ambiguous")]),
+        // Whose signature holds is known, whatever else is wrong; nobody is whom a forger names.
+        (to("/", &token().expires_in(-61)), known("token_expired")),
+        (to("/", &token().claim("aud", "other")), known("audience_not_allowed")),
+        (to("/scope", &token()), known("scope_insufficient")),
+        (to("/", &forged), vec![("outcome", "denied"), ("code", "signature_invalid"), ("provider", "main")]),
+        (to("/", &token().without("sub")), vec![("outcome", "allowed"), ("provider", "main"), ("kid", "k1")]),
+    ] {
+        let mut world = World::new(&config, 1);
+        assert_eq!(shown(&published(&mut world, &request)), expected, "{request:?}");
+        // A token that is remembered is known as well.
+        assert_eq!(shown(&published(&mut world, &request)), expected, "{request:?}");
+    }
+}
+
+#[test]
+fn of_two_tokens_that_fail_the_access_log_names_the_one_that_is_told_of() {
+    let places = json!([{"name": "x-a"}, {"name": "x-b"}]);
+    let provider = local(&[&key()], json!({"from_headers": places}));
+    let mut world = World::new(&json!({"providers": {"main": provider}, "access_log": ["code", "sub"]}), 1);
+    let late = token().claim("sub", "late").expires_in(-61).mint();
+    let stray = token().claim("sub", "stray").claim("aud", "other").mint();
+    let good = token().mint();
+    for (a, b, expected) in [
+        (&late, &stray, [("code", "token_expired"), ("sub", "late")]),
+        (&stray, &late, [("code", "token_expired"), ("sub", "late")]),
+        (&late, &good, [("code", "token_expired"), ("sub", "late")]),
+        (&good, &stray, [("code", "audience_not_allowed"), ("sub", "stray")]),
+    ] {
+        let request = Request::get("/").header("x-a", a).header("x-b", b);
+        assert_eq!(shown(&published(&mut world, &request)), expected);
+    }
+}
+
+#[test]
+fn the_access_log_reads_under_envoys_semantics_what_was_verified() {
+    let config = json!({
+        "semantics": "jwt_authn",
+        "providers": {"main": {"issuer": ISSUER, "local_jwks": {"inline_string": key_set([key().jwk()])}}},
+        "access_log": ALL,
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}],
+    });
+    let mut world = World::new(&config, 1);
+    let allowed = [("outcome", "allowed"), ("provider", "main"), ("sub", "alice"), ("kid", "k1")];
+    assert_eq!(shown(&published(&mut world, &get(&token()))), allowed);
+    // It says that a token has expired before it knows who wrote it.
+    let late = [("outcome", "denied"), ("code", "token_expired"), ("provider", "main")];
+    assert_eq!(shown(&published(&mut world, &get(&token().expires_in(-61)))), late);
+}
+
+#[test]
+fn the_access_log_reads_what_was_asked_for_and_nothing_else() {
+    let config = |fields: Value| json!({"providers": {"main": local(&[&key()], json!({}))}, "access_log": fields});
+    let all = [("outcome", "denied"), ("code", "token_expired"), ("provider", "main"), ("sub", "alice"), ("kid", "k1")];
+    let request = get(&token().expires_in(-61));
+    for expected in all {
+        let mut world = World::new(&config(json!([expected.0])), 1);
+        assert_eq!(shown(&published(&mut world, &request)), [expected]);
+    }
+    for none in [Value::Null, json!([])] {
+        assert_eq!(published(&mut World::new(&config(none), 1), &request), []);
+    }
+    let error = |fields: Value| Config::parse(config(fields).to_string().as_bytes()).expect_err("refused").to_string();
+    assert_eq!(error(json!("code")), "access_log: expected an array, found a string");
+    assert_eq!(error(json!(["code", 1])), "access_log[1]: expected a string, found a number");
+    assert_eq!(error(json!(["outcom"])), r#"access_log[0]: unknown field; did you mean "outcome"?"#);
+    let parsed = Config::parse(config(json!(["kid"])).to_string().as_bytes()).unwrap();
+    assert_eq!(parsed.semantics.writes_filter_state(), Some("access_log"));
+}
+
+#[test]
+fn no_claim_forges_a_line_or_a_field_of_the_access_log() {
+    let config = json!({"providers": {"main": local(&[&key()], json!({}))}, "access_log": ["sub"]});
+    let mut world = World::new(&config, 1);
+    for (sub, expected) in [
+        ("ada\" 200 allowed\nroot", "ada%22%20200%20allowed%0Aroot".to_owned()),
+        ("Zoë", "Zo%C3%AB".to_owned()),
+        (&"x".repeat(1000), "x".repeat(MAX_LOGGED_CHARACTERS)),
+    ] {
+        let request = get(&token().claim("sub", sub));
+        assert_eq!(shown(&published(&mut world, &request)), [("sub", expected.as_str())]);
+    }
 }
