@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::jwt_authn;
 use crate::limits::{MAX_RELEASED, MAX_WAITING};
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Keys, Metadata, Policy, Verifier};
+use crate::policy::{Decision, DocumentId, Documents, Enforcement, Keys, Metadata, Policy, Verifier};
 use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
-use crate::verdict::{AccessLog, Denial, Edits, Form, Reason};
+use crate::verdict::{AccessLog, Denial, Edits, Reason};
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -125,13 +125,19 @@ impl Semantics {
         }
     }
 
-    /// The answer to a request for which there is no room to wait.
-    fn overloaded(&self) -> Denial {
-        let denial = Denial::from(Reason::Overloaded);
+    /// What happens to a request for which there is no room to wait.
+    fn overloaded(&self, head: &RequestHead) -> Decision {
         match self {
-            Self::Gate(policy) => policy.shaped(denial),
-            Self::JwtAuthn(filter) if filter.strip_failure_response => Denial { form: Form::Bare, ..denial },
-            Self::JwtAuthn(_) => denial,
+            Self::Gate(policy) => policy.overloaded(head),
+            Self::JwtAuthn(filter) => filter.overloaded(head),
+        }
+    }
+
+    /// One line about refusals that do not hold, for the log.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Gate(policy) => policy.enforcement.warning(),
+            Self::JwtAuthn(filter) => Enforcement::new(filter.enforce, Vec::new()).warning(),
         }
     }
 
@@ -235,7 +241,7 @@ impl Gate {
     /// The counters that are to be there from the start. Of those by provider and reason there could be many, most of them never
     /// counted, and a host keeps each for ever: they come with their first request.
     pub fn counters(&self) -> Vec<Counter> {
-        let mut counters = Counter::all();
+        let mut counters = Counter::all(self.semantics.warning().is_some());
         counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
         counters
     }
@@ -312,7 +318,7 @@ impl Gate {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
-                    return self.conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
+                    return self.conclude(id, &head, self.semantics.overloaded(&head));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
                 if self.can_wait {
@@ -385,10 +391,13 @@ impl Gate {
         let name = |provider: Option<usize>| provider.and_then(|provider| self.semantics.provider(provider));
         match decision {
             Decision::Allow(pass, mut edits) => {
-                let by_provider = edits.caller.provider.map(Counter::ProviderAllowed);
+                let by_provider = match pass.refusal() {
+                    Some(reason) => Some(Counter::Unenforced(reason)),
+                    None => edits.caller.provider.map(Counter::ProviderAllowed),
+                };
                 if log.is_on() {
-                    let caller = &edits.caller;
-                    edits.published = log.published(pass.outcome(), None, name(caller.provider), caller);
+                    let (code, caller) = (pass.refusal().map(Reason::code), &edits.caller);
+                    edits.published = log.published(pass.outcome(), code, name(caller.provider), caller);
                 }
                 let mut effects = counted(pass.counter(), by_provider);
                 effects.push(Effect::Allow(id, edits));

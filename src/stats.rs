@@ -17,8 +17,12 @@ pub enum Counter {
     AllowedAnonymous,
     /// As a preflight.
     AllowedPreflight,
+    /// In a dry run, though they would have been refused.
+    AllowedUnenforced,
     /// Requests that were refused.
     Denied(Reason),
+    /// Requests that passed in a dry run, by why they would have been refused.
+    Unenforced(Reason),
     /// Requests that passed with a token of the provider of that index.
     ProviderAllowed(usize),
     /// Requests that were refused for what that provider said.
@@ -39,30 +43,40 @@ pub enum Histogram {
 }
 
 impl Counter {
-    /// Those that are there from the start, at zero.
-    pub fn all() -> Vec<Self> {
+    /// Those that are there from the start, at zero: of every configuration, and of a dry run.
+    pub fn all(has_dry_run: bool) -> Vec<Self> {
         let mut all = vec![Self::Allowed, Self::AllowedPublic, Self::AllowedAnonymous, Self::AllowedPreflight];
         for outcome in Outcome::ALL {
             all.extend([Self::JwksFetch(outcome), Self::RevocationFetch(outcome)]);
         }
-        all.extend(Reason::ALL.iter().map(|&reason| Self::Denied(reason)));
+        if has_dry_run {
+            all.push(Self::AllowedUnenforced);
+        }
+        for &reason in Reason::ALL {
+            all.push(Self::Denied(reason));
+            if has_dry_run {
+                all.push(Self::Unenforced(reason));
+            }
+        }
         all
     }
 
     /// Its place in a table of all counters, those of the providers last.
     pub const fn index(self) -> usize {
         const REASONS: usize = Reason::ALL.len();
-        const FETCHES: usize = 4;
+        const FETCHES: usize = 5;
         const DENIED: usize = FETCHES + 2 * Outcome::ALL.len();
-        const PROVIDERS: usize = DENIED + REASONS;
+        const PROVIDERS: usize = DENIED + 2 * REASONS;
         match self {
             Self::Allowed => 0,
             Self::AllowedPublic => 1,
             Self::AllowedAnonymous => 2,
             Self::AllowedPreflight => 3,
+            Self::AllowedUnenforced => 4,
             Self::JwksFetch(outcome) => FETCHES + outcome as usize,
             Self::RevocationFetch(outcome) => FETCHES + Outcome::ALL.len() + outcome as usize,
             Self::Denied(reason) => DENIED + reason as usize,
+            Self::Unenforced(reason) => DENIED + REASONS + reason as usize,
             Self::ProviderAllowed(provider) => PROVIDERS + provider * (1 + REASONS),
             Self::ProviderDenied(provider, reason) => PROVIDERS + provider * (1 + REASONS) + 1 + reason as usize,
         }
@@ -83,7 +97,9 @@ impl Counter {
             Self::AllowedPublic => ("allowed_public", ""),
             Self::AllowedAnonymous => ("allowed_anonymous", ""),
             Self::AllowedPreflight => ("allowed_preflight", ""),
+            Self::AllowedUnenforced => ("allowed_unenforced", ""),
             Self::Denied(reason) => ("denied_", reason.code()),
+            Self::Unenforced(reason) => ("unenforced_", reason.code()),
             Self::ProviderAllowed(_) => return of_provider("jwt_gate_provider_allowed", provider),
             Self::ProviderDenied(_, reason) => {
                 return [&of_provider("jwt_gate_provider_denied", provider), ".", reason.code()].concat()
@@ -98,6 +114,7 @@ impl Counter {
     pub fn said(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Denied(reason) => Some(("denied", reason.code())),
+            Self::Unenforced(reason) => Some(("not enforced, would be denied", reason.code())),
             _ => None,
         }
     }
@@ -141,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_counter_has_a_place_and_a_name_of_its_own() {
-        let mut counters = Counter::all();
+        let mut counters = Counter::all(true);
         for provider in 0..3 {
             counters.push(Counter::ProviderAllowed(provider));
             counters.extend(Reason::ALL.iter().map(|&reason| Counter::ProviderDenied(provider, reason)));

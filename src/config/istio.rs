@@ -66,6 +66,7 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         filter_state_rules: None,
         bypass_cors_preflight: true,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         providers,
     })

@@ -38,7 +38,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "profile", "revocation", "typ"]),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
-    ("rule", &["public", "authorize"]),
+    ("rule", &["public", "authorize", "enforce"]),
     ("remote_jwks", &["refetch_cooldown", "refetch_on_unknown_kid"]),
 ];
 
@@ -70,6 +70,7 @@ pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filte
         filter_state_rules,
         bypass_cors_preflight: root.flag("bypass_cors_preflight", false)?,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         providers,
     })

@@ -109,7 +109,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let providers = provider::all(root, sources)?;
     let fallback = requirement::any_of_all(&providers);
     let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;
-    let (routes, rules) = rule::all(root, &named, &providers)?;
+    let (routes, rules, enforcement) = rule::all(root, &named, &providers)?;
     let filter_state_rules = rule::filter_state(root, &providers)?;
     let mut output_headers = Vec::new();
     for header in providers.iter().flat_map(|provider| provider.output_headers()) {
@@ -138,6 +138,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         ignore_bad_beside_good,
         statuses,
         output_headers,
+        enforcement,
         access_log,
     })
 }

@@ -57,6 +57,9 @@ pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
     let documents = config.documents(random());
     let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
     let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
+    if let Some(warning) = config.semantics.warning() {
+        hostcalls::log(Level::Warn, &["jwt-gate: ", &warning].concat());
+    }
     let gate = Gate::new(config.semantics, documents, verifier, can_wait);
     let driver = Driver::new(root, gate, shared_names, &config.stat_prefix, metrics);
     driver.on_event(Event::Start);

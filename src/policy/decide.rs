@@ -1,7 +1,9 @@
 //! The decision about one request, from its head to a verdict.
 
 use super::authenticate::Attempt;
-use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
+use super::{
+    effects, Authorize, DocumentId, Documents, Enforcement, Failure, Principal, Provider, Requirement, Verifier,
+};
 use crate::jwt_verify;
 use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
@@ -34,6 +36,8 @@ pub struct Policy {
     pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
+    /// `enforce`.
+    pub enforcement: Enforcement,
     /// `access_log`.
     pub access_log: AccessLog,
 }
@@ -66,6 +70,7 @@ enum Kind {
     PublicRoute,
     WithoutToken,
     Preflight,
+    Unenforced(Reason),
 }
 
 /// What happens to a request.
@@ -115,6 +120,11 @@ impl Pass {
         Self(Kind::Preflight)
     }
 
+    /// `enforce: false`: it would have been refused.
+    pub(crate) fn unenforced(denial: &Denial) -> Self {
+        Self(Kind::Unenforced(denial.reason))
+    }
+
     /// Its counter.
     pub const fn counter(self) -> Counter {
         match self.0 {
@@ -122,6 +132,7 @@ impl Pass {
             Kind::PublicRoute => Counter::AllowedPublic,
             Kind::WithoutToken => Counter::AllowedAnonymous,
             Kind::Preflight => Counter::AllowedPreflight,
+            Kind::Unenforced(_) => Counter::AllowedUnenforced,
         }
     }
 
@@ -132,6 +143,15 @@ impl Pass {
             Kind::PublicRoute => "public",
             Kind::WithoutToken => "anonymous",
             Kind::Preflight => "preflight",
+            Kind::Unenforced(_) => "unenforced",
+        }
+    }
+
+    /// Why it would have been refused.
+    pub const fn refusal(self) -> Option<Reason> {
+        match self.0 {
+            Kind::Unenforced(reason) => Some(reason),
+            _ => None,
         }
     }
 }
@@ -155,6 +175,26 @@ impl Policy {
         Denial { status: status.unwrap_or(denial.status), form, ..denial }
     }
 
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+        let denial = self.shaped(Reason::Overloaded.into());
+        let rule = if self.enforcement.rules.is_empty() { Ok(None) } else { self.rule(head) };
+        if self.enforcement.of(rule) {
+            return Decision::Deny(denial);
+        }
+        let mut edits = Edits::default();
+        effects::remove_output_headers(head, &self.output_headers, &mut edits);
+        Decision::refuse(denial, false, edits)
+    }
+
+    fn rule(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
+        if self.allow_ambiguous_paths {
+            Ok(self.routes.first(head))
+        } else {
+            self.routes.find(head)
+        }
+    }
+
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
         let mut edits = Edits::default();
         effects::remove_output_headers(head, &self.output_headers, &mut edits);
@@ -163,9 +203,10 @@ impl Policy {
             return Decision::Allow(Pass::preflight(), edits);
         }
         let nothing_more = Authorize::default();
-        let rule = if self.allow_ambiguous_paths { Ok(self.routes.first(head)) } else { self.routes.find(head) };
+        let rule = self.rule(head);
+        let enforced = self.enforcement.of(rule);
         let (requirement, authorize) = match rule {
-            Err(reason) => return Decision::Deny(reason.into()),
+            Err(reason) => return Decision::refuse(reason.into(), enforced, edits),
             Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
             Ok(Some(index)) => match self.rules.get(index) {
                 None => (&self.fallback, &nothing_more),
@@ -182,7 +223,7 @@ impl Policy {
         let settled = matches!(&result, Ok(principals) if !principals.is_empty());
         let concluded = match result {
             Ok(principals) => {
-                self.conclude(head, requirement, authorize, &principals, &mut edits).map_err(|denial| *denial)
+                self.conclude(head, requirement, authorize, &principals, enforced, &mut edits).map_err(|denial| *denial)
             }
             Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
         };
@@ -192,7 +233,7 @@ impl Policy {
                 let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
                 denial.state = effects::failure(denial.reason, asked);
                 denial.caller = std::mem::take(&mut edits.caller);
-                Decision::Deny(denial)
+                Decision::refuse(denial, enforced, edits)
             }
         };
         if settled || needs.is_empty() {
@@ -212,10 +253,16 @@ impl Policy {
         requirement: &Requirement,
         authorize: &Authorize,
         principals: &[Principal],
+        enforced: bool,
         edits: &mut Edits,
     ) -> Result<Pass, Box<Denial>> {
-        authorize.check(principals)?;
-        effects::apply(head, &self.providers, &requirement.leaves(), principals, edits);
+        let authorized = authorize.check(principals);
+        if authorized.is_ok() || !enforced {
+            // In a dry run the service still checks for itself: it gets the token, and learns of it what the gate knows.
+            let stripped = if enforced { requirement.leaves() } else { Vec::new() };
+            effects::apply(head, &self.providers, &stripped, principals, edits);
+        }
+        authorized?;
         Ok(principals.first().map_or_else(Pass::without_token, Pass::authenticated))
     }
 

@@ -25,6 +25,7 @@ mod wire;
 
 mod answers;
 mod configuration;
+mod dry_run;
 mod faults;
 mod forwarding;
 mod hostile;

@@ -12,6 +12,7 @@ mod algorithms;
 mod authorization;
 mod config;
 mod decisions;
+mod dry_run;
 mod effects;
 mod encoded_keys;
 mod fetching;

@@ -195,6 +195,7 @@ fn the_access_log_reads_how_a_request_ended_and_whose_it_was() {
         "rules": [
             rule("/open", &json!({"public": true})),
             rule("/maybe", &json!({"requires": {"allow_missing": {}}})),
+            rule("/trial", &merged(ask.clone(), json!({"enforce": false}))),
             rule("/scope", &merged(ask.clone(), json!({"authorize": {"scopes": {"any_of": ["read"]}}}))),
             rule("/", &ask),
         ],
@@ -204,8 +205,8 @@ fn the_access_log_reads_how_a_request_ended_and_whose_it_was() {
     let preflight = Request::new("OPTIONS", "/")
         .header("origin", "https://shop.example")
         .header("access-control-request-method", "PUT");
-    let known = |code: &'static str| {
-        vec![("outcome", "denied"), ("code", code), ("provider", "main"), ("sub", "alice"), ("kid", "k1")]
+    let known = |code: &'static str, outcome: &'static str| {
+        vec![("outcome", outcome), ("code", code), ("provider", "main"), ("sub", "alice"), ("kid", "k1")]
     };
     for (request, expected) in [
         (to("/", &token()), vec![("outcome", "allowed"), ("provider", "main"), ("sub", "alice"), ("kid", "k1")]),
@@ -215,10 +216,12 @@ fn the_access_log_reads_how_a_request_ended_and_whose_it_was() {
         (Request::get("/"), vec![("outcome", "denied"), ("code", "token_missing"), ("provider", "main")]),
         (Request::get("/x/../open"), vec![("outcome", "denied"), ("code", "path_ambiguous")]),
         // Whose signature holds is known, whatever else is wrong; nobody is whom a forger names.
-        (to("/", &token().expires_in(-61)), known("token_expired")),
-        (to("/", &token().claim("aud", "other")), known("audience_not_allowed")),
-        (to("/scope", &token()), known("scope_insufficient")),
+        (to("/", &token().expires_in(-61)), known("token_expired", "denied")),
+        (to("/", &token().claim("aud", "other")), known("audience_not_allowed", "denied")),
+        (to("/scope", &token()), known("scope_insufficient", "denied")),
+        (to("/trial", &token().expires_in(-61)), known("token_expired", "unenforced")),
         (to("/", &forged), vec![("outcome", "denied"), ("code", "signature_invalid"), ("provider", "main")]),
+        (to("/trial", &forged), vec![("outcome", "unenforced"), ("code", "signature_invalid"), ("provider", "main")]),
         (to("/", &token().without("sub")), vec![("outcome", "allowed"), ("provider", "main"), ("kid", "k1")]),
     ] {
         let mut world = World::new(&config, 1);
