@@ -6,6 +6,8 @@
 //! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
 //! comes back as the next event.
 
+mod shadow;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
 use crate::verdict::{AccessLog, Denial, Edits, Reason};
+
+use shadow::Shadow;
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -90,6 +94,7 @@ pub enum Semantics {
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
     semantics: Semantics,
+    shadow: Option<Box<Shadow>>,
     documents: Documents,
     verifier: Verifier,
     can_wait: bool,
@@ -228,6 +233,7 @@ impl Gate {
     pub fn new(semantics: Semantics, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
         Self {
             semantics,
+            shadow: None,
             documents,
             verifier,
             can_wait,
@@ -238,10 +244,15 @@ impl Gate {
         }
     }
 
+    /// Sets a second configuration beside the first. Its documents are among those of the gate.
+    pub fn cast_shadow(&mut self, shadow: Semantics) {
+        self.shadow = Some(Box::new(Shadow::new(shadow, &self.semantics)));
+    }
+
     /// The counters that are to be there from the start. Of those by provider and reason there could be many, most of them never
     /// counted, and a host keeps each for ever: they come with their first request.
     pub fn counters(&self) -> Vec<Counter> {
-        let mut counters = Counter::all(self.semantics.warning().is_some());
+        let mut counters = Counter::all(self.semantics.warning().is_some(), self.shadow.is_some());
         counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
         counters
     }
@@ -264,7 +275,7 @@ impl Gate {
 
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
-        self.semantics.filter_state()
+        self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())
     }
 
     /// The contract.
@@ -318,7 +329,7 @@ impl Gate {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
-                    return self.conclude(id, &head, self.semantics.overloaded(&head));
+                    return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
                 if self.can_wait {
@@ -328,7 +339,7 @@ impl Gate {
                 self.calls.current = Some(id);
                 needs.into_iter().map(|(document, _)| Effect::Read(document)).chain([Effect::Settle(id)]).collect()
             }
-            decision => self.conclude(id, &head, decision),
+            decision => self.conclude(id, &head, decision, now),
         }
     }
 
@@ -360,8 +371,8 @@ impl Gate {
                 let own = needs.into_iter().filter(|_| !self.can_wait);
                 own.map(|(document, _)| Effect::Read(document)).collect()
             }
-            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise),
-            decision => self.conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
+            decision => self.conclude(id, &waiting.head, decision, now),
         }
     }
 
@@ -380,13 +391,32 @@ impl Gate {
             return Vec::new();
         };
         match self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise),
-            decision => self.conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
+            decision => self.conclude(id, &waiting.head, decision, now),
         }
     }
 
+    /// A decision stands: the shadow, if there is one, decides as well, and it is carried out.
+    fn conclude(&mut self, id: RequestId, head: &RequestHead, decision: Decision, now: UnixTime) -> Vec<Effect> {
+        let Some(shadow) = &self.shadow else {
+            return self.apply(id, head, decision);
+        };
+        let second = shadow.decide(head, &self.documents, &mut self.verifier, now);
+        if let Decision::Wait(needs, _) = &second {
+            for &(document, need) in needs {
+                if shadow.owns(document) {
+                    self.documents.want(document, need, now);
+                }
+            }
+        }
+        let compared = shadow::compare(&decision, &second);
+        let mut effects = self.apply(id, head, decision);
+        effects.extend(compared.into_iter().flatten().map(Effect::Count));
+        effects
+    }
+
     /// Carries a decision out.
-    fn conclude(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
+    fn apply(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
         let log = self.semantics.access_log();
         let name = |provider: Option<usize>| provider.and_then(|provider| self.semantics.provider(provider));
         match decision {
@@ -414,7 +444,7 @@ impl Gate {
                 effects
             }
             // A decision waits for documents, never for another wait.
-            Decision::Wait(_, otherwise) => self.conclude(id, head, *otherwise),
+            Decision::Wait(_, otherwise) => self.apply(id, head, *otherwise),
         }
     }
 

@@ -31,6 +31,25 @@ pub enum Counter {
     JwksFetch(Outcome),
     /// Fetches of revocation lists.
     RevocationFetch(Outcome),
+    /// Requests, by what a shadow would have decided.
+    Shadow(Comparison),
+    /// Requests that passed, by why the shadow would have refused them.
+    ShadowDenies(Reason),
+}
+
+/// What became of a request, beside what the shadow would have made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same: it passes, or is refused for the same reason.
+    Same,
+    /// It is refused, and would have passed.
+    WouldAllow,
+    /// It passes, and would have been refused.
+    WouldDeny,
+    /// It is refused, and would have been for another reason.
+    OtherReason,
+    /// It would have waited.
+    Undecided,
 }
 
 /// How long something took, in milliseconds.
@@ -43,8 +62,8 @@ pub enum Histogram {
 }
 
 impl Counter {
-    /// Those that are there from the start, at zero: of every configuration, and of a dry run.
-    pub fn all(has_dry_run: bool) -> Vec<Self> {
+    /// Those that are there from the start, at zero: of every configuration, of a dry run, of a shadow.
+    pub fn all(has_dry_run: bool, has_shadow: bool) -> Vec<Self> {
         let mut all = vec![Self::Allowed, Self::AllowedPublic, Self::AllowedAnonymous, Self::AllowedPreflight];
         for outcome in Outcome::ALL {
             all.extend([Self::JwksFetch(outcome), Self::RevocationFetch(outcome)]);
@@ -52,10 +71,16 @@ impl Counter {
         if has_dry_run {
             all.push(Self::AllowedUnenforced);
         }
+        if has_shadow {
+            all.extend(Comparison::ALL.map(Self::Shadow));
+        }
         for &reason in Reason::ALL {
             all.push(Self::Denied(reason));
             if has_dry_run {
                 all.push(Self::Unenforced(reason));
+            }
+            if has_shadow {
+                all.push(Self::ShadowDenies(reason));
             }
         }
         all
@@ -65,8 +90,9 @@ impl Counter {
     pub const fn index(self) -> usize {
         const REASONS: usize = Reason::ALL.len();
         const FETCHES: usize = 5;
-        const DENIED: usize = FETCHES + 2 * Outcome::ALL.len();
-        const PROVIDERS: usize = DENIED + 2 * REASONS;
+        const SHADOW: usize = FETCHES + 2 * Outcome::ALL.len();
+        const DENIED: usize = SHADOW + Comparison::ALL.len();
+        const PROVIDERS: usize = DENIED + 3 * REASONS;
         match self {
             Self::Allowed => 0,
             Self::AllowedPublic => 1,
@@ -75,8 +101,10 @@ impl Counter {
             Self::AllowedUnenforced => 4,
             Self::JwksFetch(outcome) => FETCHES + outcome as usize,
             Self::RevocationFetch(outcome) => FETCHES + Outcome::ALL.len() + outcome as usize,
+            Self::Shadow(comparison) => SHADOW + comparison as usize,
             Self::Denied(reason) => DENIED + reason as usize,
             Self::Unenforced(reason) => DENIED + REASONS + reason as usize,
+            Self::ShadowDenies(reason) => DENIED + 2 * REASONS + reason as usize,
             Self::ProviderAllowed(provider) => PROVIDERS + provider * (1 + REASONS),
             Self::ProviderDenied(provider, reason) => PROVIDERS + provider * (1 + REASONS) + 1 + reason as usize,
         }
@@ -106,6 +134,8 @@ impl Counter {
             }
             Self::JwksFetch(outcome) => ("jwks_fetch_", outcome.code()),
             Self::RevocationFetch(outcome) => ("revocation_fetch_", outcome.code()),
+            Self::Shadow(comparison) => ("shadow_", comparison.code()),
+            Self::ShadowDenies(reason) => ("shadow_denies_", reason.code()),
         };
         ["jwt_gate_", family, part].concat()
     }
@@ -115,7 +145,22 @@ impl Counter {
         match self {
             Self::Denied(reason) => Some(("denied", reason.code())),
             Self::Unenforced(reason) => Some(("not enforced, would be denied", reason.code())),
+            Self::ShadowDenies(reason) => Some(("the shadow would deny", reason.code())),
             _ => None,
+        }
+    }
+}
+
+impl Comparison {
+    const ALL: [Self; 5] = [Self::Same, Self::WouldAllow, Self::WouldDeny, Self::OtherReason, Self::Undecided];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::WouldAllow => "would_allow",
+            Self::WouldDeny => "would_deny",
+            Self::OtherReason => "other_reason",
+            Self::Undecided => "undecided",
         }
     }
 }
@@ -158,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_counter_has_a_place_and_a_name_of_its_own() {
-        let mut counters = Counter::all(true);
+        let mut counters = Counter::all(true, true);
         for provider in 0..3 {
             counters.push(Counter::ProviderAllowed(provider));
             counters.extend(Reason::ALL.iter().map(|&reason| Counter::ProviderDenied(provider, reason)));

@@ -134,6 +134,7 @@ fn check_requests(config: &Config, document: &Value) {
     collect_paths(document, &mut paths);
     let verifier = Verifier::new(vec![Box::new(Signatures(false))], TokenCache::new(config.token_cache, (1, 2)));
     let mut gate = Gate::new(config.semantics.clone(), config.documents(1), verifier, true);
+    config.shadow.iter().for_each(|shadow| gate.cast_shadow(shadow.clone()));
     let now = UnixTime::from_secs(1_800_000_000);
     let claims = r#"{"iss":"https://issuer.example","aud":"api","sub":"eve","exp":1800000100}"#;
     let token = [r#"{"alg":"HS256"}"#, claims, "no signature"].map(|part| encode(part.as_bytes())).join(".");

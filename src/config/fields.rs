@@ -46,6 +46,7 @@ pub const FIELDS: &[Field] = &[
     field("configuration", "crypto", "`auto`, `host` or `portable`", "`auto`", "who checks `RS*` and `ES*` signatures: the host where it can, the host or nobody, or the module itself"),
     field("configuration", "semantics", "`jwt_gate` or `jwt_authn`", "`jwt_gate`", "`jwt_authn` decides, answers and edits as Envoy's own filter does; see [Moving from jwt_authn](#moving-from-jwt_authn)"),
     field("configuration", "enforce", "boolean", "`true`", "`false` LETS EVERY REQUEST PASS, and counts what would have been refused; see [Dry run](#dry-run)"),
+    field("configuration", "shadow", "configuration", "none", "a second configuration that decides beside this one, to no effect but on its counters; see [Dry run](#dry-run)"),
     field("configuration", "access_log", "list of `outcome`, `code`, `provider`, `sub`, `kid`", "none", "put these into the filter state, as `wasm.jwt_gate.<this>`; see [access logs](#what-access-logs-and-other-filters-can-read)"),
     field("token_cache", "max_entries", "0 to 100000", "`10000`", "how many tokens of average size; 0 switches it off"),
     field("token_cache", "max_token_size", "0 to 16384 bytes", "`4096`", "longer tokens are checked every time"),

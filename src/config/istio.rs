@@ -149,10 +149,7 @@ fn keys(rule: &Object<'_>, sources: &mut Sources<'_>) -> Result<Keys, ConfigErro
             let set = KeySet::parse(text.text()?.as_bytes(), Origin::Local);
             Ok(Keys::Local(Rc::new(set.map_err(|status| text.error(status.text()))?)))
         }
-        (None, Some(uri)) => {
-            sources.jwt_key_sets.push(source(rule, uri, timeout)?);
-            Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
-        }
+        (None, Some(uri)) => Ok(Keys::Remote(sources.jwt_key_set(source(rule, uri, timeout)?))),
         (None, None) => Err(rule.error(
             "needs \"jwks_uri\" or \"jwks\": an issuer is not asked where its keys are, as Istio's control plane asks it; \
              give the \"jwks_uri\" of its /.well-known/openid-configuration",

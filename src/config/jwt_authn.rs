@@ -159,12 +159,8 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     };
     // With async_fetch, Envoy's keys never expire; without, they serve for their lifetime and no longer.
     let max_stale = if object.get("async_fetch").is_some() { *provider::ANY_DURATION.end() } else { lifetime };
-    sources.jwt_key_sets.push(provider::source(
-        cursor,
-        &object,
-        provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn },
-    )?);
-    Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
+    let pacing = provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn };
+    Ok(Keys::Remote(sources.jwt_key_set(provider::source(cursor, &object, pacing)?)))
 }
 
 /// Reads requirements of these providers.

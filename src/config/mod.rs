@@ -18,6 +18,7 @@ mod re2;
 mod requirement;
 mod route_match;
 mod rule;
+mod shadow;
 mod string_matcher;
 mod values;
 mod verifier;
@@ -42,6 +43,8 @@ pub use verifier::Crypto;
 pub struct Config {
     /// What decides.
     pub semantics: Semantics,
+    /// `shadow`: what decides beside it, to no effect.
+    pub shadow: Option<Semantics>,
     /// `crypto`.
     pub crypto: Crypto,
     /// `token_cache`.
@@ -70,17 +73,14 @@ impl Config {
         let value = encoding::decode(bytes).map_err(|problem| ConfigError::new("configuration", problem))?;
         let root = Cursor::root(&value).object("configuration")?;
         let (key_sets, jwt_key_sets, revocations) = Default::default();
-        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment };
+        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, environment, is_shadow: false };
         let reading = reading(&root)?;
-        let semantics = match (root.get("jwt_rules"), reading) {
-            (Some(rules), _) => Semantics::JwtAuthn(istio::read(&root, rules, &mut sources)?),
-            (None, Reading::Gate) => Semantics::Gate(policy(&root, &mut sources)?),
-            (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
-        };
+        let semantics = semantics(&root, reading, &mut sources)?;
+        let shadow = root.get("shadow").map(|cursor| shadow::read(cursor, &semantics, &mut sources)).transpose()?;
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
         let provider::Sources { key_sets, jwt_key_sets, revocations, .. } = sources;
-        Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations })
+        Ok(Self { semantics, shadow, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations })
     }
 
     /// The documents that it fetches, none of them fetched yet. `seed` must differ from VM to VM.
@@ -92,6 +92,20 @@ impl Config {
             revocations: self.revocations.iter().map(|source| Document::new(source.clone(), seeds.u64(..))).collect(),
         }
     }
+}
+
+/// What decides: by its own semantics, or by Envoy's.
+fn semantics(
+    root: &Object<'_>,
+    reading: Reading,
+    sources: &mut provider::Sources<'_>,
+) -> Result<Semantics, ConfigError> {
+    let semantics = match (root.get("jwt_rules"), reading) {
+        (Some(rules), _) => Semantics::JwtAuthn(istio::read(root, rules, sources)?),
+        (None, Reading::Gate) => Semantics::Gate(policy(root, sources)?),
+        (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(root, sources)?),
+    };
+    Ok(semantics)
 }
 
 fn reading(root: &Object<'_>) -> Result<Reading, ConfigError> {

@@ -60,7 +60,10 @@ pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
     if let Some(warning) = config.semantics.warning() {
         hostcalls::log(Level::Warn, &["jwt-gate: ", &warning].concat());
     }
-    let gate = Gate::new(config.semantics, documents, verifier, can_wait);
+    let mut gate = Gate::new(config.semantics, documents, verifier, can_wait);
+    if let Some(shadow) = config.shadow {
+        gate.cast_shadow(shadow);
+    }
     let driver = Driver::new(root, gate, shared_names, &config.stat_prefix, metrics);
     driver.on_event(Event::Start);
     hostcalls::tick_every(TICK);

@@ -47,3 +47,24 @@ fn a_request_passes_for_whose_keys_it_has_waited_in_vain() {
     Seen::of(&proxy.send(&get("/orders").bearing(&token(&key).mint())));
     eventually("the counter", || proxy.count("jwt_gate_unenforced_keys_unavailable") == 1);
 }
+
+#[test]
+fn a_shadow_decides_beside_and_nothing_shows_it_but_its_counters() {
+    let key = Key::rsa().named("k1");
+    let mut stricter = provider();
+    stricter["audiences"] = json!(["another"]);
+    let gate = json!({"providers": {"main": provider()}, "shadow": {"providers": {"main": stricter}}});
+    let issuer = issuer(&[&key]);
+    let proxy = start(&gate, &issuer);
+    Seen::of(&proxy.send(&get("/orders").bearing(&token(&key).mint())));
+    assert_eq!(proxy.send(&get("/orders")).status(), 401);
+    for (name, count) in [
+        ("jwt_gate_shadow_would_deny", 1),
+        ("jwt_gate_shadow_denies_audience_not_allowed", 1),
+        ("jwt_gate_shadow_same", 1),
+        ("jwt_gate_shadow_undecided", 0),
+    ] {
+        eventually(name, || proxy.count(name) == count);
+    }
+    assert_eq!(issuer.requests(crate::JWKS).len(), 1, "both have the one source");
+}

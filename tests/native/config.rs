@@ -136,6 +136,7 @@ fn complete() -> Value {
         "crypto": "portable",
         "enforce": true,
         "access_log": ["outcome", "code", "provider", "sub", "kid"],
+        "shadow": {"providers": {"main": remote}},
     })
 }
 

@@ -30,6 +30,7 @@ mod remembering;
 mod requirements;
 mod revocation;
 mod seen;
+mod shadow;
 mod signatures;
 mod strict;
 mod threats;

@@ -91,7 +91,7 @@ fn every_metric_is_in_the_readme() {
     let metrics = readme.split("\n## Metrics\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let metrics = metrics.expect("the README has a section on metrics");
     let of_provider = [Counter::ProviderAllowed(0), Counter::ProviderDenied(0, Reason::TokenExpired)];
-    for counter in Counter::all(true).into_iter().chain(of_provider) {
+    for counter in Counter::all(true, true).into_iter().chain(of_provider) {
         let mut name = counter.name("main").replace("_main", "_<provider>");
         if let Some(code) = Reason::ALL.iter().map(|reason| reason.code()).find(|code| name.ends_with(code)) {
             name = format!("{}<code>", name.strip_suffix(code).expect("it ends so"));
