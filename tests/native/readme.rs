@@ -86,7 +86,7 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
 }
 
 #[test]
-fn every_metric_is_in_the_readme() {
+fn every_metric_is_in_the_readme_with_the_labels_that_the_example_makes_of_it() {
     let readme = read("README.md");
     let metrics = readme.split("\n## Metrics\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let metrics = metrics.expect("the README has a section on metrics");
@@ -104,6 +104,8 @@ fn every_metric_is_in_the_readme() {
     for gauge in JWKS_GAUGES.into_iter().chain(REVOCATION_GAUGES) {
         assert!(metrics.contains(&format!("`{gauge}_<provider>`")), "{gauge}");
     }
+    let tags = blocks(metrics, "yaml").into_iter().next().expect("the README has the tags");
+    assert!(read("envoy.yaml").contains(tags), "{tags}");
 }
 
 /// The fenced blocks of one language.
