@@ -87,13 +87,13 @@ impl TokenCache {
         }
     }
 
-    /// The fingerprint of `token` for the provider of that index; `None` for a token that is not remembered.
-    pub fn fingerprint(&self, provider: usize, token: &[u8]) -> Option<Fingerprint> {
+    /// The fingerprint of `token` for the provider of that number; `None` for a token that is not remembered.
+    pub fn fingerprint(&self, provider: u64, token: &[u8]) -> Option<Fingerprint> {
         if self.limits.max_entries == 0 || token.len() > self.limits.max_token_size {
             return None;
         }
         let mut hasher = self.fingerprints;
-        hasher.write_u64(provider as u64);
+        hasher.write_u64(provider);
         hasher.write(token);
         Some(Fingerprint(hasher.finish128().as_u128()))
     }

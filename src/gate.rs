@@ -7,6 +7,7 @@
 //! comes back as the next event.
 
 mod questions;
+mod shadow;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +15,18 @@ use std::time::Duration;
 use crate::jwt_authn;
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, WAIT_MARGIN};
 use crate::log::Level;
-use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Keys, Metadata, Policy, Protocol, Verifier, Want};
+use crate::policy::{
+    Decision, DocumentId, Documents, Enforcement, Finding, Key, Keys, Metadata, Policy, Protocol, Verifier, Want,
+};
 use crate::remote::{Answer, Call, Gauge, Input, Output};
 use crate::request::RequestHead;
-use crate::stats;
-use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Form, Reason};
+use crate::stats::{self, Counter, Histogram};
+use crate::time::{millis, UnixTime};
+use crate::verdict::{AccessLog, Denial, Edits, Reason};
 
-use questions::Questions;
+use shadow::Shadow;
+
+use questions::{Questions, UnderWay};
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -76,8 +81,10 @@ pub enum Effect {
     Ask(RequestId, u64, Call),
     /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
     Settle(RequestId),
-    /// Add one to a counter of [`stats`].
-    Count(&'static str),
+    /// Add one to a counter.
+    Count(Counter),
+    /// Record how many milliseconds something took.
+    Record(Histogram, u64),
     /// Set a gauge of [`Gate::gauges`].
     Gauge(DocumentId, Gauge, u64),
     /// Tell the operator.
@@ -96,6 +103,7 @@ pub enum Semantics {
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
     semantics: Semantics,
+    shadow: Option<Box<Shadow>>,
     documents: Documents,
     verifier: Verifier,
     can_wait: bool,
@@ -136,13 +144,49 @@ impl Semantics {
         }
     }
 
-    /// The answer to a request for which there is no room to wait.
-    fn overloaded(&self) -> Denial {
-        let denial = Denial::from(Reason::Overloaded);
+    /// What happens to a request for which there is no room to wait.
+    fn overloaded(&self, head: &RequestHead) -> Decision {
         match self {
-            Self::Gate(policy) => policy.shaped(denial),
-            Self::JwtAuthn(filter) if filter.strip_failure_response => Denial { form: Form::Bare, ..denial },
-            Self::JwtAuthn(_) => denial,
+            Self::Gate(policy) => policy.overloaded(head),
+            Self::JwtAuthn(filter) => filter.overloaded(head),
+        }
+    }
+
+    /// One line about refusals that do not hold, for the log.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Gate(policy) => policy.enforcement.warning(),
+            Self::JwtAuthn(filter) => Enforcement::new(filter.enforce, Vec::new()).warning(),
+        }
+    }
+
+    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
+    pub fn filter_state(&self) -> Option<&str> {
+        match self {
+            Self::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
+            Self::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
+        }
+    }
+
+    fn access_log(&self) -> AccessLog {
+        match self {
+            Self::Gate(policy) => policy.access_log,
+            Self::JwtAuthn(filter) => filter.access_log,
+        }
+    }
+
+    /// The name of the provider of that index.
+    fn provider(&self, index: usize) -> Option<&str> {
+        match self {
+            Self::Gate(policy) => policy.providers.get(index).map(|provider| provider.name.as_str()),
+            Self::JwtAuthn(filter) => filter.providers.get(index).map(|provider| provider.name.as_str()),
+        }
+    }
+
+    fn provider_count(&self) -> usize {
+        match self {
+            Self::Gate(policy) => policy.providers.len(),
+            Self::JwtAuthn(filter) => filter.providers.len(),
         }
     }
 
@@ -156,10 +200,11 @@ impl Semantics {
             ];
             fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
         };
-        match self {
+        let of_provider = match self {
             Self::Gate(policy) => policy.providers.iter().find_map(|provider| field(&provider.metadata)),
             Self::JwtAuthn(filter) => filter.providers.iter().find_map(|provider| field(&provider.metadata)),
-        }
+        };
+        of_provider.or(self.access_log().is_on().then_some("access_log"))
     }
 
     /// Whether some provider chooses routes again, which only some hosts can. The others have no way to say that they cannot.
@@ -202,6 +247,7 @@ impl Gate {
     pub fn new(semantics: Semantics, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
         Self {
             semantics,
+            shadow: None,
             documents,
             verifier,
             can_wait,
@@ -211,6 +257,25 @@ impl Gate {
             calls: RequestCalls::default(),
             questions: Questions::default(),
         }
+    }
+
+    /// Sets a second configuration beside the first. Its documents are among those of the gate.
+    pub fn cast_shadow(&mut self, shadow: Semantics) {
+        self.shadow = Some(Box::new(Shadow::new(shadow, &self.semantics)));
+    }
+
+    /// The counters that are to be there from the start. Of those by provider and reason there could be many, most of them never
+    /// counted, and a host keeps each for ever: they come with their first request.
+    pub fn counters(&self) -> Vec<Counter> {
+        let mut counters = Counter::all(self.semantics.warning().is_some(), self.shadow.is_some());
+        counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
+        counters
+    }
+
+    /// The name of a counter.
+    pub fn counter_name(&self, counter: Counter) -> String {
+        let provider = counter.provider().and_then(|provider| self.semantics.provider(provider));
+        counter.name(provider.unwrap_or_default())
     }
 
     /// The names of the gauges, by provider.
@@ -225,10 +290,7 @@ impl Gate {
 
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
-        match &self.semantics {
-            Semantics::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-            Semantics::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-        }
+        self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())
     }
 
     /// The contract.
@@ -243,7 +305,7 @@ impl Gate {
                 let waiting = &self.waiting;
                 // Who came last will wait longest.
                 let heir = |key| waiting.iter().rev().find(|(_, waiting)| waiting.waits_for(key)).map(|(&id, _)| id);
-                self.questions.gone(id, heir)
+                self.questions.gone(id, heir, now)
             }
             Event::Stop => {
                 let ids = self.documents.ids().into_iter();
@@ -285,7 +347,7 @@ impl Gate {
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(wants, _) => {
                 if self.waiting.len() >= MAX_WAITING {
-                    return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
+                    return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 let (asked, found, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience: Duration::ZERO, asked, found, is_due };
@@ -298,7 +360,7 @@ impl Gate {
                 }
                 effects
             }
-            decision => conclude(id, &head, decision),
+            decision => self.conclude(id, &head, decision, now),
         }
     }
 
@@ -318,7 +380,7 @@ impl Gate {
                     if !waiting.asked.contains(&question.key) {
                         waiting.asked.push(question.key);
                         waiting.since = now;
-                        effects.extend(self.questions.ask(id, *question, self.can_wait));
+                        effects.extend(self.questions.ask(id, *question, self.can_wait, now));
                     }
                 }
             }
@@ -331,16 +393,19 @@ impl Gate {
 
     /// A service answered: whoever waits for that is decided about.
     fn on_reply(&mut self, number: u64, answer: Option<&Answer>, now: UnixTime) -> Vec<Effect> {
-        let Some((owner, question)) = self.questions.answered(number) else {
+        let Some(UnderWay { owner, question, since }) = self.questions.answered(number) else {
             return Vec::new();
         };
         let finding = self.documents.services.answered(&question, answer, now);
-        let names = self.documents.services.get(question.service).map(|service| match service.protocol {
-            Protocol::Introspection(_) => stats::INTROSPECTION,
-            Protocol::Authorization(_) => stats::AUTHORIZATION,
-        });
-        let counted = names.map(|[ok, failed]| if finding == Finding::Unavailable { failed } else { ok });
-        let mut effects: Vec<Effect> = counted.map(Effect::Count).into_iter().collect();
+        let is_answered = finding != Finding::Unavailable;
+        let mut effects = Vec::new();
+        if let Some(service) = self.documents.services.get(question.service) {
+            let (counter, histogram) = match service.protocol {
+                Protocol::Introspection(_) => (Counter::Introspection(is_answered), Histogram::Introspection),
+                Protocol::Authorization(_) => (Counter::Authorization(is_answered), Histogram::Authorization),
+            };
+            effects.extend([Effect::Count(counter), Effect::Record(histogram, millis(now.since(since)))]);
+        }
         for (&id, waiting) in &mut self.waiting {
             if waiting.waits_for(question.key) && (self.can_wait || id == owner) {
                 waiting.found.push((question.key, finding.clone()));
@@ -381,8 +446,8 @@ impl Gate {
             Decision::Wait(wants, _) if !waiting.is_over(now) && waiting.asked.len() < MAX_QUESTIONS_PER_REQUEST => {
                 self.wait(id, waiting, wants, now)
             }
-            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
-            decision => conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
+            decision => self.conclude(id, &waiting.head, decision, now),
         }
     }
 
@@ -405,8 +470,63 @@ impl Gate {
             return Vec::new();
         };
         match decision {
-            Decision::Wait(_, otherwise) => conclude(id, &waiting.head, *otherwise),
-            decision => conclude(id, &waiting.head, decision),
+            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
+            decision => self.conclude(id, &waiting.head, decision, now),
+        }
+    }
+
+    /// A decision stands: the shadow, if there is one, decides as well, and it is carried out.
+    fn conclude(&mut self, id: RequestId, head: &RequestHead, decision: Decision, now: UnixTime) -> Vec<Effect> {
+        let Some(shadow) = &self.shadow else {
+            return self.apply(id, head, decision);
+        };
+        let second = shadow.decide(head, &self.documents, &mut self.verifier, now);
+        // It asks no service: what depends on one is undecided.
+        if let Decision::Wait(wants, _) = &second {
+            for want in wants {
+                if let Want::Document(document, need) = *want {
+                    if shadow.owns(document) {
+                        self.documents.want(document, need, now);
+                    }
+                }
+            }
+        }
+        let compared = shadow::compare(&decision, &second);
+        let mut effects = self.apply(id, head, decision);
+        effects.extend(compared.into_iter().flatten().map(Effect::Count));
+        effects
+    }
+
+    /// Carries a decision out.
+    fn apply(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
+        let log = self.semantics.access_log();
+        let name = |provider: Option<usize>| provider.and_then(|provider| self.semantics.provider(provider));
+        match decision {
+            Decision::Allow(pass, mut edits) => {
+                let by_provider = match pass.refusal() {
+                    Some(reason) => Some(Counter::Unenforced(reason)),
+                    None => edits.caller.provider.map(Counter::ProviderAllowed),
+                };
+                if log.is_on() {
+                    let (code, caller) = (pass.refusal().map(Reason::code), &edits.caller);
+                    edits.published = log.published(pass.outcome(), code, name(caller.provider), caller);
+                }
+                let mut effects = counted(pass.counter(), by_provider);
+                effects.push(Effect::Allow(id, edits));
+                effects
+            }
+            Decision::Deny(mut denial) => {
+                let (reason, caller) = (denial.reason, &denial.caller);
+                let by_provider = caller.provider.map(|provider| Counter::ProviderDenied(provider, reason));
+                if log.is_on() {
+                    denial.published = log.published("denied", Some(reason.code()), name(caller.provider), caller);
+                }
+                let mut effects = counted(Counter::Denied(reason), by_provider);
+                effects.push(Effect::Deny(id, denial, head.is_grpc()));
+                effects
+            }
+            // A decision waits for documents, never for another wait.
+            Decision::Wait(_, otherwise) => self.apply(id, head, *otherwise),
         }
     }
 
@@ -427,12 +547,15 @@ impl Gate {
                 }
                 Output::Gauge(gauge, value) => effects.push(Effect::Gauge(id, gauge, value)),
                 Output::Log(level, message) => effects.push(Effect::Log(level, message)),
-                Output::Fetched(outcome) => {
-                    let names = match id {
-                        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => stats::JWKS_FETCH,
-                        DocumentId::Revocations(_) => stats::REVOCATION_FETCH,
+                Output::Fetched(outcome, took) => {
+                    let (counter, histogram) = match id {
+                        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => {
+                            (Counter::JwksFetch(outcome), Histogram::JwksFetch)
+                        }
+                        DocumentId::Revocations(_) => (Counter::RevocationFetch(outcome), Histogram::RevocationFetch),
                     };
-                    effects.push(Effect::Count(stats::fetched(names, outcome)));
+                    effects.push(Effect::Count(counter));
+                    effects.push(Effect::Record(histogram, millis(took)));
                 }
                 Output::Changed if self.can_wait => {
                     self.waiting.values_mut().for_each(|waiting| waiting.is_due = true);
@@ -458,13 +581,10 @@ impl Waiting {
     }
 }
 
-fn conclude(id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
-    match decision {
-        Decision::Allow(pass, edits) => vec![Effect::Count(pass.counter()), Effect::Allow(id, edits)],
-        Decision::Deny(denial) => {
-            vec![Effect::Count(denial.reason.counter()), Effect::Deny(id, denial, head.is_grpc())]
-        }
-        // A decision waits for documents, never for another wait.
-        Decision::Wait(_, otherwise) => conclude(id, head, *otherwise),
-    }
+/// What is counted of a request, with room for how it ends.
+fn counted(outcome: Counter, other: Option<Counter>) -> Vec<Effect> {
+    let mut effects = Vec::with_capacity(3);
+    effects.push(Effect::Count(outcome));
+    effects.extend(other.map(Effect::Count));
+    effects
 }

@@ -63,6 +63,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// it holds.
 pub const CACHED_TOKEN_BYTES: usize = 1024;
 
+/// The most characters of a claim or a name that one field of the access log shows: OpenID Connect allows `sub` 255.
+pub const MAX_LOGGED_CHARACTERS: usize = 256;
+
 /// The most tokens that one VM can be told to remember: 100,000 of them take some 100 MB.
 pub const MAX_CACHED_TOKENS: usize = 100_000;
 

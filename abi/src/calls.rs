@@ -44,6 +44,8 @@ pub enum Metric {
     Counter = 0,
     /// Goes up and down.
     Gauge = 1,
+    /// How often which values were recorded.
+    Histogram = 2,
 }
 
 /// `proxy_stream_type_t`: the request.
@@ -180,8 +182,7 @@ pub fn remove_header(name: &str) {
 pub fn set_header(name: &str, value: &[u8]) {
     let map = Map::RequestHeaders;
     // SAFETY: see above.
-    let status =
-        unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    let status = unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     assert_eq!(status, OK, "header not set");
 }
 
@@ -210,8 +211,7 @@ pub fn set_property(name: &str, value: &str) -> bool {
 pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
     // SAFETY: see above.
-    let bytes =
-        answer(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })?;
+    let bytes = answer(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })?;
     Some((bytes, cas))
 }
 
@@ -293,7 +293,7 @@ pub fn define_metric(metric: Metric, name: &str) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-/// Sets a metric.
+/// Sets a gauge, or records a value in a histogram.
 pub fn record_metric(id: u32, value: u64) -> bool {
     // SAFETY: see above.
     unsafe { proxy_record_metric(id, value) == OK }

@@ -18,6 +18,7 @@ use jwt_gate::json::{self, Map, Value};
 use jwt_gate::policy::{Authorize, Policy, Requirement, Rule, Verifier};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
+use jwt_gate::verdict::Reason;
 use jwt_gate_fuzz::{configuration, encode, Signatures};
 use libfuzzer_sys::fuzz_target;
 
@@ -133,6 +134,7 @@ fn check_requests(config: &Config, document: &Value) {
     collect_paths(document, &mut paths);
     let verifier = Verifier::new(vec![Box::new(Signatures(false))], TokenCache::new(config.token_cache, (1, 2)));
     let mut gate = Gate::new(config.semantics.clone(), config.documents(1), verifier, true);
+    config.shadow.iter().for_each(|shadow| gate.cast_shadow(shadow.clone()));
     let now = UnixTime::from_secs(1_800_000_000);
     let claims = r#"{"iss":"https://issuer.example","aud":"api","sub":"eve","exp":1800000100}"#;
     let token = [r#"{"alg":"HS256"}"#, claims, "no signature"].map(|part| encode(part.as_bytes())).join(".");
@@ -154,6 +156,10 @@ fn check_requests(config: &Config, document: &Value) {
             let answers: Vec<&Effect> = effects.iter().filter(is_terminal).collect();
             let [answer] = answers.as_slice() else { panic!("{answers:?}") };
             if let (Effect::Allow(_, edits), Semantics::Gate(policy)) = (answer, &config.semantics) {
+                if !policy.enforcement.of(rule_of(policy, &head)) {
+                    assert!(edits.set.is_empty() && edits.add.is_empty(), "{edits:?}");
+                    continue;
+                }
                 assert!(is_open(policy, &head), "{method} {path} passes without a token");
                 // Of a token that did not hold, at most its place is cleared.
                 let is_ours = |(name, _): &(String, Vec<u8>)| name == ":path" || name == "cookie";
@@ -168,13 +174,20 @@ fn is_open(policy: &Policy, head: &RequestHead) -> bool {
     if policy.bypass_cors_preflight && head.is_preflight() {
         return true;
     }
-    let rule = if policy.allow_ambiguous_paths { Ok(policy.routes.first(head)) } else { policy.routes.find(head) };
-    match rule.expect("an ambiguous path never passes").map(|index| &policy.rules[index]) {
+    match rule_of(policy, head).expect("an ambiguous path never passes").map(|index| &policy.rules[index]) {
         Some(Rule::Public) => true,
         Some(Rule::Protected(requirement, Authorize { scopes: None, claims })) if claims.is_empty() => {
             can_hold_without_token(requirement)
         }
         _ => false,
+    }
+}
+
+fn rule_of(policy: &Policy, head: &RequestHead) -> Result<Option<usize>, Reason> {
+    if policy.allow_ambiguous_paths {
+        Ok(policy.routes.first(head))
+    } else {
+        policy.routes.find(head)
     }
 }
 

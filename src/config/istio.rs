@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::cursor::{Cursor, Object};
 use super::provider::{self, Sources};
 use super::values::{duration, header, output_header};
-use super::{jwt_authn, ConfigError};
+use super::{access_log, jwt_authn, ConfigError};
 use crate::jose::ClaimPath;
 use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
@@ -49,10 +49,11 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
     }
     let mut providers = Vec::new();
     for (index, rule) in rules.elements()?.iter().enumerate() {
-        providers.push(provider(format!("jwt_rule_{index}"), &rule.object("jwt_rule")?, sources)?);
+        let provider = provider(format!("jwt_rule_{index}"), &rule.object("jwt_rule")?, sources)?;
+        // Istio's order, by issuers, decides which token counts where a request has several.
+        let place = providers.partition_point(|known: &Provider| known.issuer <= provider.issuer);
+        providers.insert(place, provider);
     }
-    // Istio's order decides which token counts where a request has several.
-    providers.sort_by(|one, other| one.issuer.cmp(&other.issuer));
     let everything = Match {
         path: PathMatch::Beginning("/".to_owned()),
         ignore_case: false,
@@ -65,6 +66,8 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         filter_state_rules: None,
         bypass_cors_preflight: true,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        enforce: root.flag("enforce", true)?,
+        access_log: access_log::read(root)?,
         providers,
     })
 }
@@ -146,10 +149,7 @@ fn keys(rule: &Object<'_>, sources: &mut Sources<'_>) -> Result<Keys, ConfigErro
             let set = KeySet::parse(text.text()?.as_bytes(), Origin::Local);
             Ok(Keys::Local(Rc::new(set.map_err(|status| text.error(status.text()))?)))
         }
-        (None, Some(uri)) => {
-            sources.jwt_key_sets.push(source(rule, uri, timeout)?);
-            Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
-        }
+        (None, Some(uri)) => Ok(Keys::Remote(sources.jwt_key_set(source(rule, uri, timeout)?))),
         (None, None) => Err(rule.error(
             "needs \"jwks_uri\" or \"jwks\": an issuer is not asked where its keys are, as Istio's control plane asks it; \
              give the \"jwks_uri\" of its /.well-known/openid-configuration",

@@ -8,7 +8,7 @@ use super::provider::{self, Sources};
 use super::rule::Named;
 use super::string_matcher::read as string_matcher;
 use super::values::{duration, header, one_of, output_header, Reading};
-use super::{route_match, ConfigError};
+use super::{access_log, route_match, ConfigError};
 use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
@@ -50,7 +50,7 @@ const OWN: &[(&str, &[&str])] = &[
     ),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
-    ("rule", &["public", "authorize"]),
+    ("rule", &["public", "authorize", "enforce"]),
     ("remote_jwks", &["refetch_cooldown", "refetch_on_unknown_kid"]),
 ];
 
@@ -82,6 +82,8 @@ pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filte
         filter_state_rules,
         bypass_cors_preflight: root.flag("bypass_cors_preflight", false)?,
         strip_failure_response: root.flag("strip_failure_response", false)?,
+        enforce: root.flag("enforce", true)?,
+        access_log: access_log::read(root)?,
         providers,
     })
 }
@@ -169,12 +171,8 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     };
     // With async_fetch, Envoy's keys never expire; without, they serve for their lifetime and no longer.
     let max_stale = if object.get("async_fetch").is_some() { *provider::ANY_DURATION.end() } else { lifetime };
-    sources.jwt_key_sets.push(provider::source(
-        cursor,
-        &object,
-        provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn },
-    )?);
-    Ok(Keys::Remote(sources.jwt_key_sets.len() - 1))
+    let pacing = provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn };
+    Ok(Keys::Remote(sources.jwt_key_set(provider::source(cursor, &object, pacing)?)))
 }
 
 /// Reads requirements of these providers.

@@ -5,6 +5,7 @@
 //! nearest known name, both spellings of protobuf JSON are taken (`snake_case` and `lowerCamelCase`), and `null` is an absence.
 //! [`FIELDS`] names every field once, for the reader and for the README.
 
+mod access_log;
 mod authorize;
 mod cursor;
 mod encoding;
@@ -19,6 +20,7 @@ mod requirement;
 mod route_match;
 mod rule;
 mod service;
+mod shadow;
 mod string_matcher;
 mod template;
 mod values;
@@ -28,7 +30,7 @@ use std::fmt;
 
 use crate::cache::CacheLimits;
 use crate::gate::Semantics;
-use crate::policy::{Documents, Policy, Protocol, Service, ServiceForm, Services};
+use crate::policy::{Documents, Policy, Service, Services};
 use crate::remote::{Document, Source};
 use crate::verdict::Reason;
 
@@ -44,6 +46,8 @@ pub use verifier::Crypto;
 pub struct Config {
     /// What decides.
     pub semantics: Semantics,
+    /// `shadow`: what decides beside it, to no effect.
+    pub shadow: Option<Semantics>,
     /// `crypto`.
     pub crypto: Crypto,
     /// `token_cache`.
@@ -73,17 +77,15 @@ impl Config {
         let value = encoding::decode(bytes).map_err(|problem| ConfigError::new("configuration", problem))?;
         let root = Cursor::root(&value).object("configuration")?;
         let (key_sets, jwt_key_sets, revocations, services) = Default::default();
-        let mut sources = provider::Sources { key_sets, jwt_key_sets, revocations, services, environment };
+        let mut sources =
+            provider::Sources { key_sets, jwt_key_sets, revocations, services, environment, is_shadow: false };
         let reading = reading(&root)?;
-        let semantics = match (root.get("jwt_rules"), reading) {
-            (Some(rules), _) => Semantics::JwtAuthn(istio::read(&root, rules, &mut sources)?),
-            (None, Reading::Gate) => Semantics::Gate(policy(&root, &mut sources)?),
-            (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(&root, &mut sources)?),
-        };
+        let semantics = semantics(&root, reading, &mut sources)?;
+        let shadow = root.get("shadow").map(|cursor| shadow::read(cursor, &semantics, &mut sources)).transpose()?;
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
         let provider::Sources { key_sets, jwt_key_sets, revocations, services, .. } = sources;
-        Ok(Self { semantics, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations, services })
+        Ok(Self { semantics, shadow, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations, services })
     }
 
     /// The documents that it fetches, none of them fetched yet, and the services that it asks. `seed` must differ from VM to VM.
@@ -96,6 +98,20 @@ impl Config {
             services: Services::new(&self.services, (seeds.u64(..), seeds.u64(..))),
         }
     }
+}
+
+/// What decides: by its own semantics, or by Envoy's.
+fn semantics(
+    root: &Object<'_>,
+    reading: Reading,
+    sources: &mut provider::Sources<'_>,
+) -> Result<Semantics, ConfigError> {
+    let semantics = match (root.get("jwt_rules"), reading) {
+        (Some(rules), _) => Semantics::JwtAuthn(istio::read(root, rules, sources)?),
+        (None, Reading::Gate) => Semantics::Gate(policy(root, sources)?),
+        (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(root, sources)?),
+    };
+    Ok(semantics)
 }
 
 fn reading(root: &Object<'_>) -> Result<Reading, ConfigError> {
@@ -113,18 +129,15 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let providers = provider::all(root, sources)?;
     let fallback = requirement::any_of_all(&providers);
     let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;
-    let (routes, rules) = rule::all(root, &named, &providers, sources)?;
+    let (routes, rules, enforcement) = rule::all(root, &named, &providers, sources)?;
     let filter_state_rules = rule::filter_state(root, &providers)?;
-    let mut output_headers: Vec<_> = providers.iter().flat_map(|provider| provider.output_headers()).cloned().collect();
-    output_headers.extend(sources.services.iter().flat_map(|service| match &service.protocol {
-        Protocol::Authorization(service) => match &service.form {
-            ServiceForm::Http { response_headers, .. } => response_headers.clone(),
-            _ => Vec::new(),
-        },
-        Protocol::Introspection(_) => Vec::new(),
-    }));
-    output_headers.sort();
-    output_headers.dedup();
+    let mut output_headers = Vec::new();
+    let of_services = sources.services.iter().flat_map(Service::response_headers);
+    for header in providers.iter().flat_map(|provider| provider.output_headers()).chain(of_services) {
+        if let Err(place) = output_headers.binary_search(header) {
+            output_headers.insert(place, header.clone());
+        }
+    }
     let bypass_cors_preflight = root.flag("bypass_cors_preflight", false)?;
     let strip_failure_response = root.flag("strip_failure_response", false)?;
     let is_second = |name: &str, choices: &[&str]| {
@@ -133,6 +146,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let allow_ambiguous_paths = is_second("ambiguous_paths", &["deny", "allow"])?;
     let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
+    let access_log = access_log::read(root)?;
     Ok(Policy {
         providers,
         routes,
@@ -145,6 +159,8 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         ignore_bad_beside_good,
         statuses,
         output_headers,
+        enforcement,
+        access_log,
     })
 }
 

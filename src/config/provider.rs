@@ -40,6 +40,33 @@ pub(super) struct Sources<'e> {
     pub revocations: Vec<Source>,
     pub services: Vec<Service>,
     pub environment: &'e dyn Fn(&str) -> Option<String>,
+    /// Whether it is a shadow that is read, which shares what it can.
+    pub is_shadow: bool,
+}
+
+impl Sources<'_> {
+    /// The index of a key set.
+    pub fn key_set(&mut self, source: Source) -> usize {
+        add(&mut self.key_sets, source, self.is_shadow)
+    }
+
+    /// The index of a key set as `semantics: jwt_authn` reads it.
+    pub fn jwt_key_set(&mut self, source: Source) -> usize {
+        add(&mut self.jwt_key_sets, source, self.is_shadow)
+    }
+
+    /// The index of a revocation list.
+    pub fn revocations(&mut self, source: Source) -> usize {
+        add(&mut self.revocations, source, self.is_shadow)
+    }
+}
+
+fn add(list: &mut Vec<Source>, source: Source, shares: bool) -> usize {
+    let known = list.iter().position(|known| shares && known.same_as(&source));
+    known.unwrap_or_else(|| {
+        list.push(source);
+        list.len() - 1
+    })
 }
 
 /// How long what is fetched lives.
@@ -114,8 +141,7 @@ fn keys(
                 "discovery" => discovery(cursor, object.get("issuer"))?,
                 _ => remote_jwks(cursor)?,
             };
-            sources.key_sets.push(source);
-            Keys::Remote(sources.key_sets.len() - 1)
+            Keys::Remote(sources.key_set(source))
         }
         None => Keys::None,
     };
@@ -246,8 +272,8 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
         Some(cursor) => one_of(cursor, "choice", &["deny", "allow"])? == 1,
     };
     let pacing = Pacing { lifetime, cooldown: lifetime, max_stale: DAY.max(lifetime), reading: Reading::Gate };
-    sources.revocations.push(source(cursor, &object, pacing)?);
-    Ok(Revocation { document: sources.revocations.len() - 1, allow_when_unavailable })
+    let document = sources.revocations(source(cursor, &object, pacing)?);
+    Ok(Revocation { document, allow_when_unavailable })
 }
 
 /// Where a document is fetched, and when.

@@ -4,28 +4,30 @@ use super::cursor::{Cursor, Object};
 use super::provider::Sources;
 use super::values::{one_of, Reading};
 use super::{authorize, requirement, route_match, ConfigError};
-use crate::policy::{Authorize, FilterStateRules, Provider, Requirement, Rule};
+use crate::policy::{Authorize, Enforcement, FilterStateRules, Provider, Requirement, Rule};
 use crate::request::Routes;
 
 /// Requirements that have a name: `requirement_map`.
 pub(super) struct Named<R>(Vec<(String, R)>);
 
-/// Reads all rules.
+/// Reads all rules, and what of them is enforced.
 pub(super) fn all(
     root: &Object<'_>,
     named: &Named<Requirement>,
     providers: &[Provider],
     sources: &mut Sources<'_>,
-) -> Result<(Routes, Vec<Rule>), ConfigError> {
-    let (mut matches, mut rules) = (Vec::new(), Vec::new());
+) -> Result<(Routes, Vec<Rule>, Enforcement), ConfigError> {
+    let (mut matches, mut rules, mut enforced) = (Vec::new(), Vec::new(), Vec::new());
+    let default = root.flag("enforce", true)?;
     if let Some(cursor) = root.get("rules") {
         for element in cursor.elements()? {
             let object = element.object("rule")?;
             matches.push(route_match::read(object.required("match")?, Reading::Gate)?);
             rules.push(rule(&object, named, providers, sources)?);
+            enforced.push(object.flag("enforce", default)?);
         }
     }
-    Ok((Routes::new(matches), rules))
+    Ok((Routes::new(matches), rules, Enforcement::new(default, enforced)))
 }
 
 /// Reads `filter_state_rules`.
@@ -76,6 +78,9 @@ fn rule(
 ) -> Result<Rule, ConfigError> {
     let public = object.flag("public", false)?;
     let requires = object.at_most_one(&["requires", "requirement_name"])?;
+    if let (true, Some(cursor)) = (public, object.get("enforce")) {
+        return Err(cursor.error("cannot stand beside \"public: true\": nobody is refused there"));
+    }
     match (public, requires, object.get("authorize")) {
         (true, Some((_, cursor)), _) => Err(cursor.error("cannot stand beside \"public: true\"")),
         (true, None, Some(cursor)) => {

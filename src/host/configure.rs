@@ -26,7 +26,7 @@ fn random() -> u64 {
 }
 
 /// The gate that the configuration of the root context asks for, started; `None`, with a line in the log, if it is refused.
-pub fn configure(root: u32, metrics: &Metrics) -> Option<Rc<Driver>> {
+pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
     let config = match Config::parse_in(&hostcalls::configuration(), &|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => {
@@ -57,7 +57,13 @@ pub fn configure(root: u32, metrics: &Metrics) -> Option<Rc<Driver>> {
     let documents = config.documents(random());
     let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
     let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
-    let gate = Gate::new(config.semantics, documents, verifier, can_wait);
+    if let Some(warning) = config.semantics.warning() {
+        hostcalls::log(Level::Warn, &["jwt-gate: ", &warning].concat());
+    }
+    let mut gate = Gate::new(config.semantics, documents, verifier, can_wait);
+    if let Some(shadow) = config.shadow {
+        gate.cast_shadow(shadow);
+    }
     let driver = Driver::new(root, gate, shared_names, &config.stat_prefix, metrics);
     driver.on_event(Event::Start);
     hostcalls::tick_every(TICK);

@@ -20,7 +20,7 @@ pub struct Contexts {
     /// With the configuration that is in force, once there is one.
     roots: RefCell<BTreeMap<u32, Option<Rc<Driver>>>>,
     requests: RefCell<HashMap<RequestId, Request, ByNumber>>,
-    metrics: Metrics,
+    metrics: Rc<Metrics>,
 }
 
 struct Request {

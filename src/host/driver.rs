@@ -1,8 +1,9 @@
 //! Feeds events to the gate and applies its effects, after every borrow of the gate has ended: what the host calls back while an
 //! effect is applied finds the gate free.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use jwt_gate_abi::Action;
 
@@ -13,7 +14,7 @@ use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES, MAX_SERVICE_ANSWER_
 use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Answer, Call, Gauge};
-use crate::stats;
+use crate::stats::{self, Counter};
 use crate::verdict::{Denial, Reason};
 
 /// What became of the request whose callback it is.
@@ -37,10 +38,12 @@ impl Course {
     }
 }
 
-/// A counter of the host, and what it has not been told yet.
-struct Counter {
-    metric: u32,
-    pending: Cell<u64>,
+/// A counter, its number once the host knows it, and what the host has not been told yet.
+#[derive(Clone)]
+struct Counted {
+    counter: Counter,
+    metric: Option<u32>,
+    pending: u64,
 }
 
 /// One gate with its host.
@@ -49,7 +52,10 @@ pub struct Driver {
     gate: RefCell<Gate>,
     /// The key of the filter state that requests are asked for.
     filter_state: Option<String>,
-    counters: HashMap<&'static str, Counter>,
+    stat_prefix: String,
+    metrics: Rc<Metrics>,
+    /// By their [indices](Counter::index).
+    counters: RefCell<Vec<Option<Counted>>>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
     calls: RefCell<HashMap<u32, Called>>,
@@ -69,15 +75,22 @@ impl Driver {
         gate: Gate,
         shared_names: HashMap<DocumentId, String>,
         stat_prefix: &str,
-        metrics: &Metrics,
+        metrics: &Rc<Metrics>,
     ) -> Self {
         let full = |name: &str| stats::full_name(stat_prefix, name);
-        let counter = |name| Some(Counter { metric: metrics.counter(full(name))?, pending: Cell::new(0) });
-        let counters = stats::all().filter_map(|name| Some((name, counter(name)?))).collect();
         let gauges = gate.gauges().into_iter();
         let gauges = gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), metrics.gauge(full(&name))?))).collect();
         let filter_state = gate.filter_state().map(str::to_owned);
-        Self { root, gate: RefCell::new(gate), filter_state, counters, gauges, shared_names, calls: RefCell::default() }
+        let (stat_prefix, metrics) = (stat_prefix.to_owned(), Rc::clone(metrics));
+        let (counters, calls) = Default::default();
+        let at_the_start = gate.counters();
+        let gate = RefCell::new(gate);
+        let driver = Self { root, gate, filter_state, stat_prefix, metrics, counters, gauges, shared_names, calls };
+        for counter in at_the_start {
+            driver.count(counter, 0);
+        }
+        driver.counters.borrow_mut().iter_mut().flatten().for_each(|counted| driver.define(counted));
+        driver
     }
 
     /// The head of the request of this context arrived.
@@ -99,14 +112,36 @@ impl Driver {
 
     /// Tells the host what was counted since the last time. Told with each request, that would cost more than the request.
     pub fn flush_counters(&self) {
-        for (name, counter) in &self.counters {
-            let count = counter.pending.take();
-            if count > 0 {
-                hostcalls::count(counter.metric, count);
-                if let Some(code) = stats::denied(name) {
-                    hostcalls::log(Level::Debug, &format!("denied: {code} ({count})"));
-                }
+        for counted in self.counters.borrow_mut().iter_mut().flatten() {
+            let count = std::mem::take(&mut counted.pending);
+            if count == 0 {
+                continue;
             }
+            self.define(counted);
+            if let Some(metric) = counted.metric {
+                hostcalls::count(metric, count);
+            }
+            if let Some((what, code)) = counted.counter.said() {
+                hostcalls::log(Level::Debug, &format!("{what}: {code} ({count})"));
+            }
+        }
+    }
+
+    fn count(&self, counter: Counter, count: u64) {
+        let (index, mut counters) = (counter.index(), self.counters.borrow_mut());
+        if index >= counters.len() {
+            counters.resize(index + 1, None);
+        }
+        if let Some(place) = counters.get_mut(index) {
+            let counted = place.get_or_insert(Counted { counter, metric: None, pending: 0 });
+            counted.pending = counted.pending.saturating_add(count);
+        }
+    }
+
+    fn define(&self, counted: &mut Counted) {
+        if counted.metric.is_none() {
+            let name = self.gate.borrow().counter_name(counted.counter);
+            counted.metric = self.metrics.counter(stats::full_name(&self.stat_prefix, &name));
         }
     }
 
@@ -174,16 +209,21 @@ impl Driver {
                 Effect::Ask(id, number, call) => {
                     self.act_on(id, current, || self.call(Called::Service(number), &call)).unwrap_or_default()
                 }
-                Effect::Count(name) => {
-                    if let Some(counter) = self.counters.get(name) {
-                        counter.pending.set(counter.pending.get().saturating_add(1));
+                Effect::Count(counter) => {
+                    self.count(counter, 1);
+                    Vec::new()
+                }
+                Effect::Record(histogram, value) => {
+                    let name = stats::full_name(&self.stat_prefix, histogram.name());
+                    if let Some(metric) = self.metrics.histogram(name) {
+                        hostcalls::record(metric, value);
                     }
                     Vec::new()
                 }
                 Effect::Settle(id) => self.handle(Event::Settled(id)),
                 Effect::Gauge(id, gauge, value) => {
                     if let Some(&metric) = self.gauges.get(&(id, gauge)) {
-                        hostcalls::set_gauge(metric, value);
+                        hostcalls::record(metric, value);
                     }
                     Vec::new()
                 }

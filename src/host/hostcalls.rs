@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, State};
+use crate::verdict::{Denial, Edits, Published, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -36,17 +36,20 @@ pub fn edit_request(edits: &Edits) {
     for (name, value) in &edits.add {
         abi::add_header(name, value);
     }
-    publish(&edits.state);
+    publish(&edits.state, &edits.published);
     if edits.clear_route_cache {
         call_foreign("clear_route_cache", &[]);
     }
 }
 
 /// Puts text into the filter state of the request of the effective context.
-fn publish(state: &State) {
+fn publish(state: &State, published: &Published) {
+    // A host without filter state says so, to no avail: the request is judged the same.
     for (name, text) in state {
-        // A host without filter state says so, to no avail: the request is judged the same.
-        abi::set_property(&format!("jwt_authn.{name}"), text);
+        abi::set_property(&["jwt_authn.", name].concat(), text);
+    }
+    for (name, text) in published {
+        abi::set_property(&["jwt_gate.", name].concat(), text);
     }
 }
 
@@ -57,7 +60,7 @@ pub fn filter_state(name: &str) -> Option<Vec<u8>> {
 
 /// Answers the request of the effective context.
 pub fn deny(denial: &Denial, grpc: bool) {
-    publish(&denial.state);
+    publish(&denial.state, &denial.published);
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
@@ -142,9 +145,14 @@ pub fn define_gauge(name: &str) -> Option<u32> {
     abi::define_metric(Metric::Gauge, name)
 }
 
-/// Sets a gauge.
-pub fn set_gauge(gauge: u32, value: u64) {
-    abi::record_metric(gauge, value);
+/// Defines a histogram.
+pub fn define_histogram(name: &str) -> Option<u32> {
+    abi::define_metric(Metric::Histogram, name)
+}
+
+/// Sets a gauge, or records a value in a histogram.
+pub fn record(metric: u32, value: u64) {
+    abi::record_metric(metric, value);
 }
 
 /// Adds to a counter.

@@ -11,6 +11,7 @@ use super::hostcalls;
 pub struct Metrics {
     counters: Numbers,
     gauges: Numbers,
+    histograms: Numbers,
 }
 
 type Numbers = RefCell<HashMap<String, u32>>;
@@ -24,6 +25,11 @@ impl Metrics {
     /// A gauge of that name.
     pub fn gauge(&self, name: String) -> Option<u32> {
         defined(&self.gauges, name, hostcalls::define_gauge)
+    }
+
+    /// A histogram of that name.
+    pub fn histogram(&self, name: String) -> Option<u32> {
+        defined(&self.histograms, name, hostcalls::define_histogram)
     }
 }
 

@@ -48,17 +48,24 @@ pub(super) struct Wanted<'a> {
 
 /// What became of a requirement.
 pub(super) struct Outcome {
-    pub result: Result<Proof, Status>,
+    pub result: Result<Proof, Refusal>,
     /// Whether keys were lacking that may still come: Envoy goes on with what does not need them.
     pub is_pending: bool,
 }
 
 /// Why a requirement holds.
 pub(super) enum Proof {
-    /// Every token that was looked for verified; this is the last.
-    Token(Rc<Verified>),
+    /// Every token that was looked for verified; this is the last, and its provider.
+    Token(Rc<Verified>, Option<usize>),
     /// It allows requests without a good token.
     Allowed,
+}
+
+/// Why a requirement does not hold, and which provider says so; none, where several do.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal {
+    pub status: Status,
+    pub provider: Option<usize>,
 }
 
 impl<'a> Run<'a> {
@@ -86,10 +93,10 @@ impl<'a> Run<'a> {
             }
         }
         let result = match result {
-            Ok(verified) => Ok(Proof::Token(verified)),
+            Ok(verified) => Ok(Proof::Token(verified, provider)),
             Err(_) if wanted.allow_failed => Ok(Proof::Allowed),
             Err(Status::JwtMissed) if wanted.allow_missing => Ok(Proof::Allowed),
-            Err(status) => Err(status),
+            Err(status) => Err(Refusal { status, provider }),
         };
         Outcome { result, is_pending: self.lacks_keys }
     }

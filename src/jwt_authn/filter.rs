@@ -1,6 +1,6 @@
 //! The whole filter: from the head of a request to a decision.
 
-use super::authenticate::{Outcome, Proof, Run};
+use super::authenticate::{Outcome, Proof, Refusal, Run};
 use super::headers::Headers;
 use super::provider::Provider;
 use super::requirement::Requirement;
@@ -8,7 +8,7 @@ use crate::jwt_verify::Status;
 use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Form, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, Form, Reason};
 
 /// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
 const MAX_URI: usize = 256;
@@ -28,6 +28,10 @@ pub struct Filter {
     pub bypass_cors_preflight: bool,
     /// `strip_failure_response`.
     pub strip_failure_response: bool,
+    /// `enforce`, of all rules at once: this filter edits while it walks.
+    pub enforce: bool,
+    /// `access_log`.
+    pub access_log: AccessLog,
 }
 
 impl Filter {
@@ -39,10 +43,7 @@ impl Filter {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        let mut headers = Headers::new(head);
-        for name in self.providers.iter().flat_map(Provider::output_headers) {
-            headers.remove(name);
-        }
+        let headers = self.sanitized(head);
         if self.bypass_cors_preflight && is_preflight(head) {
             return Decision::Allow(Pass::preflight(), headers.into_edits());
         }
@@ -57,22 +58,66 @@ impl Filter {
         let needs = std::mem::take(&mut run.needs);
         let decision = match result {
             Ok(proof) => {
-                let pass = match &proof {
-                    Proof::Token(verified) => Pass::verified(verified),
-                    Proof::Allowed => Pass::where_envoy_allows_none(),
+                let (pass, caller) = match &proof {
+                    Proof::Token(verified, provider) => {
+                        let token = verified.token();
+                        let caller = self.access_log.caller(*provider, Some(&token.sub), Some(&token.kid));
+                        (Pass::verified(verified), caller)
+                    }
+                    Proof::Allowed => (Pass::where_envoy_allows_none(), Caller::default()),
                 };
                 let (state, clear_route_cache) = (run.state, run.clear_route_cache);
                 let mut edits = run.headers.into_edits();
-                (edits.state, edits.clear_route_cache) = (state, clear_route_cache);
+                (edits.state, edits.clear_route_cache, edits.caller) = (state, clear_route_cache, caller);
+                if !self.enforce {
+                    self.leave_tokens(&mut edits);
+                }
                 Decision::Allow(pass, edits)
             }
-            Err(status) => Decision::Deny(Denial { state: run.state, ..self.denial(head, status) }),
+            Err(Refusal { status, provider }) => {
+                let caller = Caller { provider, ..Caller::default() };
+                let denial = Denial { state: run.state, caller, ..self.denial(head, status) };
+                self.refuse(head, denial)
+            }
         };
         if is_pending && !needs.is_empty() {
             Decision::Wait(needs, Box::new(decision))
         } else {
             decision
         }
+    }
+
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+        let denial = Denial::from(Reason::Overloaded);
+        let form = if self.strip_failure_response { Form::Bare } else { denial.form };
+        self.refuse(head, Denial { form, ..denial })
+    }
+
+    /// Of what the walk edited before it failed, a request that passes all the same keeps nothing.
+    fn refuse(&self, head: &RequestHead, denial: Denial) -> Decision {
+        let edits = if self.enforce { Edits::default() } else { self.sanitized(head).into_edits() };
+        Decision::refuse(denial, self.enforce, edits)
+    }
+
+    /// Without the headers that providers set.
+    fn sanitized<'a>(&self, head: &'a RequestHead) -> Headers<'a> {
+        let mut headers = Headers::new(head);
+        for name in self.providers.iter().flat_map(Provider::output_headers) {
+            headers.remove(name);
+        }
+        headers
+    }
+
+    /// Takes the removal of tokens back, which the walk needed: the service still checks for itself.
+    fn leave_tokens(&self, edits: &mut Edits) {
+        let outputs = || self.providers.iter().flat_map(Provider::output_headers);
+        let added = &edits.add;
+        edits.remove.retain(|name| {
+            outputs().any(|output| output.as_str() == name) || added.iter().any(|(known, _)| known == name)
+        });
+        // What is set is `:path`, without the token.
+        edits.set.clear();
     }
 
     /// The provider of that index.

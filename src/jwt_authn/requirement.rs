@@ -1,6 +1,6 @@
 //! `JwtRequirement`, as Envoy walks it: in order, and no further than an answer.
 
-use super::authenticate::{Outcome, Proof, Run, Wanted};
+use super::authenticate::{Outcome, Proof, Refusal, Run, Wanted};
 use super::extract::Extractor;
 use crate::jwt_verify::{CheckAudience, Status};
 use crate::verdict::HeaderName;
@@ -64,7 +64,7 @@ impl Requirement {
                 let outcome = first(children, run);
                 let allows = |status| *allow_failed || (*allow_missing && status == Status::JwtMissed);
                 match outcome.result {
-                    Err(status) if allows(status) => Outcome { result: Ok(Proof::Allowed), ..outcome },
+                    Err(refusal) if allows(refusal.status) => Outcome { result: Ok(Proof::Allowed), ..outcome },
                     _ => outcome,
                 }
             }
@@ -89,7 +89,7 @@ fn all(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
         together.is_pending |= outcome.is_pending;
         together.result = match (together.result, outcome.result) {
             (Ok(proof), Ok(other)) => Ok(proof.or(other)),
-            (Err(status), _) | (_, Err(status)) => Err(status),
+            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         };
     }
     together
@@ -97,7 +97,9 @@ fn all(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
 
 /// `requires_any`: the first that holds. Of the failures, the last counts that is more than a missing token, or another issuer's.
 fn first(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
-    let mut together = Outcome { result: Err(Status::JwtMissed), is_pending: false };
+    let mut refused = None;
+    let missed = Refusal { status: Status::JwtMissed, provider: None };
+    let mut together = Outcome { result: Err(missed), is_pending: false };
     for child in children {
         let outcome = child.check(run);
         if outcome.result.is_ok() && !outcome.is_pending {
@@ -106,19 +108,30 @@ fn first(children: &[Requirement], run: &mut Run<'_>) -> Outcome {
         together.is_pending |= outcome.is_pending;
         together.result = match (together.result, outcome.result) {
             (Ok(proof), _) | (_, Ok(proof)) => Ok(proof),
-            (Err(known), Err(status)) => {
-                let says_more = !matches!(status, Status::JwtMissed | Status::JwtUnknownIssuer);
-                Err(if says_more || known == Status::JwtMissed { status } else { known })
+            (Err(_), Err(refusal)) => {
+                let latest = refused.map_or(refusal, |known: Refusal| known.or(refusal));
+                refused = Some(latest);
+                Err(latest)
             }
         };
     }
     together
 }
 
+impl Refusal {
+    /// The later of two, unless it says no more than that a token is missing, or another issuer's.
+    fn or(self, later: Self) -> Self {
+        let says_more = !matches!(later.status, Status::JwtMissed | Status::JwtUnknownIssuer);
+        let said = if says_more || self.status == Status::JwtMissed { later } else { self };
+        let is_shared = self.status == later.status && self.provider != later.provider;
+        Self { provider: said.provider.filter(|_| !is_shared), ..said }
+    }
+}
+
 impl Proof {
     fn or(self, other: Self) -> Self {
         match self {
-            Self::Token(_) => self,
+            Self::Token(..) => self,
             Self::Allowed => other,
         }
     }

@@ -36,6 +36,10 @@ pub struct Failure {
     pub reason: Reason,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
+    /// The index of the provider that says so; `None` where several do.
+    pub provider: Option<usize>,
+    /// Which of the attempt's tokens it was, if its signature holds and that is of interest.
+    token: Option<usize>,
 }
 
 /// The authentication of one request at one time.
@@ -48,7 +52,9 @@ pub struct Attempt<'a> {
     /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it.
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
     /// Credentials that are no token at all.
-    unreadable: Option<Reason>,
+    unreadable: Option<Failure>,
+    /// Tokens whose signatures hold and that failed all the same, where somebody asks whose they were.
+    failed: Option<Vec<Rc<Verified>>>,
     /// What was lacking, where waiting could bring it.
     needs: Vec<Want>,
 }
@@ -81,26 +87,31 @@ impl Failure {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let further = if (other.reason as usize) > (self.reason as usize) { other } else { self };
-        Self { retry_after: self.retry_after.max(other.retry_after), ..further }
+        let is_shared = other.reason == self.reason && other.provider != self.provider;
+        let provider = further.provider.filter(|_| !is_shared);
+        Self { retry_after: self.retry_after.max(other.retry_after), provider, ..further }
     }
 }
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: Duration::ZERO }
+        Self { reason, retry_after: Duration::ZERO, provider: None, token: None }
     }
 }
 
 impl<'a> Attempt<'a> {
-    /// Begins.
+    /// Begins. `remembers` says whether somebody asks whose a token is that failed.
     pub fn new(
         head: &'a RequestHead,
         providers: &'a [Provider],
         documents: &'a Documents,
         verifier: &'a mut Verifier,
         now: UnixTime,
+        remembers: bool,
     ) -> Self {
-        Self { head, providers, documents, verifier, now, seen: Vec::new(), unreadable: None, needs: Vec::new() }
+        let (seen, unreadable, needs) = Default::default();
+        let failed = remembers.then(Vec::new);
+        Self { head, providers, documents, verifier, now, seen, unreadable, failed, needs }
     }
 
     /// The tokens at the provider's locations, every one of which must be good.
@@ -108,20 +119,21 @@ impl<'a> Attempt<'a> {
         let Some(provider) = self.providers.get(leaf.provider) else {
             return Err(Reason::TokenMissing.into());
         };
+        let own = |reason: Reason| Failure { provider: Some(leaf.provider), ..reason.into() };
         let tokens = request::tokens(self.head, &provider.locations).map_err(|reason| {
-            self.unreadable = Some(reason);
-            Failure::from(reason)
+            self.unreadable = Some(own(reason));
+            own(reason)
         })?;
         if tokens.is_empty() {
-            return Err(Reason::TokenMissing.into());
+            return Err(own(Reason::TokenMissing));
         }
         let mut principals = Vec::with_capacity(tokens.len());
         let mut failures = Vec::new();
         for token in tokens {
             let result = self.one(&token, leaf, provider).map_err(|failure| match failure.reason {
                 // Some hosts join repeated headers: what stands behind a comma is another credential.
-                Reason::TokenMalformed if token.contains(&b',') => Reason::MultipleTokens.into(),
-                _ => failure,
+                Reason::TokenMalformed if token.contains(&b',') => own(Reason::MultipleTokens),
+                _ => Failure { provider: Some(leaf.provider), ..failure },
             });
             self.note(token, result.as_ref().err().copied());
             match result {
@@ -134,8 +146,12 @@ impl<'a> Attempt<'a> {
 
     /// A credential that no provider verified, if there is one.
     pub(super) fn unverified(&self) -> Option<Failure> {
-        let unreadable = self.unreadable.map(Failure::from);
-        unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
+        self.unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
+    }
+
+    /// The token that failed, if its signature holds.
+    pub(super) fn failed(&self, failure: &Failure) -> Option<&Verified> {
+        self.failed.as_ref()?.get(failure.token?).map(Rc::as_ref)
     }
 
     /// What was lacking, where waiting could bring it.
@@ -158,12 +174,9 @@ impl<'a> Attempt<'a> {
             Some(issuer) if !is_read => self.introspect(token, issuer)?,
             _ => self.verify(token, leaf.provider, provider)?,
         };
-        admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
-        if let Some(issuer) = provider.introspection.as_ref().filter(|issuer| issuer.all && is_read) {
-            self.introspect(token, issuer)?;
-        }
-        self.check_revocation(&verified, provider)?;
-        super::effects::check_forwardable(&verified, provider)?;
+        let asked = provider.introspection.as_ref().filter(|issuer| issuer.all && is_read);
+        let checked = self.check(&verified, leaf, provider, asked.map(|issuer| (token, issuer)));
+        checked.map_err(|failure| self.noted(failure, &verified))?;
         // Parts of what verified as a whole.
         let part = |wanted: bool, index: usize| {
             let part = token.split(|&b| b == b'.').nth(index).filter(|_| wanted);
@@ -197,6 +210,28 @@ impl<'a> Attempt<'a> {
                 Err(Reason::IntrospectionUnavailable.into())
             }
         }
+    }
+
+    /// Everything behind the signature; `asked`, its issuer has a say, too.
+    fn check(
+        &mut self,
+        verified: &Verified,
+        leaf: &Leaf,
+        provider: &Provider,
+        asked: Option<(&[u8], &Introspection)>,
+    ) -> Result<(), Failure> {
+        admit(verified.claims(), provider, leaf.audiences.as_deref(), self.now)?;
+        if let Some((token, issuer)) = asked {
+            self.introspect(token, issuer)?;
+        }
+        self.check_revocation(verified, provider)?;
+        Ok(super::effects::check_forwardable(verified, provider)?)
+    }
+
+    fn noted(&mut self, failure: Failure, verified: &Rc<Verified>) -> Failure {
+        let Some(failed) = &mut self.failed else { return failure };
+        failed.push(Rc::clone(verified));
+        Failure { token: Some(failed.len() - 1), ..failure }
     }
 
     fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {
@@ -244,6 +279,6 @@ impl<'a> Attempt<'a> {
         if self.documents.could_meet(id, need, self.now) && !self.needs.contains(&want) {
             self.needs.push(want);
         }
-        Failure { reason, retry_after }
+        Failure { retry_after, ..reason.into() }
     }
 }

@@ -1,11 +1,14 @@
 //! The decision about one request, from its head to a verdict.
 
 use super::authenticate::Attempt;
-use super::{effects, service, Authorize, Documents, Failure, Principal, Provider, Requirement, Verifier, Want};
+use super::{
+    effects, service, Authorize, Documents, Enforcement, Failure, Principal, Provider, Requirement, Verifier, Want,
+};
 use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
+use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, Form, HeaderName, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -32,6 +35,10 @@ pub struct Policy {
     pub statuses: Vec<(Reason, u16)>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
+    /// `enforce`.
+    pub enforcement: Enforcement,
+    /// `access_log`.
+    pub access_log: AccessLog,
 }
 
 /// `filter_state_rules`: what a value of the filter state requires, where no rule matches.
@@ -62,6 +69,7 @@ enum Kind {
     PublicRoute,
     WithoutToken,
     Preflight,
+    Unenforced(Reason),
 }
 
 /// What happens to a request.
@@ -111,13 +119,38 @@ impl Pass {
         Self(Kind::Preflight)
     }
 
-    /// The counter's name.
-    pub const fn counter(self) -> &'static str {
+    /// `enforce: false`: it would have been refused.
+    pub(crate) fn unenforced(denial: &Denial) -> Self {
+        Self(Kind::Unenforced(denial.reason))
+    }
+
+    /// Its counter.
+    pub const fn counter(self) -> Counter {
         match self.0 {
-            Kind::Authenticated => "jwt_gate_allowed",
-            Kind::PublicRoute => "jwt_gate_allowed_public",
-            Kind::WithoutToken => "jwt_gate_allowed_anonymous",
-            Kind::Preflight => "jwt_gate_allowed_preflight",
+            Kind::Authenticated => Counter::Allowed,
+            Kind::PublicRoute => Counter::AllowedPublic,
+            Kind::WithoutToken => Counter::AllowedAnonymous,
+            Kind::Preflight => Counter::AllowedPreflight,
+            Kind::Unenforced(_) => Counter::AllowedUnenforced,
+        }
+    }
+
+    /// Its name in the access log.
+    pub const fn outcome(self) -> &'static str {
+        match self.0 {
+            Kind::Authenticated => "allowed",
+            Kind::PublicRoute => "public",
+            Kind::WithoutToken => "anonymous",
+            Kind::Preflight => "preflight",
+            Kind::Unenforced(_) => "unenforced",
+        }
+    }
+
+    /// Why it would have been refused.
+    pub const fn refusal(self) -> Option<Reason> {
+        match self.0 {
+            Kind::Unenforced(reason) => Some(reason),
+            _ => None,
         }
     }
 }
@@ -141,6 +174,26 @@ impl Policy {
         Denial { status: status.unwrap_or(denial.status), form, ..denial }
     }
 
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+        let denial = self.shaped(Reason::Overloaded.into());
+        let rule = if self.enforcement.rules.is_empty() { Ok(None) } else { self.rule(head) };
+        if self.enforcement.of(rule) {
+            return Decision::Deny(denial);
+        }
+        let mut edits = Edits::default();
+        effects::remove_output_headers(head, &self.output_headers, &mut edits);
+        Decision::refuse(denial, false, edits)
+    }
+
+    fn rule(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
+        if self.allow_ambiguous_paths {
+            Ok(self.routes.first(head))
+        } else {
+            self.routes.find(head)
+        }
+    }
+
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
         let mut edits = Edits::default();
         effects::remove_output_headers(head, &self.output_headers, &mut edits);
@@ -149,9 +202,10 @@ impl Policy {
             return Decision::Allow(Pass::preflight(), edits);
         }
         let nothing_more = Authorize::default();
-        let rule = if self.allow_ambiguous_paths { Ok(self.routes.first(head)) } else { self.routes.find(head) };
+        let rule = self.rule(head);
+        let enforced = self.enforcement.of(rule);
         let (requirement, authorize) = match rule {
-            Err(reason) => return Decision::Deny(reason.into()),
+            Err(reason) => return Decision::refuse(reason.into(), enforced, edits),
             Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
             Ok(Some(index)) => match self.rules.get(index) {
                 None => (&self.fallback, &nothing_more),
@@ -160,16 +214,33 @@ impl Policy {
             },
         };
 
-        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now);
+        let remembers = self.access_log.names_caller();
+        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now, remembers);
         let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
-        let needs = attempt.into_needs();
-        let settled = matches!(&result, Ok(principals) if !principals.is_empty());
-        let mut decision = self.conclude((head, documents, now), requirement, authorize, result, edits);
-        if let Decision::Deny(denial) = &mut decision {
-            let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
-            denial.state = effects::failure(denial.reason, asked);
+        edits.caller = self.caller(&result, &attempt);
+        let mut needs = attempt.into_needs();
+        if matches!(&result, Ok(principals) if !principals.is_empty()) {
+            needs.clear();
         }
-        if settled || needs.is_empty() {
+        let concluded = match result {
+            Ok(principals) => {
+                let case = (head, documents, now);
+                let concluded =
+                    self.conclude(case, requirement, authorize, &principals, enforced, (&mut edits, &mut needs));
+                concluded.map_err(|denial| *denial)
+            }
+            Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
+        };
+        let decision = match concluded {
+            Ok(pass) => Decision::Allow(pass, edits),
+            Err(mut denial) => {
+                let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
+                denial.state = effects::failure(denial.reason, asked);
+                denial.caller = std::mem::take(&mut edits.caller);
+                Decision::refuse(denial, enforced, edits)
+            }
+        };
+        if needs.is_empty() {
             decision
         } else {
             Decision::Wait(needs, Box::new(decision))
@@ -185,24 +256,41 @@ impl Policy {
         (head, documents, now): (&RequestHead, &Documents, UnixTime),
         requirement: &Requirement,
         authorize: &Authorize,
-        result: Result<Vec<Principal>, Failure>,
-        mut edits: Edits,
-    ) -> Decision {
-        let principals = match result {
-            Ok(principals) => principals,
-            Err(Failure { reason, retry_after }) => return Decision::Deny(Denial { retry_after, ..reason.into() }),
-        };
-        let caller = match authorize.check(head, &principals) {
-            Ok(caller) => caller,
-            Err(denial) => return Decision::Deny(*denial),
-        };
-        let pass = principals.first().map_or_else(Pass::without_token, Pass::authenticated);
-        effects::apply(head, &self.providers, &requirement.leaves(), &principals, &mut edits);
-        let allowed = (pass, edits);
-        match authorize.service {
-            None => Decision::Allow(allowed.0, allowed.1),
-            Some(index) => service::decide((&documents.services, index), (head, caller), allowed, now),
+        principals: &[Principal],
+        enforced: bool,
+        (edits, needs): (&mut Edits, &mut Vec<Want>),
+    ) -> Result<Pass, Box<Denial>> {
+        let authorized = authorize.check(head, principals).and_then(|caller| {
+            let Some((index, caller)) = authorize.service.zip(caller) else {
+                return Ok(Vec::new());
+            };
+            let (found, question) = service::check((&documents.services, index), (head, caller), now);
+            needs.extend(question.map(|question| Want::Answer(Box::new(question))));
+            found.map_err(|reason| Box::new(reason.into()))
+        });
+        if authorized.is_ok() || !enforced {
+            // In a dry run the service still checks for itself: it gets the token, and learns of it what the gate knows.
+            let stripped = if enforced { requirement.leaves() } else { Vec::new() };
+            effects::apply(head, &self.providers, &stripped, principals, edits);
         }
+        for (name, value) in authorized? {
+            edits.set(name.as_str(), value);
+        }
+        Ok(principals.first().map_or_else(Pass::without_token, Pass::authenticated))
+    }
+
+    /// Whose token decides, or whose failure.
+    fn caller(&self, result: &Result<Vec<Principal>, Failure>, attempt: &Attempt<'_>) -> Caller {
+        let (provider, token) = match result {
+            Ok(principals) => principals.first().map(|first| (first.provider(), first.verified())).unzip(),
+            Err(failure) => (failure.provider, attempt.failed(failure)),
+        };
+        if !self.access_log.names_caller() {
+            return Caller { provider, ..Caller::default() };
+        }
+        let (sub, kid) =
+            (token.and_then(|token| token.claims().subject()), token.and_then(|token| token.kids().next()));
+        self.access_log.caller(provider, sub, kid)
     }
 }
 

@@ -95,10 +95,10 @@ impl Requirement {
                     }
                 }
                 // One who showed a token before one who showed none.
-                passed.sort_by_key(Vec::is_empty);
+                let shown = passed.iter().position(|principals| !principals.is_empty());
                 let allows = |kind: fn(&Self) -> bool| children.iter().any(kind);
                 let all_missing = failed.iter().all(|failure| failure.reason == Reason::TokenMissing);
-                match passed.into_iter().next() {
+                match passed.into_iter().nth(shown.unwrap_or_default()) {
                     // Where no token is allowed further down, that makes up for none here that is not good.
                     Some(none) if none.is_empty() && !all_missing && !self.allows_failed() => {}
                     Some(principals) => return Ok(principals),

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::template::Template;
-use super::{Decision, Finding, Pass, Principal, Protocol, Question, Services, Want};
+use super::{Finding, Principal, Protocol, Question, Services};
 use crate::json::{self, Map, Value};
 use crate::redact::Redacted;
 use crate::remote::Answer;
 use crate::request::RequestHead;
 use crate::time::UnixTime;
-use crate::verdict::{is_field_value, Edits, HeaderName, Reason};
+use crate::verdict::{is_field_value, HeaderName, Reason};
 
 /// `authorize.service` of a rule.
 #[derive(Clone, Debug)]
@@ -76,6 +76,14 @@ impl JsonTemplate {
 }
 
 impl AuthorizationService {
+    /// `response_headers`.
+    pub(super) fn response_headers(&self) -> &[HeaderName] {
+        match &self.form {
+            ServiceForm::Http { response_headers, .. } => response_headers,
+            _ => &[],
+        }
+    }
+
     /// What the service, that of `index`, found about the request, or the question to it. A request that lacks something of what it
     /// asks about is refused.
     pub(super) fn ask(
@@ -118,31 +126,23 @@ impl AuthorizationService {
     }
 }
 
-/// Whether the request may pass as it is `allowed` to, by the service of that index: as it says, or as `on_error` does.
-pub(super) fn decide(
+/// Whether a request may pass, by the service of that index: with these headers, or not for that reason; so says the service, or
+/// `on_error` until it has answered the question.
+#[allow(clippy::type_complexity)]
+pub(super) fn check(
     (services, index): (&Services, usize),
-    (head, caller): (&RequestHead, Option<&Principal>),
-    (pass, mut edits): (Pass, Edits),
+    (head, caller): (&RequestHead, &Principal),
     now: UnixTime,
-) -> Decision {
-    let unavailable = Decision::Deny(Reason::AuthorizationUnavailable.into());
-    let (Some(Protocol::Authorization(service)), Some(caller)) = (services.get(index).map(|s| &s.protocol), caller)
-    else {
-        return unavailable;
+) -> (Result<Vec<(HeaderName, Vec<u8>)>, Reason>, Option<Question>) {
+    let Some(Protocol::Authorization(service)) = services.get(index).map(|service| &service.protocol) else {
+        return (Err(Reason::AuthorizationUnavailable), None);
     };
-    let finding = service.ask(services, index, (head, caller), now);
-    match &finding {
-        Ok(Finding::Refused) => return Decision::Deny(Reason::AuthorizationDenied.into()),
-        Ok(Finding::Allowed(headers)) => {
-            headers.iter().for_each(|(name, value)| edits.set(name.as_str(), value.clone()));
-            return Decision::Allow(pass, edits);
-        }
-        _ => {}
-    }
-    let otherwise = if service.allow_on_error { Decision::Allow(pass, edits) } else { unavailable };
-    match finding {
-        Err(Some(question)) => Decision::Wait(vec![Want::Answer(Box::new(question))], Box::new(otherwise)),
-        _ => otherwise,
+    let unavailable = || if service.allow_on_error { Ok(Vec::new()) } else { Err(Reason::AuthorizationUnavailable) };
+    match service.ask(services, index, (head, caller), now) {
+        Ok(Finding::Allowed(headers)) => (Ok(headers), None),
+        Ok(Finding::Refused) => (Err(Reason::AuthorizationDenied), None),
+        Ok(_) => (unavailable(), None),
+        Err(question) => (unavailable(), question),
     }
 }
 

@@ -29,6 +29,16 @@ pub struct Service {
     pub max_entries: usize,
 }
 
+impl Service {
+    /// The headers that its answer may set.
+    pub fn response_headers(&self) -> &[HeaderName] {
+        match &self.protocol {
+            Protocol::Authorization(service) => service.response_headers(),
+            Protocol::Introspection(_) => &[],
+        }
+    }
+}
+
 /// What a service is asked about.
 #[derive(Clone, Debug)]
 pub enum Protocol {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Provider;
-use crate::cache::{Remembered, TokenCache};
+use crate::cache::{Fingerprint, Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
 use crate::jwt_verify::{self, Status, Token};
@@ -14,12 +14,28 @@ use crate::verdict::Reason;
 pub struct Verifier {
     crypto: Vec<Box<dyn CryptoProvider>>,
     cache: TokenCache,
+    /// What tells the providers of a shadow from those of the same index that decide.
+    realm: u64,
 }
+
+const FIRST: u64 = 0;
+
+/// No index of a provider has this bit.
+const SHADOW: u64 = 1 << 63;
 
 impl Verifier {
     /// `crypto` is asked in order.
     pub fn new(crypto: Vec<Box<dyn CryptoProvider>>, cache: TokenCache) -> Self {
-        Self { crypto, cache }
+        Self { crypto, cache, realm: FIRST }
+    }
+
+    /// Lets a shadow decide: what is remembered of its providers is nothing to those of the same index that decide, nor the other
+    /// way round.
+    pub fn in_the_shadow<T>(&mut self, decide: impl FnOnce(&mut Self) -> T) -> T {
+        self.realm = SHADOW;
+        let decided = decide(self);
+        self.realm = FIRST;
+        decided
     }
 
     /// Checks everything about `token` that needs neither a key nor the time.
@@ -49,7 +65,7 @@ impl Verifier {
         (index, provider): (usize, &Provider),
         (set, generation): (&KeySet, u64),
     ) -> Result<Rc<Verified>, Reason> {
-        let fingerprint = self.cache.fingerprint(index, token);
+        let fingerprint = self.fingerprint(index, token);
         if let Some(verified) = fingerprint.and_then(|fingerprint| self.cache.get(fingerprint, set, generation)) {
             return Ok(verified);
         }
@@ -74,7 +90,7 @@ impl Verifier {
     /// What `token`, found for the provider of that index, was verified to be for `semantics: jwt_authn`, and by which generation of
     /// its key set: with another one it must be verified again.
     pub fn recall_jwt(&mut self, token: &[u8], index: usize) -> Option<(Rc<jwt_verify::Verified>, u64)> {
-        self.cache.get_jwt(self.cache.fingerprint(index, token)?)
+        self.cache.get_jwt(self.fingerprint(index, token)?)
     }
 
     /// Checks the signature of a token that [`jwt_verify`] has read from `token`, with a key of `set`, which is the `generation`th of
@@ -89,9 +105,13 @@ impl Verifier {
         (set, generation): (&jwt_verify::KeySet, u64),
     ) -> Result<Rc<jwt_verify::Verified>, Status> {
         let verified = Rc::new(jwt_verify::verify(read, set, &self.crypto)?);
-        if let Some(fingerprint) = self.cache.fingerprint(index, token) {
+        if let Some(fingerprint) = self.fingerprint(index, token) {
             self.cache.insert(fingerprint, Remembered::JwtAuthn(Rc::clone(&verified)), generation);
         }
         Ok(verified)
+    }
+
+    fn fingerprint(&self, index: usize, token: &[u8]) -> Option<Fingerprint> {
+        self.cache.fingerprint(index as u64 ^ self.realm, token)
     }
 }

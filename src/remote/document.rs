@@ -45,8 +45,7 @@ enum Task<T> {
     Calling {
         number: u64,
         step: Step,
-        /// When a fetch before its time was made before this one.
-        forced_before: UnixTime,
+        begun: Begun,
     },
     /// Gives the lease of a call back that nobody will hear the answer of, and that time.
     Leaving(UnixTime),
@@ -54,6 +53,14 @@ enum Task<T> {
     Publishing(Fetched<T>),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
+}
+
+/// A fetch, from its first request on.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// When a fetch before its time was made before this one.
+    forced_before: UnixTime,
+    since: UnixTime,
 }
 
 /// Which request of a fetch is under way.
@@ -99,8 +106,8 @@ pub enum Output {
     Call(u64, Call),
     /// Something changed that a waiting request may wait for.
     Changed,
-    /// A fetch ended.
-    Fetched(Outcome),
+    /// A fetch ended, after that long.
+    Fetched(Outcome, Duration),
     /// What can be seen of the content changed.
     Gauge(Gauge, u64),
     /// Tell the operator.
@@ -211,9 +218,9 @@ impl<T: Content> Document<T> {
                 outputs
             }
             Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
-            Input::Written(won) => self.on_written(won),
+            Input::Written(won) => self.on_written(won, now),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
-            Input::Answer(number, answer) => self.on_answer(number, answer),
+            Input::Answer(number, answer) => self.on_answer(number, answer, now),
             Input::Stop => self.on_stop(),
         }
     }
@@ -311,15 +318,15 @@ impl<T: Content> Document<T> {
         next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
     }
 
-    fn on_written(&mut self, won: bool) -> Vec<Output> {
+    fn on_written(&mut self, won: bool, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
                 self.wanted = false;
-                let forced_before = self.record.forced_at;
+                let begun = Begun { forced_before: self.record.forced_at, since: now };
                 self.record = claimed;
                 match self.source.address.clone() {
-                    Address::Fixed(uri) => self.fetch(&uri, forced_before),
-                    Address::Discovered(_) => self.discover(Form::OpenId, String::new(), forced_before),
+                    Address::Fixed(uri) => self.fetch(&uri, begun),
+                    Address::Discovered(_) => self.discover(Form::OpenId, String::new(), begun),
                 }
             }
             Task::Ending(next, fetched) if won => self.end(next, fetched),
@@ -416,7 +423,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Asks the issuer for the address of the document.
-    fn discover(&mut self, form: Form, before: String, forced_before: UnixTime) -> Vec<Output> {
+    fn discover(&mut self, form: Form, before: String, begun: Begun) -> Vec<Output> {
         let Address::Discovered(discovery) = &self.source.address else {
             return Vec::new();
         };
@@ -425,30 +432,32 @@ impl<T: Content> Document<T> {
             timeout: discovery.timeout,
             ..self.source.call(&discovery.uri(form), None)
         };
-        self.call(call, Step::Discovery(form, before), forced_before)
+        self.call(call, Step::Discovery(form, before), begun)
     }
 
     /// Asks for the document.
-    fn fetch(&mut self, uri: &str, forced_before: UnixTime) -> Vec<Output> {
+    fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
         let is_known =
             self.content.is_some() && !self.lost && self.fetched_from.as_deref().is_none_or(|from| from == uri);
         let etag = self.etag.as_deref().filter(|_| is_known);
         let (call, step) = (self.source.call(uri, etag), Step::Content { conditional: etag.is_some() });
         self.fetched_from = Some(uri.to_owned());
-        self.call(call, step, forced_before)
+        self.call(call, step, begun)
     }
 
-    fn call(&mut self, call: Call, step: Step, forced_before: UnixTime) -> Vec<Output> {
+    fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
         self.calls = self.calls.wrapping_add(1);
-        self.task = Task::Calling { number: self.calls, step, forced_before };
+        self.task = Task::Calling { number: self.calls, step, begun };
         vec![Output::Call(self.calls, call)]
     }
 
-    fn on_answer(&mut self, number: u64, answer: Option<Answer>) -> Vec<Output> {
+    fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Calling { number: current, step, forced_before } if current == number => match step {
-                Step::Content { conditional } => self.on_fetched(Fetched::of(answer, conditional, &self.source)),
-                Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), forced_before),
+            Task::Calling { number: current, step, begun } if current == number => match step {
+                Step::Content { conditional } => {
+                    self.on_fetched(Fetched::of(answer, conditional, &self.source), begun, now)
+                }
+                Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), begun, now),
             },
             task => {
                 self.task = task;
@@ -462,32 +471,33 @@ impl<T: Content> Document<T> {
         form: Form,
         before: &str,
         answer: Option<&Answer>,
-        forced_before: UnixTime,
+        begun: Begun,
+        now: UnixTime,
     ) -> Vec<Output> {
         let Address::Discovered(discovery) = &self.source.address else {
             return Vec::new();
         };
         match (discovery.jwks_uri(answer), form) {
-            (Ok(uri), _) => self.fetch(&uri, forced_before),
-            (Err(problem), Form::OpenId) => self.discover(Form::OAuth, problem, forced_before),
+            (Ok(uri), _) => self.fetch(&uri, begun),
+            (Err(problem), Form::OpenId) => self.discover(Form::OAuth, problem, begun),
             (Err(problem), Form::OAuth) => {
                 let problem =
                     format!("discovery: openid-configuration: {before}; oauth-authorization-server: {problem}");
-                self.on_fetched(Fetched::Failed(Failure { problem, connection: true }))
+                self.on_fetched(Fetched::Failed(Failure { problem, connection: true }), begun, now)
             }
         }
     }
 
-    fn on_fetched(&mut self, fetched: Fetched<T>) -> Vec<Output> {
+    fn on_fetched(&mut self, fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
-        vec![Output::Fetched(outcome), Output::Read]
+        vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
     }
 
     fn on_stop(&mut self) -> Vec<Output> {
         match self.task {
-            Task::Calling { forced_before, .. } => {
-                self.task = Task::Leaving(forced_before);
+            Task::Calling { begun, .. } => {
+                self.task = Task::Leaving(begun.forced_before);
                 vec![Output::Read]
             }
             _ => Vec::new(),

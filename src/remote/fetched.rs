@@ -31,6 +31,20 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::NotModified, Self::Failed];
+
+    /// The stable name, in metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotModified => "not_modified",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl<T: Content> Fetched<T> {
     /// Reads an answer; `conditional` says whether 304 can be one.
     pub fn of(answer: Option<Answer>, conditional: bool, source: &Source) -> Self {

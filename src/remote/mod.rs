@@ -105,6 +105,11 @@ pub struct Answer {
 }
 
 impl Source {
+    /// Whether both are one document, whatever the field is called that configures it.
+    pub fn same_as(&self, other: &Self) -> bool {
+        *self == Self { field: self.field.clone(), ..other.clone() }
+    }
+
     /// Tells sources apart that differ in what they send alone, without naming it.
     fn variant(&self) -> String {
         if self.request_headers.is_empty() {

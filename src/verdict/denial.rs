@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Challenge, Reason, State};
+use super::{Caller, Challenge, Published, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Denial {
     pub envoys_text: Option<&'static str>,
     /// What the access log can read of it, beyond the details.
     pub state: State,
+    /// Whose failure it is.
+    pub caller: Caller,
+    /// What the access log reads of it, where the configuration asks for that.
+    pub published: Published,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
     /// When another attempt has a chance; for 503.
@@ -131,6 +135,8 @@ impl From<Reason> for Denial {
             form: Form::Problem,
             envoys_text: None,
             state: State::new(),
+            caller: Caller::default(),
+            published: Published::new(),
             scopes: Vec::new(),
             retry_after: Duration::ZERO,
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Caller, Published};
+
 /// The name of a header field, in lower case (RFC 9110 section 5.1).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeaderName(String);
@@ -43,6 +45,10 @@ pub struct Edits {
     pub add: Vec<(String, Vec<u8>)>,
     /// What later filters and the access log can read of the token.
     pub state: State,
+    /// Whose token let it pass.
+    pub caller: Caller,
+    /// What the access log reads of the decision, where the configuration asks for that.
+    pub published: Published,
     /// `clear_route_cache`: the route is to be chosen again, by the edited headers.
     pub clear_route_cache: bool,
 }

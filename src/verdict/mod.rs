@@ -1,9 +1,11 @@
 //! What the gate answers: why a request is denied and how that looks on the wire; how an allowed request is edited.
 
+mod access_log;
 mod denial;
 mod edits;
 mod reason;
 
+pub use access_log::{AccessLog, Caller, Published};
 pub use denial::{Denial, Form};
 pub use edits::{is_field_value, Edits, HeaderName, State};
 pub use reason::{Challenge, Reason};

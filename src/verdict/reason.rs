@@ -30,11 +30,6 @@ macro_rules! reasons {
                 match self { $(Reason::$name => $code,)* }
             }
 
-            /// The name of its counter.
-            pub const fn counter(self) -> &'static str {
-                match self { $(Reason::$name => concat!("jwt_gate_denied_", $code),)* }
-            }
-
             /// The HTTP status.
             pub const fn status(self) -> u16 {
                 match self { $(Reason::$name => $status,)* }

@@ -26,6 +26,7 @@ mod wire;
 mod answers;
 mod asking;
 mod configuration;
+mod dry_run;
 mod faults;
 mod forwarding;
 mod hostile;
@@ -36,6 +37,7 @@ mod published;
 mod reload;
 mod revocation;
 mod secrets;
+mod seen;
 mod soak;
 mod trap;
 

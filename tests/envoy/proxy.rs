@@ -111,6 +111,7 @@ impl Proxy {
         let bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
+            "stats_config": {"stats_tags": stats_tags()},
             "dynamic_resources": {"lds_config": {
                 "path_config_source": {"path": folder.join("listener.json"), "watched_directory": {"path": folder}},
             }},
@@ -202,6 +203,18 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// The same for what a worker answers: connections spread over the workers, so it must hold many times in a row.
 pub fn eventually_on_every_worker(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || (0..20).all(|_| condition()));
+}
+
+/// The labels that the example makes of the names of statistics.
+fn stats_tags() -> Vec<Value> {
+    let example = fs::read_to_string(envoy::project("envoy.yaml")).expect("the example has a configuration");
+    let lines: Vec<&str> = example.lines().map(str::trim).collect();
+    let tag = |pair: &[&str]| {
+        let name = pair[0].strip_prefix("- tag_name: ")?;
+        let regex = pair[1].strip_prefix("regex: '")?.strip_suffix('\'')?;
+        Some(json!({"tag_name": name, "regex": regex}))
+    };
+    lines.windows(2).filter_map(tag).collect()
 }
 
 fn closed_port() -> u16 {

@@ -82,6 +82,7 @@ fn complete() -> Value {
                     header(json!({"safe_regex_match": {"regex": "a+"}})),
                 ]},
                 "requires": {"provider_name": "main"},
+                "enforce": true,
                 "authorize": {
                     "scopes": {"any_of": ["orders:read"]},
                     "claims": [
@@ -134,6 +135,9 @@ fn complete() -> Value {
         "bypass_cors_preflight": true,
         "token_cache": {"max_entries": 1000, "max_token_size": 2048},
         "crypto": "portable",
+        "enforce": true,
+        "access_log": ["outcome", "code", "provider", "sub", "kid"],
+        "shadow": {"providers": {"main": remote}},
     })
 }
 

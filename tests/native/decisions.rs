@@ -118,7 +118,7 @@ fn every_reason_is_reached_and_looks_as_its_table_says() {
         world.issuer(JWKS, Reply::status(500));
         let verdict = world.ask_patiently(0, &request);
         assert_eq!((verdict.code(), verdict.status()), (reason.code(), status), "{request:?}");
-        assert_eq!(world.count(reason.counter()), 1, "{}", reason.code());
+        assert_eq!(world.count(&format!("jwt_gate_denied_{}", reason.code())), 1, "{}", reason.code());
         reached.insert(reason.code());
     }
 
@@ -682,10 +682,12 @@ fn every_way_to_pass_is_counted_by_its_own_name() {
         ("jwt_gate_allowed_public", 1),
         ("jwt_gate_allowed_anonymous", 1),
         ("jwt_gate_denied_token_missing", 1),
+        ("jwt_gate_provider_allowed_main", 2),
+        ("jwt_gate_provider_denied_main.token_missing", 1),
     ] {
         assert_eq!(world.count(counter), count, "{counter}");
     }
-    assert_eq!(world.counts.len(), 4, "{:?}", world.counts);
+    assert_eq!(world.counts.len(), 6, "{:?}", world.counts);
 }
 
 #[test]

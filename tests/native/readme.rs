@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jwt_gate::config::{Config, FIELDS};
+use jwt_gate::stats::{Counter, Histogram, JWKS_GAUGES, REVOCATION_GAUGES};
 use jwt_gate::verdict::{Challenge, Reason};
 use serde_json::json;
 
@@ -85,6 +86,31 @@ fn the_tables_of_the_readme_are_those_of_the_code() {
     if std::env::var_os("UPDATE_README").is_some() {
         fs::write(project("README.md"), readme).expect("the README can be written");
     }
+}
+
+#[test]
+fn every_metric_is_in_the_readme_with_the_labels_that_the_example_makes_of_it() {
+    let readme = read("README.md");
+    let metrics = readme.split("\n## Metrics\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let metrics = metrics.expect("the README has a section on metrics");
+    let of_provider = [Counter::ProviderAllowed(0), Counter::ProviderDenied(0, Reason::TokenExpired)];
+    for counter in Counter::all(true, true).into_iter().chain(of_provider) {
+        let mut name = counter.name("main").replace("_main", "_<provider>");
+        if let Some(code) = Reason::ALL.iter().map(|reason| reason.code()).find(|code| name.ends_with(code)) {
+            name = format!("{}<code>", name.strip_suffix(code).expect("it ends so"));
+        }
+        assert!(metrics.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
+    for histogram in
+        [Histogram::JwksFetch, Histogram::RevocationFetch, Histogram::Introspection, Histogram::Authorization]
+    {
+        assert!(metrics.contains(&format!("`{}`", histogram.name())), "{histogram:?}");
+    }
+    for gauge in JWKS_GAUGES.into_iter().chain(REVOCATION_GAUGES) {
+        assert!(metrics.contains(&format!("`{gauge}_<provider>`")), "{gauge}");
+    }
+    let tags = blocks(metrics, "yaml").into_iter().next().expect("the README has the tags");
+    assert!(read("envoy.yaml").contains(tags), "{tags}");
 }
 
 /// The fenced blocks of one language.

@@ -17,6 +17,7 @@ use jwt_gate::log::Level;
 use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
+use jwt_gate::stats::Counter;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::{Denial, Edits};
 use serde_json::{json, Value};
@@ -326,7 +327,9 @@ pub struct World {
     context: Option<RequestId>,
     checks: Rc<Cell<u64>>,
     /// How often each counter was counted.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
+    /// What each histogram got.
+    pub recorded: BTreeMap<&'static str, Vec<u64>>,
     /// The latest value of each gauge.
     pub gauges: BTreeMap<String, u64>,
     /// What was logged.
@@ -384,6 +387,7 @@ impl World {
         Self {
             fetches: Vec::new(),
             counts: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             context: None,
             gauges: BTreeMap::new(),
             checks: Rc::default(),
@@ -418,7 +422,8 @@ impl World {
             let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
             let cache = TokenCache::new(config.token_cache, (1, 2));
             let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
-            let gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);
+            let mut gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);
+            config.shadow.iter().for_each(|shadow| gate.cast_shadow(shadow.clone()));
             self.vms.push(Vm { gate, names, queue: VecDeque::new(), has_ended: false });
         }
         self.run((self.in_force..self.vms.len()).map(|vm| (vm, None, Event::Start)).collect());
@@ -627,14 +632,24 @@ impl World {
                 assert!(self.can_wait || self.context == Some(id), "request {id} asks in another context");
                 self.call(vm, Some(id), Asked::Service(number), call)
             }
-            Effect::Count(name) => {
-                *self.counts.entry(name).or_default() += 1;
+            Effect::Count(counter) => {
+                let gate = &self.vms[vm].gate;
+                let is_lazy = matches!(counter, Counter::ProviderDenied(..));
+                assert!(is_lazy || gate.counters().contains(&counter), "{counter:?} is not there from the start");
+                *self.counts.entry(gate.counter_name(counter)).or_default() += 1;
+                Vec::new()
+            }
+            Effect::Record(histogram, value) => {
+                self.recorded.entry(histogram.name()).or_default().push(value);
                 Vec::new()
             }
             Effect::Gauge(id, gauge, value) => {
                 let gauges = self.vms[vm].gate.gauges();
                 let name = gauges.into_iter().find(|(known, kind, _)| (*known, *kind) == (id, gauge));
-                self.gauges.insert(name.expect("a gauge has a name").2, value);
+                // What a shadow alone fetches has none.
+                if let Some((.., name)) = name {
+                    self.gauges.insert(name, value);
+                }
                 Vec::new()
             }
             Effect::Log(level, message) => {

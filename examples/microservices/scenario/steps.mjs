@@ -233,15 +233,31 @@ export async function play({ ports, provider, services, accessLog }) {
     const ok = count === 'at least 1' ? got >= 1 : got === count
     await step(name, String(count), async () => ({ got: String(got), ok }))
   }
+  const ofProvider = byProvider(gateway.tally)
+  await step('the same of the one provider', 'the same', async () => {
+    const differs = [...ofProvider].filter(([name, count]) => counters.get(name) !== count)
+    return differs.map(([name, count]) => `${name} ${counters.get(name)}, not ${count}`).join(', ') || 'the same'
+  })
   const entries = ['jwt_gate_jwks_keys_auth_api', 'jwt_gate_revocation_entries_auth_api']
   for (const name of entries) await step(name, '1', async () => String(counters.get(name)))
   await step('all other counters', 'none above 0', async () => {
     const isAge = name => name.includes('_age_seconds_')
     const isFree = name => name === 'jwt_gate_jwks_fetch_not_modified' || isAge(name)
-    const free = name => expected.has(name) || entries.includes(name) || isFree(name)
+    const free = name => expected.has(name) || ofProvider.has(name) || entries.includes(name) || isFree(name)
     const others = [...counters].filter(([name, count]) => count > 0 && !free(name))
     return others.map(([name, count]) => `${name} ${count}`).join(', ') || 'none above 0'
   })
+}
+
+/** What passed with a token and what was refused for one: of a path that can be read in two ways nobody was asked. */
+function byProvider(tally) {
+  const names = new Map()
+  for (const [name, count] of tally) {
+    const code = /^jwt_gate_denied_(.*)$/.exec(name)?.[1]
+    if (name === 'jwt_gate_allowed') names.set('jwt_gate_provider_allowed_auth_api', count)
+    if (code && code !== 'path_ambiguous') names.set(`jwt_gate_provider_denied_auth_api.${code}`, count)
+  }
+  return names
 }
 
 async function statistics(port) {

@@ -1,0 +1,110 @@
+//! `access_log`: what the filter state says of a decision, for the host's access log.
+
+use percent_encoding::{utf8_percent_encode, AsciiSet, CONTROLS};
+
+use crate::limits::MAX_LOGGED_CHARACTERS;
+
+/// What is published, of [`FIELDS`](Self::FIELDS); nothing, unless the configuration asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessLog([bool; 5]);
+
+/// Whose token decided. Of the token itself only what the access log asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The index of the provider; `None` where no provider had a say, or several said the same.
+    pub provider: Option<usize>,
+    /// `sub` of a token that was verified.
+    pub sub: Option<String>,
+    /// `kid` of such a token.
+    pub kid: Option<String>,
+}
+
+/// Names and values in the filter state.
+pub type Published = Vec<(&'static str, String)>;
+
+/// What could end a line of a log, or a field of one, and what begins an encoded byte.
+const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\').add(b'%');
+
+impl AccessLog {
+    /// The names of what can be published.
+    pub const FIELDS: [&'static str; 5] = ["outcome", "code", "provider", "sub", "kid"];
+
+    /// Publishes the field of that place, too.
+    pub fn publish(&mut self, field: usize) {
+        if let Some(field) = self.0.get_mut(field) {
+            *field = true;
+        }
+    }
+
+    /// Whether anything is published.
+    pub fn is_on(self) -> bool {
+        self != Self::default()
+    }
+
+    /// Whether that takes something of the token.
+    pub fn names_caller(self) -> bool {
+        let [.., sub, kid] = self.0;
+        sub || kid
+    }
+
+    /// The caller, as far as it is published. `sub` and `kid` are those of a token that was verified.
+    pub fn caller(self, provider: Option<usize>, sub: Option<&str>, kid: Option<&str>) -> Caller {
+        let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        if self.names_caller() {
+            Caller { provider, sub: owned(sub), kid: owned(kid) }
+        } else {
+            Caller { provider, ..Caller::default() }
+        }
+    }
+
+    /// What is published about a decision; `provider` is the name of the caller's.
+    pub fn published(self, outcome: &str, code: Option<&str>, provider: Option<&str>, caller: &Caller) -> Published {
+        let texts = [Some(outcome), code, provider, caller.sub.as_deref(), caller.kid.as_deref()];
+        let mut published = Published::new();
+        for ((name, is_wanted), text) in Self::FIELDS.into_iter().zip(self.0).zip(texts) {
+            if let (true, Some(text)) = (is_wanted, text) {
+                published.push((name, plain(text)));
+            }
+        }
+        published
+    }
+}
+
+/// Text that no log can take for more than one field of one line: printable ASCII, everything else percent-encoded, and not too much
+/// of it.
+fn plain(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_LOGGED_CHARACTERS).map_or(text.len(), |(at, _)| at);
+    utf8_percent_encode(text.get(..end).unwrap_or_default(), SPECIAL).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_a_line_or_a_field_and_each_can_be_read_back() {
+        for (text, expected) in [
+            ("auth0|42", "auth0|42"),
+            ("ada@example.com", "ada@example.com"),
+            ("a\nb\r\tc", "a%0Ab%0D%09c"),
+            ("a b\"c\\d%0A", "a%20b%22c%5Cd%250A"),
+            ("Zo\u{eb}\u{2028}\u{202e}\u{7f}", "Zo%C3%AB%E2%80%A8%E2%80%AE%7F"),
+        ] {
+            assert_eq!(plain(text), expected);
+            assert_eq!(percent_encoding::percent_decode_str(expected).decode_utf8().unwrap(), text);
+        }
+        assert_eq!(plain(&"x".repeat(MAX_LOGGED_CHARACTERS + 1)), "x".repeat(MAX_LOGGED_CHARACTERS));
+        assert_eq!(plain(&"\u{eb}".repeat(1000)), "%C3%AB".repeat(MAX_LOGGED_CHARACTERS));
+    }
+
+    #[test]
+    fn nothing_of_a_token_is_kept_that_is_not_published() {
+        let mut log = AccessLog::default();
+        log.publish(2);
+        let caller = log.caller(Some(0), Some("alice"), Some("k1"));
+        assert_eq!(caller, Caller { provider: Some(0), ..Caller::default() });
+        assert_eq!(log.published("allowed", None, Some("main"), &caller), [("provider", "main".to_owned())]);
+        log.publish(3);
+        assert_eq!(log.caller(None, Some(""), None), Caller::default());
+    }
+}
