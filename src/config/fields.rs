@@ -1,6 +1,6 @@
 //! Every field of the configuration, once: what the reader knows, and what the README's table shows.
 
-/// One field.
+/// One field. The module has no use for what the README says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// The object that it belongs to.
@@ -8,13 +8,22 @@ pub struct Field {
     /// Its name.
     pub name: &'static str,
     /// Its type.
+    #[cfg(not(target_arch = "wasm32"))]
     pub kind: &'static str,
     /// What holds without it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub default: &'static str,
     /// What it means.
+    #[cfg(not(target_arch = "wasm32"))]
     pub meaning: &'static str,
 }
 
+#[cfg(target_arch = "wasm32")]
+const fn field(object: &'static str, name: &'static str, _: &str, _: &str, _: &str) -> Field {
+    Field { object, name }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
 const fn field(
     object: &'static str,
     name: &'static str,
