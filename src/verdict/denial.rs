@@ -44,7 +44,14 @@ impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
     pub fn headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
         match &self.form {
-            Form::Problem => self.problem_headers(grpc),
+            Form::Problem => {
+                let mut headers = Vec::with_capacity(3);
+                if !grpc {
+                    headers.push(("content-type", "application/problem+json".to_owned()));
+                }
+                self.push_protocol_headers(&mut headers);
+                headers
+            }
             Form::Bare => Vec::new(),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
@@ -53,26 +60,9 @@ impl Denial {
         }
     }
 
-    fn problem_headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
-        let mut headers = Vec::with_capacity(2);
-        if !grpc {
-            headers.push(("content-type", "application/problem+json".to_owned()));
-        }
-        let challenge = match self.reason.challenge() {
-            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
-            Challenge::None if self.status == 401 => Some("Bearer".to_owned()),
-            Challenge::None => None,
-            Challenge::Bare => Some("Bearer".to_owned()),
-            Challenge::InvalidRequest => Some(r#"Bearer error="invalid_request""#.to_owned()),
-            Challenge::InvalidToken => Some(r#"Bearer error="invalid_token""#.to_owned()),
-            Challenge::InsufficientScope if self.scopes.is_empty() => {
-                Some(r#"Bearer error="insufficient_scope""#.to_owned())
-            }
-            Challenge::InsufficientScope => {
-                Some(format!(r#"Bearer error="insufficient_scope", scope="{}""#, self.scopes.join(" ")))
-            }
-        };
-        if let Some(challenge) = challenge {
+    /// What HTTP itself asks of such an answer: the challenge, and when to come back.
+    fn push_protocol_headers(&self, headers: &mut Vec<(&'static str, String)>) {
+        if let Some(challenge) = self.challenge() {
             headers.push(("www-authenticate", challenge));
         }
         if self.status == 503 {
@@ -80,7 +70,31 @@ impl Denial {
             let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
             headers.push(("retry-after", seconds.to_string()));
         }
-        headers
+    }
+
+    /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, and scopes whose characters
+    /// the configuration was asked about.
+    fn challenge(&self) -> Option<String> {
+        let error = match self.reason.challenge() {
+            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
+            Challenge::None if self.status != 401 => return None,
+            Challenge::None | Challenge::Bare => "",
+            Challenge::InvalidRequest => "invalid_request",
+            Challenge::InvalidToken => "invalid_token",
+            Challenge::InsufficientScope => "insufficient_scope",
+        };
+        let description = if error.is_empty() { "" } else { self.reason.detail() };
+        let scope = self.scopes.join(" ");
+        let mut challenge = String::with_capacity(256);
+        challenge.push_str("Bearer");
+        let mut divider = " ";
+        for (name, value) in [("error", error), ("error_description", description), ("scope", &scope)] {
+            if !value.is_empty() {
+                push_all(&mut challenge, &[divider, name, "=\"", value, "\""]);
+                divider = ", ";
+            }
+        }
+        Some(challenge)
     }
 
     /// What the access log reads as `%RESPONSE_CODE_DETAILS%`, where Envoy writes no spaces.
@@ -121,6 +135,11 @@ impl Denial {
             reason.detail(),
         )
     }
+}
+
+#[inline(never)]
+fn push_all(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }
 
 impl From<Reason> for Denial {
@@ -200,7 +219,8 @@ mod tests {
     #[test]
     fn a_grpc_answer_leaves_the_content_type_to_the_host() {
         let denial = Denial::from(Reason::TokenExpired);
-        assert_eq!(denial.headers(true), [("www-authenticate", r#"Bearer error="invalid_token""#.to_owned())]);
+        let challenge = r#"Bearer error="invalid_token", error_description="The token has expired.""#;
+        assert_eq!(denial.headers(true), [("www-authenticate", challenge.to_owned())]);
         assert_eq!(denial.body(true), "The token has expired.");
     }
 }
