@@ -62,3 +62,7 @@ pub const CACHED_TOKEN_BYTES: usize = 1024;
 
 /// The most tokens that one VM can be told to remember: 100,000 of them take some 100 MB.
 pub const MAX_CACHED_TOKENS: usize = 100_000;
+
+/// The longest path that a redirect to a login page names, in bytes: encoded it is three times as long at most, and clients and
+/// proxies take headers of 8 KiB.
+pub const MAX_WAY_BACK_BYTES: usize = 2 * 1024;
