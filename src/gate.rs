@@ -1,7 +1,7 @@
 //! The whole contract of the core: [`Gate::handle`] takes what happened and the time, and returns what is to be done.
 //!
-//! **Every request gets exactly one terminal effect**, [`Effect::Allow`] or [`Effect::Deny`], at once or after one
-//! [`Effect::Wait`]; or none, if the host said that it is [gone](Event::Gone).
+//! **Every request gets exactly one terminal effect**, [`Effect::Allow`], [`Effect::Deny`] or [`Effect::Reply`], at once or after
+//! one [`Effect::Wait`]; or none, if the host said that it is [gone](Event::Gone).
 //!
 //! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
 //! comes back as the next event.
@@ -17,7 +17,7 @@ use crate::remote::{Answer, Call, Gauge, Input, Need, Output};
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Form, Reason};
+use crate::verdict::{Denial, Edits, Form, Reason, Reply};
 
 /// A request, by the host's number.
 pub type RequestId = u32;
@@ -54,6 +54,8 @@ pub enum Effect {
     Allow(RequestId, Edits),
     /// Answer the request; with the shape of a gRPC answer if the flag is set. Terminal.
     Deny(RequestId, Denial, bool),
+    /// Answer the request, which was one to the gate itself. Terminal.
+    Reply(RequestId, Reply),
     /// Hold the request, its body included.
     Wait(RequestId),
     /// Read the shared record of the document.
@@ -124,12 +126,20 @@ impl Semantics {
     }
 
     /// The answer to a request for which there is no room to wait.
-    fn overloaded(&self) -> Denial {
+    fn overloaded(&self, head: &RequestHead) -> Denial {
         let denial = Denial::from(Reason::Overloaded);
         match self {
-            Self::Gate(policy) => policy.shaped(denial),
+            Self::Gate(policy) => policy.overloaded(head),
             Self::JwtAuthn(filter) if filter.strip_failure_response => Denial { form: Form::Bare, ..denial },
             Self::JwtAuthn(_) => denial,
+        }
+    }
+
+    /// What the gate itself answers, whatever the rules say.
+    fn reply(&self, head: &RequestHead) -> Option<Reply> {
+        match self {
+            Self::Gate(policy) => policy.protected_resource.as_ref()?.reply(head),
+            Self::JwtAuthn(_) => None,
         }
     }
 
@@ -264,11 +274,14 @@ impl Gate {
     }
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
+        if let Some(reply) = self.semantics.reply(&head) {
+            return vec![Effect::Count(stats::ANSWERED), Effect::Reply(id, reply)];
+        }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(needs, _) => {
                 let patience = self.want(&needs, now);
                 if self.waiting.len() >= MAX_WAITING {
-                    return conclude(id, &head, Decision::Deny(self.semantics.overloaded()));
+                    return conclude(id, &head, Decision::Deny(self.semantics.overloaded(&head)));
                 }
                 self.waiting.insert(id, Waiting { head, since: now, patience, is_due: false });
                 if self.can_wait {

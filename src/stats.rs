@@ -7,6 +7,9 @@ use crate::verdict::Reason;
 pub const ALLOWED: [&str; 4] =
     ["jwt_gate_allowed", "jwt_gate_allowed_public", "jwt_gate_allowed_anonymous", "jwt_gate_allowed_preflight"];
 
+/// Requests for the metadata of `protected_resource`.
+pub const ANSWERED: &str = "jwt_gate_answered_metadata";
+
 /// Fetches of key sets.
 pub const JWKS_FETCH: [&str; 3] =
     ["jwt_gate_jwks_fetch_ok", "jwt_gate_jwks_fetch_not_modified", "jwt_gate_jwks_fetch_failed"];
@@ -53,5 +56,5 @@ pub fn denied(counter: &str) -> Option<&str> {
 /// Every counter, so that each can be there from the start, at zero.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let fixed = ALLOWED.into_iter().chain(JWKS_FETCH).chain(REVOCATION_FETCH);
-    fixed.chain(Reason::ALL.iter().map(|reason| reason.counter()))
+    fixed.chain([ANSWERED]).chain(Reason::ALL.iter().map(|reason| reason.counter()))
 }

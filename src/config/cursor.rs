@@ -178,6 +178,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The value itself.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
     /// Whether the value is an object.
     pub fn is_object(&self) -> bool {
         self.value.is_object()

@@ -34,11 +34,11 @@ const FORMS: &[&str] = &[
 
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
-    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good"]),
+    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good", "responses", "protected_resource"]),
     ("provider", &["algorithms", "allow_any_audience", "check_issued_at", "profile", "revocation", "typ"]),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
-    ("rule", &["public", "authorize"]),
+    ("rule", &["public", "authorize", "responses"]),
     ("remote_jwks", &["refetch_cooldown", "refetch_on_unknown_kid"]),
 ];
 

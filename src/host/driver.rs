@@ -133,6 +133,11 @@ impl Driver {
                     course = Course::Answered;
                     Vec::new()
                 }
+                Effect::Reply(id, reply) if current == Some(id) => {
+                    hostcalls::reply(&reply);
+                    course = Course::Answered;
+                    Vec::new()
+                }
                 Effect::Allow(id, edits) => {
                     self.act_on(id, || {
                         hostcalls::edit_request(&edits);
@@ -142,6 +147,10 @@ impl Driver {
                 }
                 Effect::Deny(id, denial, grpc) => {
                     self.act_on(id, || hostcalls::deny(&denial, grpc));
+                    Vec::new()
+                }
+                Effect::Reply(id, reply) => {
+                    self.act_on(id, || hostcalls::reply(&reply));
                     Vec::new()
                 }
                 Effect::Wait(_) => Vec::new(),

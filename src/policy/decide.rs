@@ -1,12 +1,15 @@
 //! The decision about one request, from its head to a verdict.
 
 use super::authenticate::Attempt;
-use super::{effects, Authorize, DocumentId, Documents, Failure, Principal, Provider, Requirement, Verifier};
+use super::{
+    effects, Authorize, DocumentId, Documents, Failure, Principal, ProtectedResource, Provider, Requirement, Responses,
+    Verifier,
+};
 use crate::jwt_verify;
 use crate::remote::Need;
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{Denial, Edits, Form, HeaderName, Reason};
+use crate::verdict::{Denial, Edits, HeaderName, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -31,6 +34,10 @@ pub struct Policy {
     pub ignore_bad_beside_good: bool,
     /// `statuses`: what takes the place of a reason's own.
     pub statuses: Vec<(Reason, u16)>,
+    /// `responses`.
+    pub responses: Responses,
+    /// `protected_resource`.
+    pub protected_resource: Option<Box<ProtectedResource>>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
 }
@@ -132,14 +139,16 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial))
+        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial, head))
     }
 
-    /// The denial as `statuses` and `strip_failure_response` have it.
-    pub fn shaped(&self, denial: Denial) -> Denial {
-        let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
-        let form = if self.strip_failure_response { Form::Bare } else { denial.form };
-        Denial { status: status.unwrap_or(denial.status), form, ..denial }
+    /// The rule that the request falls under, by its place; none, if no rule matches.
+    pub(super) fn rule(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
+        if self.allow_ambiguous_paths {
+            Ok(self.routes.first(head))
+        } else {
+            self.routes.find(head)
+        }
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
@@ -150,7 +159,7 @@ impl Policy {
             return Decision::Allow(Pass::preflight(), edits);
         }
         let nothing_more = Authorize::default();
-        let rule = if self.allow_ambiguous_paths { Ok(self.routes.first(head)) } else { self.routes.find(head) };
+        let rule = self.rule(head);
         let (requirement, authorize) = match rule {
             Err(reason) => return Decision::Deny(reason.into()),
             Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
@@ -169,6 +178,7 @@ impl Policy {
         if let Decision::Deny(denial) = &mut decision {
             let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
             denial.state = effects::failure(denial.reason, asked);
+            denial.rule = rule.ok().flatten();
         }
         if settled || needs.is_empty() {
             decision

@@ -1,9 +1,11 @@
 //! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`; or what
 //! Envoy's own filter answers in its place.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Challenge, Reason, State};
+use super::{Challenge, Configured, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub struct Denial {
     pub state: State,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
+    /// The rule that the request falls under, by its place; for the `responses` of that rule.
+    pub rule: Option<usize>,
+    /// What a challenge ends with where `protected_resource` is configured.
+    pub challenge_end: Option<Rc<str>>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
 }
@@ -31,6 +37,8 @@ pub enum Form {
     Problem,
     /// `strip_failure_response`: the status alone.
     Bare,
+    /// As an entry of `responses` says it.
+    Configured(Configured),
     /// As Envoy's `jwt_authn` says it.
     JwtAuthn {
         /// The URI of the request, which its challenge repeats.
@@ -42,7 +50,7 @@ pub enum Form {
 
 impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
-    pub fn headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
+    pub fn headers(&self, grpc: bool) -> Vec<(&str, String)> {
         match &self.form {
             Form::Problem => {
                 let mut headers = Vec::with_capacity(3);
@@ -53,6 +61,7 @@ impl Denial {
                 headers
             }
             Form::Bare => Vec::new(),
+            Form::Configured(configured) => configured.headers(self, grpc),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
                 vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#))]
@@ -61,7 +70,7 @@ impl Denial {
     }
 
     /// What HTTP itself asks of such an answer: the challenge, and when to come back.
-    fn push_protocol_headers(&self, headers: &mut Vec<(&'static str, String)>) {
+    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, String)>) {
         if let Some(challenge) = self.challenge() {
             headers.push(("www-authenticate", challenge));
         }
@@ -72,8 +81,8 @@ impl Denial {
         }
     }
 
-    /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, and scopes whose characters
-    /// the configuration was asked about.
+    /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, scopes and addresses whose
+    /// characters the configuration was asked about.
     fn challenge(&self) -> Option<String> {
         let error = match self.reason.challenge() {
             // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
@@ -94,6 +103,9 @@ impl Denial {
                 divider = ", ";
             }
         }
+        if let Some(end) = &self.challenge_end {
+            push_all(&mut challenge, &[divider, end]);
+        }
         Some(challenge)
     }
 
@@ -106,14 +118,21 @@ impl Denial {
     }
 
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
-    pub fn body(&self, grpc: bool) -> String {
-        let reason = self.reason;
-        match self.form {
-            Form::Problem if grpc => return reason.detail().to_owned(),
-            Form::Problem => {}
-            Form::Bare => return String::new(),
-            Form::JwtAuthn { .. } => return self.envoys_text.unwrap_or_default().to_owned(),
+    pub fn body(&self, grpc: bool) -> Cow<'_, str> {
+        let configured = match &self.form {
+            Form::Problem => None,
+            Form::Bare => Some(Cow::Borrowed("")),
+            Form::Configured(configured) => configured.body(self, grpc),
+            Form::JwtAuthn { .. } => Some(Cow::Borrowed(self.envoys_text.unwrap_or_default())),
+        };
+        match configured {
+            Some(body) => body,
+            None if grpc => Cow::Borrowed(self.reason.detail()),
+            None => Cow::Owned(self.problem()),
         }
+    }
+
+    fn problem(&self) -> String {
         // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
         let title = match self.status {
             400 => r#""title":"Bad Request","#,
@@ -131,8 +150,8 @@ impl Denial {
         format!(
             r#"{{"type":"about:blank",{title}"status":{},"code":"{}","detail":"{}"}}"#,
             self.status,
-            reason.code(),
-            reason.detail(),
+            self.reason.code(),
+            self.reason.detail(),
         )
     }
 }
@@ -151,6 +170,8 @@ impl From<Reason> for Denial {
             envoys_text: None,
             state: State::new(),
             scopes: Vec::new(),
+            rule: None,
+            challenge_end: None,
             retry_after: Duration::ZERO,
         }
     }
@@ -212,7 +233,7 @@ mod tests {
     #[test]
     fn a_stripped_answer_says_nothing_but_its_status() {
         let denial = Denial { form: Form::Bare, ..Reason::TokenExpired.into() };
-        assert_eq!((denial.status, denial.headers(false), denial.body(false)), (401, Vec::new(), String::new()));
+        assert_eq!((denial.status, denial.headers(false), &*denial.body(false)), (401, Vec::new(), ""));
         assert_eq!(denial.details(), "jwt_gate_denied{token_expired}", "it is the client that learns nothing");
     }
 

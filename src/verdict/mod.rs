@@ -3,7 +3,11 @@
 mod denial;
 mod edits;
 mod reason;
+mod reply;
+mod response;
 
 pub use denial::{Denial, Form};
 pub use edits::{is_field_value, Edits, HeaderName, State};
 pub use reason::{Challenge, Reason};
+pub use reply::Reply;
+pub use response::{Body, Configured, Part, Redirect, Response, Text};
