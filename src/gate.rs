@@ -1,7 +1,7 @@
 //! The whole contract of the core: [`Gate::handle`] takes what happened and the time, and returns what is to be done.
 //!
-//! **Every request gets exactly one terminal effect**, [`Effect::Allow`] or [`Effect::Deny`], at once or after one
-//! [`Effect::Wait`]; or none, if the host said that it is [gone](Event::Gone).
+//! **Every request gets exactly one terminal effect**, [`Effect::Allow`], [`Effect::Deny`] or [`Effect::Reply`], at once or after
+//! one [`Effect::Wait`]; or none, if the host said that it is [gone](Event::Gone).
 //!
 //! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
 //! comes back as the next event.
@@ -22,7 +22,7 @@ use crate::remote::{Answer, Call, Gauge, Input, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
-use crate::verdict::{AccessLog, Denial, Edits, Reason};
+use crate::verdict::{AccessLog, Denial, Edits, Reason, Reply};
 
 use shadow::Shadow;
 
@@ -53,7 +53,7 @@ pub enum Event<'a> {
     /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
     Answer(DocumentId, u64, Option<Answer>),
     /// Answers the [`Effect::Ask`] of that number; `None` if there was no answer.
-    Reply(u64, Option<Answer>),
+    Answered(u64, Option<Answer>),
     /// Answers [`Effect::Settle`].
     Settled(RequestId),
 }
@@ -65,6 +65,8 @@ pub enum Effect {
     Allow(RequestId, Edits),
     /// Answer the request; with the shape of a gRPC answer if the flag is set. Terminal.
     Deny(RequestId, Denial, bool),
+    /// Answer the request, which was one to the gate itself. Terminal.
+    Reply(RequestId, Reply),
     /// Hold the request, its body included.
     Wait(RequestId),
     /// Read the shared record of the document.
@@ -187,6 +189,14 @@ impl Semantics {
         match self {
             Self::Gate(policy) => policy.providers.len(),
             Self::JwtAuthn(filter) => filter.providers.len(),
+        }
+    }
+
+    /// What the gate itself answers, whatever the rules say.
+    fn reply(&self, head: &RequestHead) -> Option<Reply> {
+        match self {
+            Self::Gate(policy) => policy.protected_resource.as_ref()?.reply(head),
+            Self::JwtAuthn(_) => None,
         }
     }
 
@@ -322,7 +332,7 @@ impl Gate {
                 effects.extend(request.map(Effect::Settle));
                 effects
             }
-            Event::Reply(number, answer) => self.on_reply(number, answer.as_ref(), now),
+            Event::Answered(number, answer) => self.on_answered(number, answer.as_ref(), now),
             Event::Settled(id) => self.on_settled(id, now),
         }
     }
@@ -344,6 +354,9 @@ impl Gate {
     }
 
     fn on_request(&mut self, id: RequestId, head: RequestHead, now: UnixTime) -> Vec<Effect> {
+        if let Some(reply) = self.semantics.reply(&head) {
+            return vec![Effect::Count(Counter::AnsweredMetadata), Effect::Reply(id, reply)];
+        }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(wants, _) => {
                 if self.waiting.len() >= MAX_WAITING {
@@ -392,7 +405,7 @@ impl Gate {
     }
 
     /// A service answered: whoever waits for that is decided about.
-    fn on_reply(&mut self, number: u64, answer: Option<&Answer>, now: UnixTime) -> Vec<Effect> {
+    fn on_answered(&mut self, number: u64, answer: Option<&Answer>, now: UnixTime) -> Vec<Effect> {
         let Some(UnderWay { owner, question, since }) = self.questions.answered(number) else {
             return Vec::new();
         };

@@ -19,6 +19,8 @@ pub enum Counter {
     AllowedPreflight,
     /// In a dry run, though they would have been refused.
     AllowedUnenforced,
+    /// Requests for the metadata of `protected_resource`, which the gate answered.
+    AnsweredMetadata,
     /// Requests that were refused.
     Denied(Reason),
     /// Requests that passed in a dry run, by why they would have been refused.
@@ -72,7 +74,13 @@ pub enum Histogram {
 impl Counter {
     /// Those that are there from the start, at zero: of every configuration, of a dry run, of a shadow.
     pub fn all(has_dry_run: bool, has_shadow: bool) -> Vec<Self> {
-        let mut all = vec![Self::Allowed, Self::AllowedPublic, Self::AllowedAnonymous, Self::AllowedPreflight];
+        let mut all = vec![
+            Self::Allowed,
+            Self::AllowedPublic,
+            Self::AllowedAnonymous,
+            Self::AllowedPreflight,
+            Self::AnsweredMetadata,
+        ];
         for outcome in Outcome::ALL {
             all.extend([Self::JwksFetch(outcome), Self::RevocationFetch(outcome)]);
         }
@@ -100,7 +108,7 @@ impl Counter {
     /// Its place in a table of all counters, those of the providers last.
     pub const fn index(self) -> usize {
         const REASONS: usize = Reason::ALL.len();
-        const FETCHES: usize = 5;
+        const FETCHES: usize = 6;
         const QUESTIONS: usize = FETCHES + 2 * Outcome::ALL.len();
         const SHADOW: usize = QUESTIONS + 4;
         const DENIED: usize = SHADOW + Comparison::ALL.len();
@@ -111,6 +119,7 @@ impl Counter {
             Self::AllowedAnonymous => 2,
             Self::AllowedPreflight => 3,
             Self::AllowedUnenforced => 4,
+            Self::AnsweredMetadata => 5,
             Self::JwksFetch(outcome) => FETCHES + outcome as usize,
             Self::RevocationFetch(outcome) => FETCHES + Outcome::ALL.len() + outcome as usize,
             Self::Introspection(is_answered) => QUESTIONS + is_answered as usize,
@@ -140,6 +149,7 @@ impl Counter {
             Self::AllowedAnonymous => ("allowed_anonymous", ""),
             Self::AllowedPreflight => ("allowed_preflight", ""),
             Self::AllowedUnenforced => ("allowed_unenforced", ""),
+            Self::AnsweredMetadata => ("answered_metadata", ""),
             Self::Denied(reason) => ("denied_", reason.code()),
             Self::Unenforced(reason) => ("unenforced_", reason.code()),
             Self::ProviderAllowed(_) => return of_provider("jwt_gate_provider_allowed", provider),

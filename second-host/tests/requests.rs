@@ -37,9 +37,10 @@ fn what_is_not_good_is_answered_and_goes_no_further() {
         assert_eq!(outcome.code(), code, "{what}: {outcome:?}");
         let Outcome::Answered { status, body, .. } = &outcome else { panic!("{what}: {outcome:?}") };
         assert_eq!(*status, 401, "{what}");
-        assert_eq!(outcome.header("www-authenticate"), [r#"Bearer error="invalid_token""#], "{what}");
         let body: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(body["code"], code, "{what}");
+        let challenge = format!(r#"Bearer error="invalid_token", error_description={}"#, body["detail"]);
+        assert_eq!(outcome.header("www-authenticate"), [challenge.as_str()], "{what}");
     }
     let missing = proxy.ask(&HEAD);
     assert_eq!((missing.code(), missing.header("www-authenticate")), ("token_missing", vec!["Bearer"]));

@@ -32,12 +32,15 @@ fn scopes(cursor: &Cursor<'_>) -> Result<ScopeTest, ConfigError> {
     let object = cursor.object("scopes")?;
     let (form, list) = object.exactly_one(&["any_of", "all_of"])?;
     let scopes = list.texts()?;
-    // `scope-token` of RFC 6749 section 3.3: what a challenge can name.
-    let is_scope = |scope: &String| scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-    if !scopes.iter().all(is_scope) {
+    if !scopes.iter().all(|scope| is_scope(scope)) {
         return Err(list.error("a scope has characters that RFC 6749 does not allow; one scope per element"));
     }
     Ok(if form == "any_of" { ScopeTest::AnyOf(scopes) } else { ScopeTest::AllOf(scopes) })
+}
+
+/// Whether it is a `scope-token` of RFC 6749 section 3.3: what a challenge can name.
+pub(super) fn is_scope(scope: &str) -> bool {
+    scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 fn condition(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<ClaimCondition, ConfigError> {

@@ -1,4 +1,6 @@
 //! Reading a JSON value by its path.
+//!
+//! None of it is inlined: each field is read through it, and the copies would be a good part of the module.
 
 use super::error::suggestion;
 use super::fields::{names_of, refusal};
@@ -30,26 +32,31 @@ impl<'a> Cursor<'a> {
     }
 
     /// An error at this place.
+    #[inline(never)]
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         let path = if self.path.is_empty() { "configuration" } else { &self.path };
         ConfigError::new(path, problem)
     }
 
+    #[inline(never)]
     fn expected(&self, what: &str) -> ConfigError {
         self.error(format!("expected {what}, found {}", kind(self.value)))
     }
 
+    #[inline(never)]
     fn member(&self, name: &str, value: &'a Value) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Self { value, path }
     }
 
     /// The value as an object of the kind that [`FIELDS`](super::FIELDS) calls `object`.
+    #[inline(never)]
     pub fn object(&self, object: &str) -> Result<Object<'a>, ConfigError> {
         self.object_without(&[], object)
     }
 
     /// The same, where members of those names are taken and without effect.
+    #[inline(never)]
     pub fn object_without(&self, ignored: &[&str], object: &str) -> Result<Object<'a>, ConfigError> {
         let map = self.map()?;
         let mut members: Vec<(&'static str, Cursor<'a>)> = Vec::new();
@@ -76,15 +83,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// The members of an object whose names are the user's.
+    #[inline(never)]
     pub fn entries(&self) -> Result<Vec<(&'a str, Cursor<'a>)>, ConfigError> {
         Ok(self.map()?.iter().map(|(name, value)| (name.as_str(), self.member(name, value))).collect())
     }
 
+    #[inline(never)]
     fn map(&self) -> Result<&'a Map<String, Value>, ConfigError> {
         self.value.as_object().ok_or_else(|| self.expected("an object"))
     }
 
     /// The elements of an array that is not empty.
+    #[inline(never)]
     pub fn elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
         let elements = self.any_elements()?;
         if elements.is_empty() {
@@ -94,6 +104,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The elements of an array, which may be empty.
+    #[inline(never)]
     pub fn any_elements(&self) -> Result<Vec<Cursor<'a>>, ConfigError> {
         let Value::Array(elements) = self.value else {
             return Err(self.expected("an array"));
@@ -103,6 +114,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string that is not empty.
+    #[inline(never)]
     pub fn text(&self) -> Result<&'a str, ConfigError> {
         match self.value {
             Value::String(text) if text.is_empty() => Err(self.error("must not be empty")),
@@ -112,21 +124,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string, which may be empty.
+    #[inline(never)]
     pub fn any_text(&self) -> Result<&'a str, ConfigError> {
         self.value.as_str().ok_or_else(|| self.expected("a string"))
     }
 
     /// An array of strings, none of them empty.
+    #[inline(never)]
     pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
         self.elements()?.iter().map(|element| element.text().map(str::to_owned)).collect()
     }
 
     /// `true` or `false`.
+    #[inline(never)]
     pub fn flag(&self) -> Result<bool, ConfigError> {
         self.value.as_bool().ok_or_else(|| self.expected("true or false"))
     }
 
     /// A whole number from 0; a host that keeps numbers as doubles may write `60.0`, and protobuf JSON writes 64 bits as a string.
+    #[inline(never)]
     pub fn whole_number(&self) -> Result<u64, ConfigError> {
         let number = match self.value {
             Value::Number(number) => number.as_u64().or_else(|| {
@@ -140,6 +156,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole number of either sign.
+    #[inline(never)]
     pub fn signed_number(&self) -> Result<i64, ConfigError> {
         let number = match self.value {
             Value::Number(number) => number.as_i64().or_else(|| {
@@ -154,6 +171,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string, a number or a boolean.
+    #[inline(never)]
     pub fn scalar(&self) -> Result<Value, ConfigError> {
         match self.value {
             Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(self.value.clone()),
@@ -174,16 +192,19 @@ impl<'a> Cursor<'a> {
 
 impl<'a> Object<'a> {
     /// An error at this object.
+    #[inline(never)]
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError::new(if self.path.is_empty() { "configuration" } else { &self.path }, problem)
     }
 
     /// The member of that name.
+    #[inline(never)]
     pub fn get(&self, name: &str) -> Option<&Cursor<'a>> {
         self.members.iter().find(|(known, _)| *known == name).map(|(_, cursor)| cursor)
     }
 
     /// The member of that name, which must be there.
+    #[inline(never)]
     pub fn required(&self, name: &str) -> Result<&Cursor<'a>, ConfigError> {
         self.get(name).ok_or_else(|| {
             let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
@@ -192,16 +213,19 @@ impl<'a> Object<'a> {
     }
 
     /// The elements of the array of that name; none where it is absent or empty.
+    #[inline(never)]
     pub fn list(&self, name: &str) -> Result<Vec<Cursor<'a>>, ConfigError> {
         self.get(name).map_or(Ok(Vec::new()), Cursor::any_elements)
     }
 
     /// The flag of that name.
+    #[inline(never)]
     pub fn flag(&self, name: &str, default: bool) -> Result<bool, ConfigError> {
         self.get(name).map_or(Ok(default), Cursor::flag)
     }
 
     /// The one member that is there of `names`; an error if there are several.
+    #[inline(never)]
     pub fn at_most_one(&self, names: &[&'static str]) -> Result<Option<(&'static str, &Cursor<'a>)>, ConfigError> {
         let mut there = names.iter().filter_map(|name| self.get(name).map(|cursor| (*name, cursor)));
         match (there.next(), there.next()) {
@@ -214,6 +238,7 @@ impl<'a> Object<'a> {
     }
 
     /// The one member that must be there of `names`.
+    #[inline(never)]
     pub fn exactly_one(&self, names: &[&'static str]) -> Result<(&'static str, &Cursor<'a>), ConfigError> {
         self.at_most_one(names)?.ok_or_else(|| self.error(format!("needs one of {}", names.join(", "))))
     }

@@ -1,6 +1,6 @@
 //! Every field of the configuration, once: what the reader knows, and what the README's table shows.
 
-/// One field.
+/// One field. The module has no use for what the README says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// The object that it belongs to.
@@ -8,13 +8,22 @@ pub struct Field {
     /// Its name.
     pub name: &'static str,
     /// Its type.
+    #[cfg(not(target_arch = "wasm32"))]
     pub kind: &'static str,
     /// What holds without it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub default: &'static str,
     /// What it means.
+    #[cfg(not(target_arch = "wasm32"))]
     pub meaning: &'static str,
 }
 
+#[cfg(target_arch = "wasm32")]
+const fn field(object: &'static str, name: &'static str, _: &str, _: &str, _: &str) -> Field {
+    Field { object, name }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
 const fn field(
     object: &'static str,
     name: &'static str,
@@ -36,6 +45,8 @@ pub const FIELDS: &[Field] = &[
     field("configuration", "bypass_cors_preflight", "boolean", "`false`", "let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) pass without a token"),
     field("configuration", "strip_failure_response", "boolean", "`false`", "answer refusals without a body and without `WWW-Authenticate`"),
     field("configuration", "statuses", "map of code to status", "those of [every refusal](#every-refusal)", "statuses from 400 to 599 in place of them: `{audience_not_allowed: 403}`"),
+    field("configuration", "responses", "list of response", "none", "how refusals are said: the first entry for the code, of the rule and then of these; see [Answers](#answers)"),
+    field("configuration", "protected_resource", "protected_resource", "none", "answer `/.well-known/oauth-protected-resource` (RFC 9728), and name it in each challenge; see [Answers](#answers)"),
     field("configuration", "ambiguous_paths", "`deny` or `allow`", "`deny`", "`allow` matches a path as it is written, whatever else a service may read it as"),
     field("configuration", "bad_token_beside_good", "`deny` or `ignore`", "`deny`", "`ignore` lets a good token meet a `requires_any`, whatever else is sent beside it; never the lack of one"),
     field("configuration", "stat_prefix", "string", "none", "begins the names of this filter's counters and gauges"),
@@ -143,6 +154,7 @@ pub const FIELDS: &[Field] = &[
     field("rule", "requirement_name", "string", "in place of `requires`", "a requirement of `requirement_map`"),
     field("rule", "authorize", "authorize", "none", "what the token must say, beyond being valid"),
     field("rule", "enforce", "boolean", "that of the configuration", "`false` LETS EVERY REQUEST PASS that falls under the rule; see [Dry run](#dry-run)"),
+    field("rule", "responses", "list of response", "those of the configuration", "how refusals of this rule are said"),
     field("jwt_rule", "issuer", "string", "any, where `jwks_uri` is given", "the exact value of `iss`"),
     field("jwt_rule", "audiences", "list of string", "any", "`aud` must hold one of these"),
     field("jwt_rule", "jwks_uri", "string", "this or `jwks`", "fetch the keys there, every 5 minutes; the last good ones serve for 7 days"),
@@ -237,6 +249,24 @@ pub const FIELDS: &[Field] = &[
     field("claim_condition", "prefix", "string", "one of the five", "it is a string that begins with this"),
     field("claim_condition", "present", "boolean", "one of the five", "whether it is there and not null"),
     field("claim_condition", "not", "boolean", "`false`", "the opposite; a claim of another type passes neither way"),
+    field("response", "codes", "list of code", "every refusal", "the [refusals](#every-refusal) that it is for"),
+    field("response", "status", "400 to 599", "as without it", "the status"),
+    field("response", "body", "string", "the problem document", "the body, in which `{code}`, `{status}` and `{detail}` are filled in and every other brace is written twice; gRPC has the sentence in its place"),
+    field("response", "content_type", "string", "`text/plain; charset=utf-8`", "of `body`"),
+    field("response", "headers", "list of response_header", "none", "headers, in place of others of their names (`www-authenticate`, `retry-after`); `grpc-status` goes to gRPC alone"),
+    field("response", "redirect", "redirect", "none", "what a browser gets in place of status and body: a `GET` or `HEAD` whose `Accept` names `text/html`; where `codes` names none, after a 401 alone"),
+    field("response_header", "name", "string", "required", "its name; none that frames the answer"),
+    field("response_header", "value", "string", "required", "its value, filled in like `body`"),
+    field("redirect", "location", "string", "required", "an address, or a path on this host; `{code}` is filled in and, behind a `?`, `{path}`: what was asked for, percent-encoded, without tokens"),
+    field("redirect", "status", "302, 303 or 307", "`302`", "the status"),
+    field("protected_resource", "resource", "string", "required", "the resource: the address that clients have of it, without query and fragment"),
+    field("protected_resource", "authorization_servers", "list of string", "each `issuer` of a provider", "where tokens for it are issued"),
+    field("protected_resource", "scopes_supported", "list of string", "none", "scopes that a client may ask for"),
+    field("protected_resource", "bearer_methods_supported", "list of `header` or `query`", "from where the providers look for tokens", "how a token is presented"),
+    field("protected_resource", "resource_name", "string", "none", "its name, for people"),
+    field("protected_resource", "resource_documentation", "string", "none", "the address of a page for developers"),
+    field("protected_resource", "resource_policy_uri", "string", "none", "of one on how data may be used"),
+    field("protected_resource", "resource_tos_uri", "string", "none", "of one with the terms of service"),
     field("duration", "seconds", "whole number", "`0`", "a duration is this object, or a string: `\"600s\"`, `\"0.5s\"`, `\"250ms\"`, `\"10m\"`, `\"1h\"`"),
     field("duration", "nanos", "whole number", "`0`", "nanoseconds beside the seconds"),
 ];

@@ -34,7 +34,7 @@ const FORMS: &[&str] = &[
 
 /// What only the gate's own semantics have.
 const OWN: &[(&str, &[&str])] = &[
-    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good"]),
+    ("configuration", &["statuses", "ambiguous_paths", "bad_token_beside_good", "responses", "protected_resource"]),
     (
         "provider",
         &[
@@ -50,7 +50,7 @@ const OWN: &[(&str, &[&str])] = &[
     ),
     ("from_headers", &["anywhere"]),
     ("claim_to_headers", &["encoding"]),
-    ("rule", &["public", "authorize", "enforce"]),
+    ("rule", &["public", "authorize", "enforce", "responses"]),
     ("remote_jwks", &["refetch_cooldown", "refetch_on_unknown_kid"]),
 ];
 

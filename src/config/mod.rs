@@ -14,9 +14,11 @@ mod fields;
 mod introspection;
 mod istio;
 mod jwt_authn;
+mod protected_resource;
 mod provider;
 mod re2;
 mod requirement;
+mod responses;
 mod route_match;
 mod rule;
 mod service;
@@ -35,7 +37,6 @@ use crate::remote::{Document, Source};
 use crate::verdict::Reason;
 
 use cursor::{Cursor, Object};
-use error::suggestion;
 pub use error::ConfigError;
 pub use fields::{Field, FIELDS};
 use values::{one_of, Reading};
@@ -147,6 +148,12 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
     let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
     let access_log = access_log::read(root)?;
+    let responses = responses::read(root)?;
+    let protected_resource = root.get("protected_resource");
+    let protected_resource = protected_resource
+        .map(|cursor| protected_resource::read(cursor, &providers, &rules))
+        .transpose()?
+        .map(Box::new);
     Ok(Policy {
         providers,
         routes,
@@ -158,6 +165,8 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
         allow_ambiguous_paths,
         ignore_bad_beside_good,
         statuses,
+        responses,
+        protected_resource,
         output_headers,
         enforcement,
         access_log,
@@ -167,14 +176,7 @@ fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Poli
 /// Statuses by the codes of the refusals that they belong to.
 fn statuses(root: &Object<'_>) -> Result<Vec<(Reason, u16)>, ConfigError> {
     let entries = root.get("statuses").map_or(Ok(Vec::new()), Cursor::entries)?;
-    let codes = || Reason::ALL.iter().map(|reason| reason.code());
-    let one = |(code, cursor): (&str, Cursor<'_>)| {
-        let reason = Reason::ALL.iter().find(|reason| reason.code() == code);
-        let reason =
-            reason.ok_or_else(|| cursor.error(format!("no code of a refusal{}", suggestion(code, codes()))))?;
-        let status = u16::try_from(cursor.whole_number()?).ok().filter(|status| (400..600).contains(status));
-        Ok((*reason, status.ok_or_else(|| cursor.error("must be from 400 to 599"))?))
-    };
+    let one = |(code, cursor): (&str, Cursor<'_>)| Ok((responses::reason(code, &cursor)?, responses::status(&cursor)?));
     entries.into_iter().map(one).collect()
 }
 

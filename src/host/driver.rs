@@ -176,6 +176,11 @@ impl Driver {
                     course = Course::Answered;
                     Vec::new()
                 }
+                Effect::Reply(id, reply) if current == Some(id) => {
+                    hostcalls::reply(&reply);
+                    course = Course::Answered;
+                    Vec::new()
+                }
                 Effect::Allow(id, edits) => {
                     self.act_on(id, current, || {
                         hostcalls::edit_request(&edits);
@@ -185,6 +190,10 @@ impl Driver {
                 }
                 Effect::Deny(id, denial, grpc) => {
                     self.act_on(id, current, || hostcalls::deny(&denial, grpc));
+                    Vec::new()
+                }
+                Effect::Reply(id, reply) => {
+                    self.act_on(id, current, || hostcalls::reply(&reply));
                     Vec::new()
                 }
                 Effect::Wait(_) => Vec::new(),
@@ -275,7 +284,7 @@ impl Called {
     fn answered(self, answer: Option<Answer>) -> Event<'static> {
         match self {
             Self::Document(id, number) => Event::Answer(id, number, answer),
-            Self::Service(number) => Event::Reply(number, answer),
+            Self::Service(number) => Event::Answered(number, answer),
         }
     }
 }

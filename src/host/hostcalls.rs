@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, Published, State};
+use crate::verdict::{Denial, Edits, Published, Reply, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -64,6 +64,11 @@ pub fn deny(denial: &Denial, grpc: bool) {
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
+}
+
+/// Answers a request to the gate itself, which is that of the effective context.
+pub fn reply(reply: &Reply) {
+    abi::send_local_response(u32::from(reply.status), Reply::DETAILS, reply.headers, &reply.body);
 }
 
 /// Lets the request of the effective context go on.

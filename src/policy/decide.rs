@@ -2,13 +2,14 @@
 
 use super::authenticate::Attempt;
 use super::{
-    effects, service, Authorize, Documents, Enforcement, Failure, Principal, Provider, Requirement, Verifier, Want,
+    effects, service, Authorize, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider, Requirement,
+    Responses, Verifier, Want,
 };
 use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, Form, HeaderName, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct Policy {
     pub ignore_bad_beside_good: bool,
     /// `statuses`: what takes the place of a reason's own.
     pub statuses: Vec<(Reason, u16)>,
+    /// `responses`.
+    pub responses: Responses,
+    /// `protected_resource`.
+    pub protected_resource: Option<Box<ProtectedResource>>,
     /// Every header that some provider may set.
     pub output_headers: Vec<HeaderName>,
     /// `enforce`.
@@ -164,34 +169,29 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial))
+        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial, head))
     }
 
-    /// The denial as `statuses` and `strip_failure_response` have it.
-    pub fn shaped(&self, denial: Denial) -> Denial {
-        let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
-        let form = if self.strip_failure_response { Form::Bare } else { denial.form };
-        Denial { status: status.unwrap_or(denial.status), form, ..denial }
-    }
-
-    /// What happens to a request for which there is no room to wait.
-    pub fn overloaded(&self, head: &RequestHead) -> Decision {
-        let denial = self.shaped(Reason::Overloaded.into());
-        let rule = if self.enforcement.rules.is_empty() { Ok(None) } else { self.rule(head) };
-        if self.enforcement.of(rule) {
-            return Decision::Deny(denial);
-        }
-        let mut edits = Edits::default();
-        effects::remove_output_headers(head, &self.output_headers, &mut edits);
-        Decision::refuse(denial, false, edits)
-    }
-
-    fn rule(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
+    /// The rule that the request falls under, by its place; none, if no rule matches.
+    pub(super) fn rule(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         if self.allow_ambiguous_paths {
             Ok(self.routes.first(head))
         } else {
             self.routes.find(head)
         }
+    }
+
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+        let differ = !self.enforcement.rules.is_empty() || !self.responses.of_rules.is_empty();
+        let rule = if differ { self.rule(head) } else { Ok(None) };
+        let denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
+        if self.enforcement.of(rule) {
+            return Decision::Deny(self.shaped(denial, head));
+        }
+        let mut edits = Edits::default();
+        effects::remove_output_headers(head, &self.output_headers, &mut edits);
+        Decision::refuse(denial, false, edits)
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
@@ -236,6 +236,7 @@ impl Policy {
             Err(mut denial) => {
                 let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
                 denial.state = effects::failure(denial.reason, asked);
+                denial.rule = rule.ok().flatten();
                 denial.caller = std::mem::take(&mut edits.caller);
                 Decision::refuse(denial, enforced, edits)
             }

@@ -1,5 +1,6 @@
 //! What arrives: the head of a request as bytes, which rule it falls under, and where its tokens are.
 
+mod accept;
 pub mod certain;
 mod extract;
 mod head;
@@ -10,7 +11,9 @@ mod route_index;
 mod routes;
 mod string_match;
 mod uri_template;
+mod way_back;
 
+pub use accept::asks_for_page;
 pub use extract::{behind_prefix, strip, tokens, Location};
 pub use head::RequestHead;
 pub use header_match::{HeaderMatch, HeaderTest};
@@ -19,3 +22,4 @@ pub use query_match::{QueryMatch, QueryTest};
 pub use routes::{Match, PathMatch, Regex, Routes};
 pub use string_match::{StringMatch, StringTest};
 pub use uri_template::{regex_of, TemplateProblem};
+pub use way_back::way_back;

@@ -1,9 +1,11 @@
 //! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`; or what
 //! Envoy's own filter answers in its place.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Caller, Challenge, Published, Reason, State};
+use super::{Caller, Challenge, Configured, Published, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Denial {
     pub published: Published,
     /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
     pub scopes: Vec<String>,
+    /// The rule that the request falls under, by its place; for the `responses` of that rule.
+    pub rule: Option<usize>,
+    /// What a challenge ends with where `protected_resource` is configured.
+    pub challenge_end: Option<Rc<str>>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
 }
@@ -35,6 +41,8 @@ pub enum Form {
     Problem,
     /// `strip_failure_response`: the status alone.
     Bare,
+    /// As an entry of `responses` says it.
+    Configured(Configured),
     /// As Envoy's `jwt_authn` says it.
     JwtAuthn {
         /// The URI of the request, which its challenge repeats.
@@ -46,10 +54,18 @@ pub enum Form {
 
 impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
-    pub fn headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
+    pub fn headers(&self, grpc: bool) -> Vec<(&str, String)> {
         match &self.form {
-            Form::Problem => self.problem_headers(grpc),
+            Form::Problem => {
+                let mut headers = Vec::with_capacity(3);
+                if !grpc {
+                    headers.push(("content-type", "application/problem+json".to_owned()));
+                }
+                self.push_protocol_headers(&mut headers);
+                headers
+            }
             Form::Bare => Vec::new(),
+            Form::Configured(configured) => configured.headers(self, grpc),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
                 vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#))]
@@ -57,26 +73,9 @@ impl Denial {
         }
     }
 
-    fn problem_headers(&self, grpc: bool) -> Vec<(&'static str, String)> {
-        let mut headers = Vec::with_capacity(2);
-        if !grpc {
-            headers.push(("content-type", "application/problem+json".to_owned()));
-        }
-        let challenge = match self.reason.challenge() {
-            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
-            Challenge::None if self.status == 401 => Some("Bearer".to_owned()),
-            Challenge::None => None,
-            Challenge::Bare => Some("Bearer".to_owned()),
-            Challenge::InvalidRequest => Some(r#"Bearer error="invalid_request""#.to_owned()),
-            Challenge::InvalidToken => Some(r#"Bearer error="invalid_token""#.to_owned()),
-            Challenge::InsufficientScope if self.scopes.is_empty() => {
-                Some(r#"Bearer error="insufficient_scope""#.to_owned())
-            }
-            Challenge::InsufficientScope => {
-                Some(format!(r#"Bearer error="insufficient_scope", scope="{}""#, self.scopes.join(" ")))
-            }
-        };
-        if let Some(challenge) = challenge {
+    /// What HTTP itself asks of such an answer: the challenge, and when to come back.
+    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, String)>) {
+        if let Some(challenge) = self.challenge() {
             headers.push(("www-authenticate", challenge));
         }
         if self.status == 503 {
@@ -84,7 +83,34 @@ impl Denial {
             let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
             headers.push(("retry-after", seconds.to_string()));
         }
-        headers
+    }
+
+    /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, scopes and addresses whose
+    /// characters the configuration was asked about.
+    fn challenge(&self) -> Option<String> {
+        let error = match self.reason.challenge() {
+            // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
+            Challenge::None if self.status != 401 => return None,
+            Challenge::None | Challenge::Bare => "",
+            Challenge::InvalidRequest => "invalid_request",
+            Challenge::InvalidToken => "invalid_token",
+            Challenge::InsufficientScope => "insufficient_scope",
+        };
+        let description = if error.is_empty() { "" } else { self.reason.detail() };
+        let scope = self.scopes.join(" ");
+        let mut challenge = String::with_capacity(256);
+        challenge.push_str("Bearer");
+        let mut divider = " ";
+        for (name, value) in [("error", error), ("error_description", description), ("scope", &scope)] {
+            if !value.is_empty() {
+                push_all(&mut challenge, &[divider, name, "=\"", value, "\""]);
+                divider = ", ";
+            }
+        }
+        if let Some(end) = &self.challenge_end {
+            push_all(&mut challenge, &[divider, end]);
+        }
+        Some(challenge)
     }
 
     /// What the access log reads as `%RESPONSE_CODE_DETAILS%`, where Envoy writes no spaces.
@@ -96,14 +122,21 @@ impl Denial {
     }
 
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
-    pub fn body(&self, grpc: bool) -> String {
-        let reason = self.reason;
-        match self.form {
-            Form::Problem if grpc => return reason.detail().to_owned(),
-            Form::Problem => {}
-            Form::Bare => return String::new(),
-            Form::JwtAuthn { .. } => return self.envoys_text.unwrap_or_default().to_owned(),
+    pub fn body(&self, grpc: bool) -> Cow<'_, str> {
+        let configured = match &self.form {
+            Form::Problem => None,
+            Form::Bare => Some(Cow::Borrowed("")),
+            Form::Configured(configured) => configured.body(self, grpc),
+            Form::JwtAuthn { .. } => Some(Cow::Borrowed(self.envoys_text.unwrap_or_default())),
+        };
+        match configured {
+            Some(body) => body,
+            None if grpc => Cow::Borrowed(self.reason.detail()),
+            None => Cow::Owned(self.problem()),
         }
+    }
+
+    fn problem(&self) -> String {
         // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
         let title = match self.status {
             400 => r#""title":"Bad Request","#,
@@ -121,10 +154,15 @@ impl Denial {
         format!(
             r#"{{"type":"about:blank",{title}"status":{},"code":"{}","detail":"{}"}}"#,
             self.status,
-            reason.code(),
-            reason.detail(),
+            self.reason.code(),
+            self.reason.detail(),
         )
     }
+}
+
+#[inline(never)]
+fn push_all(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }
 
 impl From<Reason> for Denial {
@@ -138,6 +176,8 @@ impl From<Reason> for Denial {
             caller: Caller::default(),
             published: Published::new(),
             scopes: Vec::new(),
+            rule: None,
+            challenge_end: None,
             retry_after: Duration::ZERO,
         }
     }
@@ -199,14 +239,15 @@ mod tests {
     #[test]
     fn a_stripped_answer_says_nothing_but_its_status() {
         let denial = Denial { form: Form::Bare, ..Reason::TokenExpired.into() };
-        assert_eq!((denial.status, denial.headers(false), denial.body(false)), (401, Vec::new(), String::new()));
+        assert_eq!((denial.status, denial.headers(false), &*denial.body(false)), (401, Vec::new(), ""));
         assert_eq!(denial.details(), "jwt_gate_denied{token_expired}", "it is the client that learns nothing");
     }
 
     #[test]
     fn a_grpc_answer_leaves_the_content_type_to_the_host() {
         let denial = Denial::from(Reason::TokenExpired);
-        assert_eq!(denial.headers(true), [("www-authenticate", r#"Bearer error="invalid_token""#.to_owned())]);
+        let challenge = r#"Bearer error="invalid_token", error_description="The token has expired.""#;
+        assert_eq!(denial.headers(true), [("www-authenticate", challenge.to_owned())]);
         assert_eq!(denial.body(true), "The token has expired.");
     }
 }

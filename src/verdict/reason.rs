@@ -127,6 +127,18 @@ mod tests {
         assert_eq!(codes.len(), Reason::ALL.len());
     }
 
+    /// JSON escapes quotes, backslashes and control characters, and so does a challenge (RFC 6750 section 3). A header takes text
+    /// without control characters.
+    #[test]
+    fn no_code_and_no_sentence_needs_an_escape_in_json_a_challenge_or_a_header() {
+        for reason in Reason::ALL {
+            for text in [reason.code(), reason.detail()] {
+                let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
+                assert!(text.bytes().all(is_plain) && text.trim() == text && !text.is_empty(), "{text:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_challenge_comes_with_the_status_that_rfc_6750_gives_it() {
         for reason in Reason::ALL {

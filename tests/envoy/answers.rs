@@ -48,7 +48,7 @@ fn each_class_of_denial_reads_byte_by_byte_like_this() {
         printed(&proxy.send(&get("/").bearing(&token(&key).expires_in(-300).mint()))),
         "HTTP/1.1 401 Unauthorized\n\
          content-type: application/problem+json\n\
-         www-authenticate: Bearer error=\"invalid_token\"\n\
+         www-authenticate: Bearer error=\"invalid_token\", error_description=\"The token has expired.\"\n\
          content-length: 115\n\
          server: envoy\n\
          \n\
@@ -59,7 +59,8 @@ fn each_class_of_denial_reads_byte_by_byte_like_this() {
         printed(&proxy.send(&get("/orders").bearing(&good))),
         "HTTP/1.1 403 Forbidden\n\
          content-type: application/problem+json\n\
-         www-authenticate: Bearer error=\"insufficient_scope\", scope=\"orders:read orders:write\"\n\
+         www-authenticate: Bearer error=\"insufficient_scope\", \
+         error_description=\"The token lacks a scope that this route requires.\", scope=\"orders:read orders:write\"\n\
          content-length: 144\n\
          server: envoy\n\
          \n\

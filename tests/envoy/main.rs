@@ -35,6 +35,7 @@ mod metadata;
 mod parked;
 mod published;
 mod reload;
+mod responses;
 mod revocation;
 mod secrets;
 mod seen;

@@ -83,6 +83,7 @@ fn complete() -> Value {
                 ]},
                 "requires": {"provider_name": "main"},
                 "enforce": true,
+                "responses": [{"codes": ["scope_insufficient"], "status": 404, "body": "", "content_type": "text/plain"}],
                 "authorize": {
                     "scopes": {"any_of": ["orders:read"]},
                     "claims": [
@@ -127,6 +128,20 @@ fn complete() -> Value {
         "filter_state_rules": {"name": "tier", "requires": {"gold": {"provider_name": "main"}}},
         "strip_failure_response": true,
         "statuses": {"audience_not_allowed": 403},
+        "responses": [{
+            "headers": [{"name": "x-code", "value": "{code}"}],
+            "redirect": {"location": "/login?to={path}", "status": 303},
+        }],
+        "protected_resource": {
+            "resource": "https://api.example/orders",
+            "authorization_servers": ["https://issuer.example"],
+            "scopes_supported": ["orders:read"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Orders",
+            "resource_documentation": "https://api.example/docs#start",
+            "resource_policy_uri": "https://api.example/policy",
+            "resource_tos_uri": "https://api.example/terms",
+        },
         "ambiguous_paths": "deny",
         "bad_token_beside_good": "deny",
         "stat_prefix": "edge",
@@ -234,8 +249,9 @@ fn shape(config: &Value) -> String {
     let Semantics::Gate(policy) = &config.semantics else { panic!("a configuration of the gate's own") };
     let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = policy;
     format!(
-        "{:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?}",
         (providers, rules, fallback, bypass_cors_preflight, output_headers),
+        (&policy.responses, &policy.protected_resource),
         (config.token_cache, config.crypto),
         config.documents(1)
     )

@@ -144,12 +144,25 @@ fn a_denial_challenges_as_rfc_6750_says_and_repeats_nothing_of_the_request() {
     let mut world = gate_with_rules(json!([rule]));
     for (request, status, challenge) in [
         (Request::get("/evil"), 401, Some("Bearer")),
-        (Request::get("/evil").bearer("evil"), 401, Some(r#"Bearer error="invalid_token""#)),
-        (Request::get("/evil").bearer("evil,evil"), 400, Some(r#"Bearer error="invalid_request""#)),
+        (
+            Request::get("/evil").bearer("evil"),
+            401,
+            Some(r#"Bearer error="invalid_token", error_description="The token is not a signed JWT in compact form.""#),
+        ),
+        (
+            Request::get("/evil").bearer("evil,evil"),
+            400,
+            Some(
+                r#"Bearer error="invalid_request", error_description="The request carries more than one credential.""#,
+            ),
+        ),
         (
             Request::get("/evil").bearer(&good().claim("scope", "evil").mint()),
             403,
-            Some(r#"Bearer error="insufficient_scope", scope="orders:read orders:write""#),
+            Some(concat!(
+                r#"Bearer error="insufficient_scope", "#,
+                r#"error_description="The token lacks a scope that this route requires.", scope="orders:read orders:write""#,
+            )),
         ),
         (Request::get("/evil#"), 400, None),
     ] {

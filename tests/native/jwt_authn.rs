@@ -31,7 +31,7 @@ fn answer(world: &mut World, request: &Request) -> (u16, String, String) {
     let denial = verdict.denial();
     let headers = denial.headers(false);
     let challenge = headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.clone());
-    (denial.status, denial.body(false), challenge.unwrap_or_default())
+    (denial.status, denial.body(false).into_owned(), challenge.unwrap_or_default())
 }
 
 #[test]

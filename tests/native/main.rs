@@ -12,6 +12,7 @@ mod signature_cases;
 mod world;
 
 mod algorithms;
+mod answers;
 mod authorization;
 mod config;
 mod decisions;

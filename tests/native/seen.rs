@@ -177,6 +177,7 @@ fn published(world: &mut World, request: &Request) -> Vec<(&'static str, String)
     match world.ask_patiently(0, request) {
         Verdict::Allowed(edits) => edits.published,
         Verdict::Denied(denial, _) => denial.published,
+        Verdict::Replied(_) => panic!("an answer of the gate's own"),
     }
 }
 

@@ -19,7 +19,7 @@ use jwt_gate::remote::{Answer, Call};
 use jwt_gate::request::RequestHead;
 use jwt_gate::stats::Counter;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::{Denial, Edits};
+use jwt_gate::verdict::{Denial, Edits, Reply as Answered};
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER, NOW};
@@ -150,14 +150,17 @@ pub enum Verdict {
     Allowed(Edits),
     /// It was answered; as gRPC if the flag is set.
     Denied(Denial, bool),
+    /// The gate itself was asked, and answered.
+    Replied(Answered),
 }
 
 impl Verdict {
-    /// `"allowed"`, or the code of the denial.
+    /// `"allowed"`, `"replied"`, or the code of the denial.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Allowed(_) => "allowed",
             Self::Denied(denial, _) => denial.reason.code(),
+            Self::Replied(_) => "replied",
         }
     }
 
@@ -166,14 +169,15 @@ impl Verdict {
         match self {
             Self::Allowed(_) => 200,
             Self::Denied(denial, _) => denial.status,
+            Self::Replied(reply) => reply.status,
         }
     }
 
     /// The denial.
     pub fn denial(&self) -> &Denial {
         match self {
-            Self::Allowed(_) => panic!("the request was allowed"),
             Self::Denied(denial, _) => denial,
+            other => panic!("the request was not denied: {}", other.code()),
         }
     }
 
@@ -181,7 +185,7 @@ impl Verdict {
     pub fn edits(&self) -> &Edits {
         match self {
             Self::Allowed(edits) => edits,
-            Self::Denied(denial, _) => panic!("the request was denied: {}", denial.reason.code()),
+            other => panic!("the request was not allowed: {}", other.code()),
         }
     }
 }
@@ -314,7 +318,7 @@ impl Asked {
     fn answered(self, answer: Option<Answer>) -> Event<'static> {
         match self {
             Self::Document(id, number) => Event::Answer(id, number, answer),
-            Self::Service(number) => Event::Reply(number, answer),
+            Self::Service(number) => Event::Answered(number, answer),
         }
     }
 }
@@ -600,6 +604,7 @@ impl World {
         let followed = match effect {
             Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
             Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
+            Effect::Reply(id, reply) => self.end(vm, id, Verdict::Replied(reply)),
             Effect::Wait(id) => {
                 let has_call = self.in_flight.iter().any(|call| call.context == Some(id));
                 assert!(self.can_wait || has_call, "request {id} waits, and nothing leads back to it");

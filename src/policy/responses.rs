@@ -1,0 +1,53 @@
+//! How a refusal is said: `statuses`, `responses`, `strip_failure_response`, and what `protected_resource` adds to a challenge.
+
+use std::rc::Rc;
+
+use super::Policy;
+use crate::request::{self, RequestHead};
+use crate::verdict::{Challenge, Configured, Denial, Form, Reason, Response};
+
+/// `responses`.
+#[derive(Clone, Debug, Default)]
+pub struct Responses {
+    /// Those of each rule, in the order of the rules; empty where no rule has any.
+    pub of_rules: Vec<Vec<Rc<Response>>>,
+    /// Those of the configuration, for what the rule's own are not for.
+    pub of_all: Vec<Rc<Response>>,
+}
+
+impl Responses {
+    /// The first entry that is for such a refusal.
+    fn find(&self, rule: Option<usize>, reason: Reason) -> Option<&Rc<Response>> {
+        let of_rule = rule.and_then(|rule| self.of_rules.get(rule)).into_iter().flatten();
+        of_rule.chain(&self.of_all).find(|response| response.is_for(reason))
+    }
+}
+
+impl Policy {
+    /// The refusal as the configuration has it said.
+    pub(super) fn shaped(&self, mut denial: Denial, head: &RequestHead) -> Denial {
+        let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
+        denial.status = status.unwrap_or(denial.status);
+        // A challenge for want of rights names by itself the scopes that are wanted, if any are.
+        let rule = denial.rule.filter(|_| denial.reason.challenge() != Challenge::InsufficientScope);
+        denial.challenge_end = self.protected_resource.as_ref().map(|resource| resource.challenge_end(rule));
+        match self.responses.find(denial.rule, denial.reason) {
+            Some(response) => self.configured(denial, response, head),
+            None if self.strip_failure_response => Denial { form: Form::Bare, ..denial },
+            None => denial,
+        }
+    }
+
+    fn configured(&self, mut denial: Denial, response: &Rc<Response>, head: &RequestHead) -> Denial {
+        let redirect = response.redirects(denial.reason).filter(|_| request::asks_for_page(head));
+        denial.status = redirect.map(|redirect| redirect.status).or(response.status).unwrap_or(denial.status);
+        let location = redirect.map(|redirect| {
+            let locations = self.providers.iter().flat_map(|provider| &provider.locations);
+            let path = request::way_back(head, locations);
+            redirect.location.filled(denial.reason, denial.status, &path).into_owned()
+        });
+        let is_bare = self.strip_failure_response;
+        denial.form = Form::Configured(Configured { response: Rc::clone(response), location, is_bare });
+        denial
+    }
+}
