@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jwt_gate::config::Config;
 use jwt_gate::limits::MAX_WAITING;
-use jwt_gate::stats;
 use jwt_gate::verdict::Reason;
 use serde_json::{json, Value};
 
