@@ -62,6 +62,7 @@ pub const FIELDS: &[Field] = &[
     field("token_cache", "max_entries", "0 to 100000", "`10000`", "how many tokens of average size; 0 switches it off"),
     field("token_cache", "max_token_size", "0 to 16384 bytes", "`4096`", "longer tokens are checked every time"),
     field("provider", "issuer", "string", "not checked", "the exact value of `iss`"),
+    field("provider", "issuers", "list of string", "in place of `issuer`", "exact values of `iss`, or [patterns](#many-tenants) with a tenant in them"),
     field("provider", "audiences", "list of string", "required", "`aud` must hold one of these"),
     field("provider", "subjects", "string_matcher", "anything", "what `sub` must be"),
     field("provider", "allow_any_audience", "boolean", "`false`", "take tokens whatever their `aud`; in place of `audiences`"),
@@ -138,8 +139,9 @@ pub const FIELDS: &[Field] = &[
     field("from_headers", "value_prefix", "string", "`\"\"`", "only values that begin with this hold a token: the rest of them"),
     field("from_headers", "anywhere", "boolean", "`false`", "the prefix may be anywhere in the value, upper and lower case told apart"),
     field("claim_to_headers", "header_name", "string", "required", "the header to set"),
-    field("claim_to_headers", "claim_name", "string", "this or `claim_path`", "the claim; a dot leads into an object"),
-    field("claim_to_headers", "claim_path", "list of string", "this or `claim_name`", "the claim, by its names from the outermost object inwards"),
+    field("claim_to_headers", "claim_name", "string", "one of the three", "the claim; a dot leads into an object"),
+    field("claim_to_headers", "claim_path", "list of string", "one of the three", "the claim, by its names from the outermost object inwards"),
+    field("claim_to_headers", "value", "string", "one of the three", "a text with [variables](#rules-beyond-the-token) of the token: `{claims.sub}`, `{issuer.tenant}`"),
     field("claim_to_headers", "encoding", "`json` or `jwt_authn`", "`json`", "numbers as the issuer wrote them, arrays and objects as JSON text; or numbers as doubles, arrays and objects as base64 of JSON"),
     field("path_segment", "key", "string", "required", "one name of a `claim_path`, as Envoy writes it; a string alone is the same"),
     field("revocation", "http_uri", "http_uri", "required", "where the list is"),
@@ -285,6 +287,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("match", "dynamic_metadata", "jwt_authn ignores it, and a wasm module cannot read it; use \"filter_state_rules\""),
     ("match", "filter_state", "jwt_authn ignores it; use \"filter_state_rules\""),
     ("match", "cookies", "jwt_authn ignores it; match the header \"cookie\" by \"headers\""),
+    ("jwt_rule", "issuers", "a rule of Istio has one issuer; write one for each, or \"providers\" in place of \"jwt_rules\""),
+    ("jwt_rule_claim_to_header", "value", "Istio's rules copy claims alone; write \"providers\" in place of \"jwt_rules\""),
     ("string_matcher", "custom", "a wasm module cannot load another extension; use \"safe_regex\""),
 ];
 

@@ -8,13 +8,13 @@ use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::cursor::{Cursor, Object};
 use super::values::{claim, duration, header, one_of, output_header, Reading};
-use super::{introspection, string_matcher, ConfigError};
+use super::{introspection, string_matcher, template, ConfigError};
 use crate::crypto::Alg;
 use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
 use crate::policy::{
-    ClaimEncoding, ClaimHeader, Introspection, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider, Revocation,
-    Service,
+    ClaimEncoding, ClaimHeader, Introspection, IssuerPattern, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider,
+    Revocation, Service, TextHeader,
 };
 use crate::redact::Redacted;
 use crate::remote::{is_address, Address, Discovery, Endpoint, Pace, Retries, Source};
@@ -95,9 +95,12 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
     let (keys, introspection) = keys(&object, &algorithms, sources)?;
     let revocation = object.get("revocation").map(|cursor| revocation(cursor, sources)).transpose()?;
     let pad = object.flag("pad_forward_payload_header", false)?;
+    let issuers = issuers(&object)?;
+    let text_headers = text_headers(&object, &issuers)?;
     Ok(Provider {
         name: name.to_owned(),
         issuer: object.get("issuer").map(Cursor::text).transpose()?.map(str::to_owned),
+        issuers,
         audiences: audiences(&object)?,
         algorithms,
         kind: kind_of_token(&object)?,
@@ -114,6 +117,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         },
         claim_headers: claim_headers(&object, Reading::Gate)?,
         introspection,
+        text_headers,
         revocation,
         subjects: object.get("subjects").map(string_matcher::read).transpose()?,
         clear_route_cache: object.flag("clear_route_cache", false)?,
@@ -147,6 +151,17 @@ fn keys(
     };
     let introspection = introspection.map(|cursor| introspection::read(cursor, &keys, sources)).transpose()?;
     Ok((keys, introspection))
+}
+
+fn issuers(object: &Object<'_>) -> Result<Vec<IssuerPattern>, ConfigError> {
+    match object.at_most_one(&["issuer", "issuers"])? {
+        Some(("issuers", cursor)) => {
+            let pattern =
+                |cursor: &Cursor<'_>| IssuerPattern::parse(cursor.text()?).map_err(|problem| cursor.error(problem));
+            cursor.elements()?.iter().map(pattern).collect()
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn audiences(object: &Object<'_>) -> Result<Option<Vec<String>>, ConfigError> {
@@ -421,10 +436,28 @@ fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
     Ok(if locations.is_empty() { vec![Location::Bearer] } else { locations })
 }
 
-/// Reads `claim_to_headers`.
+/// Reads those of `claim_to_headers` with a `value`.
+fn text_headers(object: &Object<'_>, issuers: &[IssuerPattern]) -> Result<Vec<TextHeader>, ConfigError> {
+    let mut headers = Vec::new();
+    for element in object.list("claim_to_headers")? {
+        let item = element.object("claim_to_headers")?;
+        let Some(value) = item.get("value") else { continue };
+        for other in ["claim_name", "claim_path", "encoding"] {
+            item.at_most_one(&["value", other])?;
+        }
+        let name = output_header(item.required("header_name")?)?;
+        headers.push(TextHeader { name, value: template::of_token(value, issuers)? });
+    }
+    Ok(headers)
+}
+
+/// Reads the other `claim_to_headers`.
 pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec<ClaimHeader>, ConfigError> {
     let one = |element: &Cursor<'_>| {
         let item = element.object("claim_to_headers")?;
+        if item.get("value").is_some() {
+            return Ok(None);
+        }
         let name = output_header(item.required("header_name")?)?;
         let claim = match item.get("claim_name") {
             Some(cursor) if reading == Reading::JwtAuthn && item.get("claim_path").is_none() => {
@@ -437,9 +470,9 @@ pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec
             Some(cursor) if one_of(cursor, "choice", &["json", "jwt_authn"])? == 0 => ClaimEncoding::Json,
             Some(_) => ClaimEncoding::JwtAuthn,
         };
-        Ok(ClaimHeader { name, claim, encoding })
+        Ok(Some(ClaimHeader { name, claim, encoding }))
     };
-    object.list("claim_to_headers")?.iter().map(one).collect()
+    object.list("claim_to_headers")?.iter().filter_map(|element| one(element).transpose()).collect()
 }
 
 /// Reads `payload_in_metadata` and its like.

@@ -2,9 +2,23 @@
 
 use super::cursor::Cursor;
 use super::ConfigError;
-use crate::policy::{Provider, Template, Variable};
+use crate::policy::{IssuerPattern, Provider, Template, Variable};
 use crate::request::Location;
 use crate::verdict::HeaderName;
+
+/// Reads the `value` of a header that is set from a token of a provider with these `issuers`: it speaks of the token alone, since what
+/// a client writes is no identity.
+pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[IssuerPattern]) -> Result<Template, ConfigError> {
+    let template = Template::parse(cursor.text()?).map_err(|problem| cursor.error(problem))?;
+    for variable in template.variables() {
+        match variable {
+            Variable::Claim(_) => {}
+            Variable::Issuer(name) => check_issuer(cursor, name, issuers.iter())?,
+            _ => return Err(cursor.error("holds no variables but \"{claims.NAME}\" and \"{issuer.NAME}\"")),
+        }
+    }
+    Ok(template)
+}
 
 /// Reads `text`, which stands at `cursor`. What the gate itself takes out of a request or writes into it is no part of one that can
 /// be asked for.
@@ -19,10 +33,24 @@ pub(super) fn read(cursor: &Cursor<'_>, text: &str, providers: &[Provider]) -> R
             Variable::Query(name) if providers.iter().any(|provider| is_own_parameter(name, provider)) => {
                 return Err(cursor.error(format!("\"{{query.{name}}}\": is a parameter that the gate finds tokens in")));
             }
+            Variable::Issuer(name) => {
+                check_issuer(cursor, name, providers.iter().flat_map(|provider| &provider.issuers))?;
+            }
             _ => {}
         }
     }
     Ok(template)
+}
+
+fn check_issuer<'p>(
+    cursor: &Cursor<'_>,
+    name: &str,
+    mut issuers: impl Iterator<Item = &'p IssuerPattern>,
+) -> Result<(), ConfigError> {
+    if issuers.any(|pattern| pattern.names().any(|known| known == name)) {
+        return Ok(());
+    }
+    Err(cursor.error(format!("\"{{issuer.{name}}}\": no pattern of \"issuers\" has a variable of that name")))
 }
 
 fn is_own_header(name: &HeaderName, provider: &Provider) -> bool {

@@ -11,7 +11,8 @@ use crate::verdict::Reason;
 /// The first of issuer, audience, subject, profile, expiry, not-before, issued-at and lifetime that does not hold.
 pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>, now: UnixTime) -> Result<(), Reason> {
     let skew = provider.clock_skew;
-    if provider.issuer.is_some() && claims.issuer() != provider.issuer.as_deref() {
+    let is_another = provider.issuer.is_some() && claims.issuer() != provider.issuer.as_deref();
+    if is_another || !provider.takes_issuer(claims) {
         return Err(Reason::IssuerNotAllowed);
     }
     if let Some(audiences) = audiences.or(provider.audiences.as_deref()) {

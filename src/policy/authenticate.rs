@@ -10,7 +10,9 @@ use std::time::Duration;
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::admission::admit;
-use super::{introspection, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want};
+use super::{
+    introspection, Captures, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want,
+};
 use crate::jose::Verified;
 use crate::json::{self, Value};
 use crate::limits::MAX_TOKEN_BYTES;
@@ -25,6 +27,7 @@ use crate::verdict::Reason;
 pub struct Principal {
     provider: usize,
     verified: Rc<Verified>,
+    captures: Captures,
     header: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -68,6 +71,11 @@ impl Principal {
     /// The token.
     pub fn verified(&self) -> &Verified {
         &self.verified
+    }
+
+    /// What the variables of the provider's `issuers` stand for in the token's.
+    pub fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     /// The JOSE header as JSON text on one line; empty where the provider does not show it.
@@ -190,7 +198,12 @@ impl<'a> Attempt<'a> {
             }
             wanted => part(wanted.is_some(), 1),
         };
-        Ok(Principal { provider: leaf.provider, verified, header, payload })
+        let captures = provider.captures(verified.claims());
+        let principal = Principal { provider: leaf.provider, verified, captures, header, payload };
+        match super::effects::check_forwardable(self.head, &principal, provider) {
+            Ok(()) => Ok(principal),
+            Err(reason) => Err(self.noted(reason.into(), &principal.verified)),
+        }
     }
 
     /// What the issuer says of the token.
@@ -224,8 +237,7 @@ impl<'a> Attempt<'a> {
         if let Some((token, issuer)) = asked {
             self.introspect(token, issuer)?;
         }
-        self.check_revocation(verified, provider)?;
-        Ok(super::effects::check_forwardable(verified, provider)?)
+        self.check_revocation(verified, provider)
     }
 
     fn noted(&mut self, failure: Failure, verified: &Rc<Verified>) -> Failure {

@@ -14,10 +14,10 @@ use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
 /// # Errors
 /// [`Reason::ClaimNotForwardable`] for a string with control characters, or with white space at its ends: a service must not read
 /// half of a name.
-pub fn check_forwardable(verified: &Verified, provider: &Provider) -> Result<(), Reason> {
-    let mut values = provider.claim_headers.iter().filter_map(|header| header_value(verified, header));
-    let forwardable = values.all(|value| is_field_value(&value));
-    if forwardable {
+pub fn check_forwardable(head: &RequestHead, principal: &Principal, provider: &Provider) -> Result<(), Reason> {
+    let mut claims = provider.claim_headers.iter().filter_map(|header| header_value(principal.verified(), header));
+    let mut texts = provider.text_headers.iter().filter_map(|header| header.value.text(head, Some(principal)));
+    if claims.all(|value| is_field_value(&value)) && texts.all(|text| is_field_value(text.as_bytes())) {
         Ok(())
     } else {
         Err(Reason::ClaimNotForwardable)
@@ -57,6 +57,11 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], princi
         for header in &provider.claim_headers {
             if let Some(value) = header_value(verified, header) {
                 edits.set(header.name.as_str(), value.into_owned());
+            }
+        }
+        for header in &provider.text_headers {
+            if let Some(text) = header.value.render(head, Some(principal)) {
+                edits.set(header.name.as_str(), text.into_bytes());
             }
         }
         let metadata = &provider.metadata;

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{introspection, Introspection, Kind};
+use super::{introspection, Captures, Introspection, IssuerPattern, Kind, Template};
 use crate::crypto::Alg;
-use crate::jose::ClaimPath;
+use crate::jose::{ClaimPath, Claims};
 use crate::json::{Map, Value};
 use crate::keys::KeySet;
 use crate::request::{Location, StringMatch};
@@ -16,8 +16,10 @@ use crate::verdict::HeaderName;
 pub struct Provider {
     /// Its name in the configuration.
     pub name: String,
-    /// `issuer`; unset, any.
+    /// `issuer`; unset, any, or what `issuers` says.
     pub issuer: Option<String>,
+    /// `issuers`, in place of it.
+    pub issuers: Vec<IssuerPattern>,
     /// `audiences`; unset, any.
     pub audiences: Option<Vec<String>>,
     /// `algorithms`.
@@ -44,6 +46,8 @@ pub struct Provider {
     pub payload_header: Option<PayloadHeader>,
     /// `claim_to_headers`.
     pub claim_headers: Vec<ClaimHeader>,
+    /// Those of them with a `value`.
+    pub text_headers: Vec<TextHeader>,
     /// `revocation`.
     pub revocation: Option<Revocation>,
     /// `subjects`: what `sub` must be; unset, anything.
@@ -98,6 +102,15 @@ pub struct ClaimHeader {
     pub encoding: ClaimEncoding,
 }
 
+/// One of `claim_to_headers` with a text for its `value`.
+#[derive(Clone, Debug)]
+pub struct TextHeader {
+    /// The header.
+    pub name: HeaderName,
+    /// Its value, if the variables in it have one.
+    pub value: Template,
+}
+
 /// `encoding` of `claim_to_headers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimEncoding {
@@ -148,5 +161,21 @@ impl Provider {
             .iter()
             .map(|header| &header.name)
             .chain(self.claim_headers.iter().map(|header| &header.name))
+            .chain(self.text_headers.iter().map(|header| &header.name))
+    }
+
+    /// Whether a token with these claims is of `issuers`, where there are any.
+    pub fn takes_issuer(&self, claims: &Claims) -> bool {
+        self.issuers.is_empty()
+            || claims.issuer().is_some_and(|issuer| self.issuers.iter().any(|pattern| pattern.matches(issuer)))
+    }
+
+    /// What the variables of the first of `issuers` that fits stand for.
+    pub fn captures(&self, claims: &Claims) -> Captures {
+        if self.issuers.is_empty() {
+            return Captures::default();
+        }
+        let issuer = claims.issuer().unwrap_or_default();
+        self.issuers.iter().find_map(|pattern| pattern.captures(issuer)).unwrap_or_default()
     }
 }

@@ -38,10 +38,12 @@ pub enum Variable {
     Query(String),
     /// `{claims.NAME}`: a string, a whole number or a boolean; a dot leads into an object.
     Claim(ClaimPath),
+    /// `{issuer.NAME}`: what a variable of `issuers` stands for in the token's.
+    Issuer(String),
 }
 
 /// How the variables begin.
-const KNOWN: &[&str] = &["method", "path", "host", "header", "query", "claims"];
+const KNOWN: &[&str] = &["method", "path", "host", "header", "query", "claims", "issuer"];
 
 impl Template {
     /// Reads a text.
@@ -126,7 +128,7 @@ impl Variable {
                 let number = Some(number).filter(is_number).and_then(|number| number.parse().ok());
                 number.map(Self::Segment).ok_or_else(|| wrong("a segment of the path is a number from 0"))
             }
-            ("header" | "query" | "claims", None | Some("")) => Err(wrong("needs a name behind a dot")),
+            ("header" | "query" | "claims" | "issuer", None | Some("")) => Err(wrong("needs a name behind a dot")),
             ("header", Some(name)) => {
                 HeaderName::new(name).map(Self::Header).ok_or_else(|| wrong("not the name of a header"))
             }
@@ -134,6 +136,7 @@ impl Variable {
             ("claims", Some(name)) => {
                 ClaimPath::dotted(name).map(Self::Claim).ok_or_else(|| wrong("a name between two dots is empty"))
             }
+            ("issuer", Some(name)) => Ok(Self::Issuer(name.to_owned())),
             _ => Err(unknown(text, kind)),
         }
     }
@@ -146,6 +149,7 @@ impl Variable {
             Self::Host => Cow::Owned(certain::host(head)?),
             Self::Header(name) => Cow::Borrowed(certain::header(head, name)?),
             Self::Query(name) => Cow::Owned(certain::query(head, name)?),
+            Self::Issuer(name) => Cow::Borrowed(caller?.captures().get(name)?),
             Self::Claim(path) => {
                 let claim = caller?.verified().claims().at(path)?;
                 match claim.as_str() {
@@ -214,6 +218,7 @@ mod tests {
             ("{query.y}", None),
             ("{query.z}", None),
             ("{claims.sub}", None),
+            ("{issuer.tenant}", None),
             ("a{claims.sub}b", None),
         ] {
             let template = Template::parse(text).unwrap();

@@ -48,6 +48,7 @@ fn complete() -> Value {
             {"header_name": "x-sub", "claim_name": "sub", "encoding": "jwt_authn"},
             {"header_name": "x-roles", "claim_path": ["https://example.com/roles"]},
             {"header_name": "x-groups", "claim_path": [{"key": "https://example.com/groups"}]},
+            {"header_name": "x-caller", "value": "user {claims.sub}"},
         ],
         "subjects": {"suffix": "@example.com"},
         "payload_in_metadata": "payload",
@@ -58,7 +59,16 @@ fn complete() -> Value {
     }));
     let remote =
         merged(remote, revoking(json!({"refresh_interval": "5s", "on_unavailable": "allow", "max_stale": "1h"})));
-    let local = local(&[&Key::rsa()], json!({"audiences": null, "allow_any_audience": true, "profile": "rfc9068"}));
+    let local = local(
+        &[&Key::rsa()],
+        json!({
+            "issuer": null,
+            "issuers": ["https://login.example/{tenant}"],
+            "audiences": null,
+            "allow_any_audience": true,
+            "profile": "rfc9068",
+        }),
+    );
     let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key_set([Key::p256(1).jwk()]));
     let bytes = merged(local.clone(), json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
     let header = |test: Value| merged(json!({"name": "x-kind"}), test);
@@ -288,6 +298,11 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
     let asks = |authorize: Value| rule(json!({ "authorize": authorize }));
     let condition = |condition: Value| asks(json!({"claims": [condition]}));
     let header = |header: Value| matches(json!({"prefix": "/", "headers": [header]}));
+    let issuers = |issuers: Value| provider(json!({"issuer": null, "issuers": issuers}));
+    let to_headers = |more: Value| {
+        let header = merged(json!({"header_name": "x"}), more);
+        provider(json!({"claim_to_headers": [header]}))
+    };
 
     let rows: Vec<(String, &str)> = vec![
         // The whole.
@@ -321,6 +336,26 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         ),
         (provider(json!({"issuer": 1})), "providers.main.issuer: expected a string, found a number"),
         (provider(json!({"issuer": ""})), "providers.main.issuer: must not be empty"),
+        (
+            provider(json!({"issuers": ["https://a.example"]})),
+            r#"providers.main.issuers: cannot stand beside "issuer": choose one of both, "issuer" or "issuers""#,
+        ),
+        (issuers(json!([])), "providers.main.issuers: must not be empty"),
+        (issuers(json!(["a", ""])), "providers.main.issuers[1]: must not be empty"),
+        (issuers(json!(["{tenant}"])), r#"providers.main.issuers[0]: a pattern begins with "https://" or "http://""#),
+        (issuers(json!(["https://a.example/{x}#"])), r##"providers.main.issuers[0]: a pattern holds no "?", "#", "@" and "%""##),
+        (
+            issuers(json!(["https://{tenant}.com"])),
+            r#"providers.main.issuers[0]: in the host, a variable is a whole label, ahead of two fixed ones at least: "https://{tenant}.login.example""#,
+        ),
+        (issuers(json!(["https://a.example/{x}{y}"])), "providers.main.issuers[0]: a segment of the path holds one variable at most"),
+        (issuers(json!(["https://a.example/{x}/{x}"])), "providers.main.issuers[0]: a variable is there twice"),
+        (issuers(json!(["https://a.example/{a}/{b}/{c}/{d}/{e}"])), "providers.main.issuers[0]: has more than 4 variables"),
+        (issuers(json!(["https://a.example/{x"])), "providers.main.issuers[0]: a brace without its other one"),
+        (
+            issuers(json!(["https://a.example/{x-y}"])),
+            r#"providers.main.issuers[0]: the name of a variable is a letter, and then letters, digits and "_""#,
+        ),
         (provider(json!({"audiences": "api"})), "providers.main.audiences: expected an array, found a string"),
         (provider(json!({"audiences": []})), "providers.main.audiences: must not be empty"),
         (provider(json!({"audiences": ["a", 1]})), "providers.main.audiences[1]: expected a string, found a number"),
@@ -464,6 +499,26 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         (
             provider(json!({"claim_to_headers": [{"header_name": "content-length", "claim_name": "x"}]})),
             "providers.main.claim_to_headers[0].header_name: this header frames or addresses the request and cannot be set",
+        ),
+        (
+            to_headers(json!({"claim_name": "a", "value": "b"})),
+            r#"providers.main.claim_to_headers[0].claim_name: cannot stand beside "value": choose one of both, "value" or "claim_name""#,
+        ),
+        (
+            to_headers(json!({"value": "{path}"})),
+            r#"providers.main.claim_to_headers[0].value: holds no variables but "{claims.NAME}" and "{issuer.NAME}""#,
+        ),
+        (
+            to_headers(json!({"value": "{issuer.tenant}"})),
+            r#"providers.main.claim_to_headers[0].value: "{issuer.tenant}": no pattern of "issuers" has a variable of that name"#,
+        ),
+        (
+            to_headers(json!({"value": "{claim.sub}"})),
+            r#"providers.main.claim_to_headers[0].value: unknown variable "{claim.sub}"; did you mean "claims"?"#,
+        ),
+        (
+            condition(json!({"claim": "x", "equals": "{issuer.tenant}"})),
+            r#"rules[0].authorize.claims[0].equals: "{issuer.tenant}": no pattern of "issuers" has a variable of that name"#,
         ),
         (
             provider(json!({"claim_to_headers": [{"header_name": "x", "claim_name": "a..b"}]})),
@@ -769,6 +824,7 @@ fn what_a_module_cannot_have_is_refused_with_what_to_use_instead() {
             "rules": [{"match": merged(json!({"prefix": "/"}), more), "public": true}],
         }))
     };
+    let istio = |more: Value| error_of(&json!({"jwt_rules": [merged(json!({"jwks_uri": JWKS}), more)]}));
     let of_cluster = "which upstream is tried is the cluster's business; jwt_authn does not read it either";
     let refusals = [
         (
@@ -830,6 +886,16 @@ fn what_a_module_cannot_have_is_refused_with_what_to_use_instead() {
             matching(json!({"headers": [{"name": "x", "string_match": {"custom": {}}}]})),
             "rules[0].match.headers[0].string_match.custom",
             r#"a wasm module cannot load another extension; use "safe_regex""#,
+        ),
+        (
+            istio(json!({"issuers": ["https://{tenant}.login.example"]})),
+            "jwt_rules[0].issuers",
+            r#"a rule of Istio has one issuer; write one for each, or "providers" in place of "jwt_rules""#,
+        ),
+        (
+            istio(json!({"output_claim_to_headers": [{"header": "x", "value": "{claims.sub}"}]})),
+            "jwt_rules[0].output_claim_to_headers[0].value",
+            r#"Istio's rules copy claims alone; write "providers" in place of "jwt_rules""#,
         ),
     ];
     // The table of the source has no field that is not here.

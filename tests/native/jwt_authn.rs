@@ -291,6 +291,11 @@ fn what_belongs_to_the_gates_own_semantics_is_refused_beside_envoys() {
     for (more, field) in [
         (json!({"algorithms": ["RS256"]}), "providers.main.algorithms"),
         (json!({"allow_any_audience": true}), "providers.main.allow_any_audience"),
+        (json!({"issuers": ["https://login.example/{tenant}"]}), "providers.main.issuers"),
+        (
+            json!({"claim_to_headers": [{"header_name": "x", "value": "{claims.sub}"}]}),
+            "providers.main.claim_to_headers[0].value",
+        ),
         (
             json!({"claim_to_headers": [{"header_name": "x", "claim_name": "sub", "encoding": "json"}]}),
             "providers.main.claim_to_headers[0].encoding",

@@ -41,5 +41,6 @@ mod shadow;
 mod signatures;
 mod strict;
 mod templates;
+mod tenants;
 mod threats;
 mod vectors;

@@ -11,6 +11,7 @@ mod request;
 mod shape;
 mod signatures;
 mod templates;
+mod tenants;
 mod text;
 
 use serde_json::{json, Value};
