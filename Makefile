@@ -4,6 +4,7 @@ MODULE := target/jwt_gate.wasm
 # What the compiler makes of it, before it is made smaller.
 BUILT := target/wasm32-wasip1/release
 EXAMPLE := examples/microservices
+INTEROP := tests/interop
 DEMO := node $(EXAMPLE)/scenario/demo.mjs
 
 # What the tests in a real Envoy run: `process` (.tools/envoy/envoy) or `docker`.
@@ -17,7 +18,7 @@ IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 
 SECOND_HOST := --ignore-rust-version --manifest-path second-host/Cargo.toml
 # The tests under full load. They take the whole machine, so they come after all others, one by one.
 SOAK := cargo test --locked --test envoy -- --ignored --nocapture --test-threads=1
-# An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo.
+# An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo. Likewise OPA_BIN=/path/to/opa make test.
 
 .PHONY: help
 help: # Print this list (the default)
@@ -36,7 +37,7 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 	@$(DEMO) --down
 
 .PHONY: test
-test: ready signatures # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
+test: ready signatures interop # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
 	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && SOAK_SECONDS=60 $(SOAK) && $(DEMO) --free-ports
 	cargo test --locked $(SECOND_HOST)
 
@@ -114,9 +115,16 @@ signatures: rust-tools
 envoy: python-tools
 	@test -n "$$ENVOY_BIN" || .ci/install-envoy
 
+# What others wrote, for the tests of the gate with it.
+.PHONY: interop
+interop: $(INTEROP)/node_modules/.package-lock.json .tools/interop/installed
+
+.tools/interop/installed: $(addprefix $(INTEROP)/,install requirements.txt opa.txt) | python-tools
+	@$(INTEROP)/install
+
 # npm writes this file last; older than the lockfile, it is stale.
-$(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json | node-tools
-	cd $(EXAMPLE) && npm ci
+%/node_modules/.package-lock.json: %/package-lock.json | node-tools
+	cd $* && npm ci
 	@touch $@
 
 $(CARGO_FUZZ): | rust-tools

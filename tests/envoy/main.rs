@@ -30,6 +30,7 @@ mod dry_run;
 mod faults;
 mod forwarding;
 mod hostile;
+mod interop;
 mod keys;
 mod metadata;
 mod parked;

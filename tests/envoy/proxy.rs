@@ -65,7 +65,14 @@ impl Proxy {
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
         let Options { form, workers, logs } = options;
-        Self::serve(issuer, Source::Listener(form), workers, logs, |_| listener(gate, form))
+        Self::serve(&[("issuer", issuer.port)], Source::Listener(form), workers, logs, |_| listener(gate, form))
+    }
+
+    /// Starts Envoy with this configuration of the gate, and these upstreams by name and port.
+    pub fn with_upstreams(gate: &Value, upstreams: &[(&str, u16)]) -> Self {
+        let form = Form::Struct;
+        Self::serve(upstreams, Source::Listener(form), 2, LOGS, |_| listener(gate, form))
+            .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// Starts Envoy with four workers and a gate that can be replaced while connections go on. What the gate lets pass Envoy
@@ -81,7 +88,7 @@ impl Proxy {
             resource(envoy::listener("gateway", vec![discovered(folder)], &route))
         };
         // A line for each denial would cost more than the denial.
-        Self::serve(issuer, Source::Filter, WORKERS, "wasm:info,config:info", make)
+        Self::serve(&[("issuer", issuer.port)], Source::Filter, WORKERS, "wasm:info,config:info", make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -92,12 +99,12 @@ impl Proxy {
             change(&mut listener["filter_chains"][0]["filters"][0]["typed_config"], folder);
             resource(listener)
         };
-        Self::serve(&Issuer::start(), Source::Listener(Form::Struct), 1, LOGS, make)
+        Self::serve(&[], Source::Listener(Form::Struct), 1, LOGS, make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     fn serve(
-        issuer: &Issuer,
+        upstreams: &[(&str, u16)],
         source: Source,
         workers: usize,
         logs: &'static str,
@@ -106,8 +113,8 @@ impl Proxy {
         let folder = envoy::new_folder();
         let service = start_service();
         envoy::write(&folder, "listener.json", &listener(&folder));
-        let mut clusters = vec![cluster("service", service), cluster("issuer", issuer.port)];
-        clusters.push(cluster("nowhere", closed_port()));
+        let mut clusters = vec![cluster("service", service), cluster("nowhere", closed_port())];
+        clusters.extend(upstreams.iter().map(|&(name, port)| cluster(name, port)));
         let bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
