@@ -219,7 +219,7 @@ impl<'a> Attempt<'a> {
             Ok(Finding::Inactive) => Err(Reason::TokenInactive.into()),
             Ok(_) => Err(Reason::IntrospectionUnavailable.into()),
             Err(question) => {
-                self.needs.extend(question.map(|question| Want::Answer(Box::new(question))));
+                self.needs.extend(question.map(Want::Answer));
                 Err(Reason::IntrospectionUnavailable.into())
             }
         }

@@ -266,7 +266,7 @@ impl Policy {
                 return Ok(Vec::new());
             };
             let (found, question) = service::check((&documents.services, index), (head, caller), now);
-            needs.extend(question.map(|question| Want::Answer(Box::new(question))));
+            needs.extend(question.map(Want::Answer));
             found.map_err(|reason| Box::new(reason.into()))
         });
         if authorized.is_ok() || !enforced {

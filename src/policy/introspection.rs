@@ -53,7 +53,7 @@ impl Introspection {
         services: &Services,
         token: &[u8],
         now: crate::time::UnixTime,
-    ) -> Result<Finding, Option<Question>> {
+    ) -> Result<Finding, Option<Box<Question>>> {
         let key = services.key(self.service, [token]);
         if let Some(finding) = services.find(self.service, key, now) {
             return Ok(finding);
@@ -67,7 +67,7 @@ impl Introspection {
         ];
         let body = format!("token={}&token_type_hint=access_token", form_encoded(token));
         let call = service.endpoint.call("POST", headers, body.into_bytes());
-        Err(Some(Question { service: self.service, key, call, expires: None }))
+        Err(Some(Box::new(Question { service: self.service, key, call, expires: None })))
     }
 }
 

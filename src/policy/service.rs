@@ -92,7 +92,7 @@ impl AuthorizationService {
         index: usize,
         (head, principal): (&RequestHead, &Principal),
         now: UnixTime,
-    ) -> Result<Finding, Option<Question>> {
+    ) -> Result<Finding, Option<Box<Question>>> {
         let Some((method, headers, body)) = self.render(head, principal) else {
             return Ok(Finding::Refused);
         };
@@ -105,7 +105,8 @@ impl AuthorizationService {
             return Err(None);
         };
         let call = service.endpoint.call(method, headers, body);
-        Err(Some(Question { service: index, key, call, expires: principal.verified().claims().expires() }))
+        let expires = principal.verified().claims().expires();
+        Err(Some(Box::new(Question { service: index, key, call, expires })))
     }
 
     /// Method, headers and body.
@@ -133,7 +134,7 @@ pub(super) fn check(
     (services, index): (&Services, usize),
     (head, caller): (&RequestHead, &Principal),
     now: UnixTime,
-) -> (Result<Vec<(HeaderName, Vec<u8>)>, Reason>, Option<Question>) {
+) -> (Result<Vec<(HeaderName, Vec<u8>)>, Reason>, Option<Box<Question>>) {
     let Some(Protocol::Authorization(service)) = services.get(index).map(|service| &service.protocol) else {
         return (Err(Reason::AuthorizationUnavailable), None);
     };

@@ -41,11 +41,13 @@ pub struct Options {
     pub workers: usize,
     /// `--component-log-level`.
     pub logs: &'static str,
+    /// Whether statistics have the labels of the example.
+    pub labels: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { form: Form::Struct, workers: 2, logs: LOGS }
+        Self { form: Form::Struct, workers: 2, logs: LOGS, labels: false }
     }
 }
 
@@ -64,14 +66,15 @@ impl Proxy {
 
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
-        let Options { form, workers, logs } = options;
-        Self::serve(&[("issuer", issuer.port)], Source::Listener(form), workers, logs, |_| listener(gate, form))
+        let tags = if options.labels { stats_tags() } else { Vec::new() };
+        let (Options { form, workers, logs, .. }, upstreams) = (options, [("issuer", issuer.port)]);
+        Self::serve(&upstreams, Source::Listener(form), workers, logs, tags, |_| listener(gate, form))
     }
 
     /// Starts Envoy with this configuration of the gate, and these upstreams by name and port.
     pub fn with_upstreams(gate: &Value, upstreams: &[(&str, u16)]) -> Self {
         let form = Form::Struct;
-        Self::serve(upstreams, Source::Listener(form), 2, LOGS, |_| listener(gate, form))
+        Self::serve(upstreams, Source::Listener(form), 2, LOGS, Vec::new(), |_| listener(gate, form))
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -88,7 +91,8 @@ impl Proxy {
             resource(envoy::listener("gateway", vec![discovered(folder)], &route))
         };
         // A line for each denial would cost more than the denial.
-        Self::serve(&[("issuer", issuer.port)], Source::Filter, WORKERS, "wasm:info,config:info", make)
+        let upstreams = [("issuer", issuer.port)];
+        Self::serve(&upstreams, Source::Filter, WORKERS, "wasm:info,config:info", Vec::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -99,7 +103,7 @@ impl Proxy {
             change(&mut listener["filter_chains"][0]["filters"][0]["typed_config"], folder);
             resource(listener)
         };
-        Self::serve(&[], Source::Listener(Form::Struct), 1, LOGS, make)
+        Self::serve(&[], Source::Listener(Form::Struct), 1, LOGS, Vec::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -108,6 +112,7 @@ impl Proxy {
         source: Source,
         workers: usize,
         logs: &'static str,
+        tags: Vec<Value>,
         listener: impl FnOnce(&Path) -> Value,
     ) -> Result<Self, String> {
         let folder = envoy::new_folder();
@@ -118,7 +123,7 @@ impl Proxy {
         let bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
-            "stats_config": {"stats_tags": stats_tags()},
+            "stats_config": {"stats_tags": tags},
             "dynamic_resources": {"lds_config": {
                 "path_config_source": {"path": folder.join("listener.json"), "watched_directory": {"path": folder}},
             }},

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jwt_gate::stats;
 use serde_json::{json, Value};
 
 use crate::envoy::project;
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER};
-use crate::proxy::{eventually, filter, Form, Proxy};
+use crate::proxy::{eventually, filter, Form, Options, Proxy};
 use crate::servers::Behaviour;
 use crate::wire::get;
-use crate::{issuer, provider, start, token};
+use crate::{issuer, provider, token};
 
 /// One line of text for each request, as the README has it.
 const LINE: &str = "\"%REQ(:METHOD)% %PATH(NQ)%\" %RESPONSE_CODE% %FILTER_STATE(wasm.jwt_gate.outcome:PLAIN)% \
@@ -91,7 +92,7 @@ fn prometheus(proxy: &Proxy) -> BTreeMap<String, BTreeMap<String, BTreeSet<Strin
 }
 
 /// An Envoy that has had a request of every kind that the dashboard shows.
-fn busy() -> Proxy {
+fn busy(prefix: &str) -> Proxy {
     let key = Key::rsa().named("k1");
     let issuer = issuer(&[&key]);
     issuer.set("/revoked.json", Behaviour::json(&json!({"revoked": [{"jti": "gone"}]})));
@@ -123,9 +124,13 @@ fn busy() -> Proxy {
             {"match": {"prefix": "/"}, "requires": asks},
         ],
         "shadow": {"providers": {"auth-api": stricter}},
+        "stat_prefix": prefix,
     });
-    let proxy = start(&gate, &issuer);
-    eventually("the first list", || proxy.count("jwt_gate_revocation_fetch_ok") > 0);
+    let options = Options { labels: true, ..Options::default() };
+    let proxy = Proxy::try_start(&gate, &issuer, options).expect("Envoy starts");
+    let has = |name: &str| proxy.count(&stats::full_name(prefix, name)) > 0;
+    eventually("the first keys", || has("jwt_gate_jwks_fetch_ok"));
+    eventually("the first list", || has("jwt_gate_revocation_fetch_ok"));
     let good = token(&key).mint();
     for request in [get("/").bearing(&good), get("/"), get("/open"), get("/trial"), get("/").bearing("a.b.c")] {
         proxy.send(&request);
@@ -144,14 +149,19 @@ fn busy() -> Proxy {
         "jwt_gate_introspection_ok",
         "jwt_gate_authorization_ok",
     ] {
-        eventually(name, || proxy.count(name) > 0);
+        eventually(name, || has(name));
     }
     proxy
 }
 
 #[test]
 fn prometheus_reads_code_and_provider_as_labels() {
-    let proxy = busy();
+    check_labels("", &[]);
+    check_labels("edge", &["edge"]);
+}
+
+fn check_labels(prefix: &str, prefixes: &[&str]) {
+    let proxy = busy(prefix);
     eventually("the histograms", || prometheus(&proxy).contains_key("jwt_gate_revocation_fetch_milliseconds_bucket"));
     let metrics = prometheus(&proxy);
     let values = |name: &str, label: &str| {
@@ -180,6 +190,7 @@ fn prometheus_reads_code_and_provider_as_labels() {
         ["jwt_gate_allowed", "jwt_gate_allowed_unenforced", "jwt_gate_shadow_would_deny", "jwt_gate_jwks_fetch_ok"]
     {
         assert!(metrics.get(name).is_some_and(|labels| !labels.contains_key("code")), "{name}");
+        assert_eq!(values(name, "stat_prefix"), prefixes, "{name}");
     }
     let stray: Vec<&String> =
         metrics.keys().filter(|name| name.contains("auth_api") || name.contains("token_")).collect();
@@ -245,7 +256,7 @@ fn every_name_of_the_dashboard_is_on_the_page_that_prometheus_reads() {
     let ids: BTreeSet<u64> = panels.iter().filter_map(|panel| panel["id"].as_u64()).collect();
     assert_eq!(ids.len(), panels.len(), "each panel has a number of its own");
 
-    let proxy = busy();
+    let proxy = busy("");
     // What Envoy reads of histograms it tells every few seconds.
     for name in ["jwks_fetch", "revocation_fetch", "introspection", "authorization"] {
         let bucket = format!("jwt_gate_{name}_milliseconds_bucket");
