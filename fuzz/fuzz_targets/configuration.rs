@@ -5,7 +5,7 @@
 //!   does what a configuration prints.
 //! * With the gate's own semantics a request without a token, or with one whose signature does not hold, passes only where a rule
 //!   says `public`, where a requirement allows it, or as a preflight that is let through; and nothing of a token is made up for
-//!   it. In every semantics it gets one answer, at once.
+//!   it. A refusal looks like one, whatever `responses` say. In every semantics it gets one answer, at once.
 //!
 //! An input is a configuration, or changes to one.
 
@@ -18,7 +18,7 @@ use jwt_gate::json::{self, Map, Value};
 use jwt_gate::policy::{Authorize, Policy, Requirement, Rule, Verifier};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::Reason;
+use jwt_gate::verdict::{is_field_value, Denial, Reason};
 use jwt_gate_fuzz::{configuration, encode, Signatures};
 use libfuzzer_sys::fuzz_target;
 
@@ -144,17 +144,26 @@ fn check_requests(config: &Config, document: &Value) {
 
     let mut id = 0;
     for path in paths.iter().take(12) {
-        for (method, fields) in [("GET", &no_fields), ("POST", &forged), ("OPTIONS", &preflight)] {
+        let a_page = vec![("accept", "text/html".to_owned())];
+        for (method, fields) in [("GET", &no_fields), ("GET", &a_page), ("POST", &forged), ("OPTIONS", &preflight)] {
             id += 1;
             let pseudo = [(":method", method.to_owned()), (":path", path.clone())];
             let fields = pseudo.iter().chain(fields);
             let fields = fields.map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()));
             let head = RequestHead::new(fields.collect());
             let effects = gate.handle(Event::Request(id, head.clone()), now);
-            let is_terminal =
-                |effect: &&Effect| matches!(effect, Effect::Allow(..) | Effect::Deny(..) | Effect::Wait(_));
+            let is_terminal = |effect: &&Effect| {
+                matches!(effect, Effect::Allow(..) | Effect::Deny(..) | Effect::Reply(..) | Effect::Wait(_))
+            };
             let answers: Vec<&Effect> = effects.iter().filter(is_terminal).collect();
             let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+            if let Effect::Reply(..) = answer {
+                let place = document["protected_resource"].as_object().or(document["protectedResource"].as_object());
+                assert!(place.is_some() && path.starts_with("/.well-known/oauth-protected-resource"), "{path}");
+            }
+            if let (Effect::Deny(_, denial, grpc), Semantics::Gate(_)) = (answer, &config.semantics) {
+                check_answer(denial, *grpc, &token);
+            }
             if let (Effect::Allow(_, edits), Semantics::Gate(policy)) = (answer, &config.semantics) {
                 if !policy.enforcement.of(rule_of(policy, &head)) {
                     assert!(edits.set.is_empty() && edits.add.is_empty(), "{edits:?}");
@@ -167,6 +176,15 @@ fn check_requests(config: &Config, document: &Value) {
             }
         }
     }
+}
+
+/// A refusal looks like one, whatever the configuration has it say, and repeats no token.
+fn check_answer(denial: &Denial, grpc: bool, token: &str) {
+    let (headers, body) = (denial.headers(grpc), denial.body(grpc));
+    assert!((400..600).contains(&denial.status) || matches!(denial.status, 302 | 303 | 307), "{}", denial.status);
+    assert!(headers.iter().all(|(_, value)| is_field_value(value.as_bytes()) && !value.contains(token)), "{headers:?}");
+    assert!(!body.contains(token));
+    assert_eq!(headers.iter().any(|(name, _)| *name == "location"), denial.status < 400);
 }
 
 /// Whether the configuration lets a request pass without a token.

@@ -8,6 +8,7 @@
 //! * A request with one such token passes if its key, and a list without it, have been there for so long.
 //! * Where a rule asks a service, a request passes only if that has said yes while it waited, or so shortly before that the answer may
 //!   be kept.
+//! * The gate itself answers where its metadata is, and nowhere else.
 //! * What the service gets of identity is from the token, and with the gate's own semantics it gets no token that was accepted.
 //!
 //! An input is a script of letters, some of them with a digit behind; see [`Script::step`].
@@ -43,7 +44,7 @@ const SETTLED: u64 = 75_000;
 /// The most time that one input lets pass, in milliseconds.
 const LONGEST: u64 = 200_000;
 
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 14] = [
     "/closed",
     "/open/x",
     "/maybe",
@@ -54,11 +55,17 @@ const PATHS: [&str; 11] = [
     "//open/x",
     "/open/x/..;/..;/closed",
     "/open/a%2fb/../%2e%2e/closed",
+    METADATA,
+    "/.well-known/oauth-protected-resource/",
+    "/open/../.well-known/oauth-protected-resource",
     "/asked",
 ];
 
+/// Where the metadata of `protected_resource` is.
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
 /// The path of [`PATHS`] about which a service is asked.
-const ASKED: usize = 10;
+const ASKED: usize = 13;
 
 fuzz_target!(|input: &[u8]| {
     let mut letters = input.iter().copied();
@@ -299,6 +306,8 @@ impl Script {
     }
 
     fn judge(&self, sent: &Sent, verdict: &Verdict, before: u64) {
+        let is_metadata = !self.lenient && PATHS[sent.path] == METADATA;
+        assert_eq!(matches!(verdict, Verdict::Replied(_)), is_metadata, "{} at {}", verdict.code(), PATHS[sent.path]);
         let Verdict::Allowed(edits) = verdict else {
             return assert!(!sent.must_pass, "{} although all is well", verdict.code());
         };

@@ -35,6 +35,7 @@ pub fn config() -> Value {
     });
     json!({
         "providers": {"main": main, "secret": merged(secret, places())},
+        "protected_resource": {"resource": "https://api.example"},
         "rules": [
             {"match": {"prefix": "/open"}, "public": true},
             {"match": {"prefix": "/maybe"}, "requires": {"requires_any": {"requirements": [
