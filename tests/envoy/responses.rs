@@ -108,6 +108,7 @@ fn a_refusal_says_what_the_configuration_has_it_say() {
 
     let hidden = proxy.send(&page("/hidden"));
     assert_eq!((hidden.status(), hidden.text(), hidden.value("content-type")), (404, "", None));
+    assert_eq!(hidden.value("www-authenticate"), None);
     assert_eq!(proxy.send(&get("/own")).value("www-authenticate"), Some("Bearer realm=\"shop\""));
 }
 

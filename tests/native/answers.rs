@@ -242,9 +242,12 @@ fn an_entry_says_what_it_says_and_leaves_the_rest_as_it_is() {
     let challenge = ("www-authenticate".to_owned(), "Bearer".to_owned());
     let (_, _, problem) = answer(&config(json!({})), &get);
 
-    let status = answer(&responses(json!([{"status": 404}])), &get);
+    let status = answer(&responses(json!([{"status": 403}])), &get);
+    let problem_of_403 = problem.replace("401", "403").replace("Unauthorized", "Forbidden");
+    assert_eq!(status, (403, vec![challenge.clone(), json_type.clone()], problem_of_403));
+    let hidden = answer(&responses(json!([{"status": 404}])), &get);
     let problem_of_404 = problem.replace("401", "404").replace("Unauthorized", "Not Found");
-    assert_eq!(status, (404, vec![challenge.clone(), json_type.clone()], problem_of_404));
+    assert_eq!(hidden, (404, vec![json_type.clone()], problem_of_404), "a challenge would tell that it is there");
 
     let text = answer(&responses(json!([{"body": "{code} {status} {detail} {{x}}"}])), &get);
     let content_type = ("content-type".to_owned(), "text/plain; charset=utf-8".to_owned());
