@@ -117,9 +117,8 @@ impl Configured {
         let own = &self.response.headers;
         // Beside a status for which RFC 6750 has no challenge it would tell what the status is there to hide.
         let is_hidden = self.response.status.is_some_and(|status| !matches!(status, 400 | 401 | 403));
-        headers.retain(|(name, _)| {
-            !own.iter().any(|(known, _)| known.as_str() == *name) && !(is_hidden && *name == "www-authenticate")
-        });
+        let is_own = |name: &str| own.iter().any(|(known, _)| known.as_str() == name);
+        headers.retain(|(name, _)| !(is_own(name) || is_hidden && *name == "www-authenticate"));
         let content_type = if grpc || self.location.is_some() { None } else { self.content_type() };
         headers.extend(content_type.map(|kind| ("content-type", kind.to_owned())));
         let own = own.iter().filter(|(name, _)| grpc || name.as_str() != "grpc-status");
