@@ -1,8 +1,12 @@
 # The one door: every way to build, run and test the project. CI calls these targets and nothing else.
 
 MODULE := target/jwt_gate.wasm
+# The same with expressions (`authorize.cel`).
+CEL_MODULE := target/jwt_gate_cel.wasm
 # What the compiler makes of it, before it is made smaller.
 BUILT := target/wasm32-wasip1/release
+# What is built for the host of the tests has them, so that nothing is built twice.
+TEST := cargo test --locked --features cel
 EXAMPLE := examples/microservices
 INTEROP := tests/interop
 DEMO := node $(EXAMPLE)/scenario/demo.mjs
@@ -17,7 +21,7 @@ IMAGE = if [ "$$ENVOY" = docker ]; then ENVOY_IMAGE=$$(.ci/envoy-image) || exit 
 # The module in wasmtime. The host library says a newer Rust than it needs.
 SECOND_HOST := --ignore-rust-version --manifest-path second-host/Cargo.toml
 # The tests under full load. They take the whole machine, so they come after all others, one by one.
-SOAK := cargo test --locked --test envoy -- --ignored --nocapture --test-threads=1
+SOAK := $(TEST) --test envoy -- --ignored --nocapture --test-threads=1
 # An Envoy of your own in place of the pinned one: ENVOY_BIN=/path/to/envoy make demo. Likewise OPA_BIN=/path/to/opa make test.
 
 .PHONY: help
@@ -38,13 +42,13 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 
 .PHONY: test
 test: ready signatures interop # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
-	@$(IMAGE) && export ENVOY_IMAGE && cargo test --locked && SOAK_SECONDS=60 $(SOAK) && $(DEMO) --free-ports
+	@$(IMAGE) && export ENVOY_IMAGE && $(TEST) && SOAK_SECONDS=60 $(SOAK) && $(DEMO) --free-ports
 	cargo test --locked $(SECOND_HOST)
 
 .PHONY: differential
 differential: module envoy # Compare the module with Envoy's own filter, request by request; SEED=1 repeats a run
 	SEED=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} CONFIGURATIONS=$${CONFIGURATIONS:-330} REQUESTS=$${REQUESTS:-160} \
-	  cargo test --locked --test differential the_gate -- --nocapture
+	  $(TEST) --test differential the_gate -- --nocapture
 
 .PHONY: soak
 soak: module envoy # Full load for an hour (SOAK_SECONDS), while keys are rotated and everything is reloaded; then 1,000 reloads
@@ -101,10 +105,19 @@ envoy-image: # Build a container image of Envoy from the pinned binary, where th
 ready: module envoy $(EXAMPLE)/node_modules/.package-lock.json
 
 .PHONY: module
-module: rust-tools node-tools
-	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+module: wasm-target node-tools $(CEL_MODULE) # Build both modules, the one with expressions beside the other
 	cargo build --locked --release --target wasm32-wasip1
 	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $(MODULE)
+
+# Cargo has one name for both, so the one with expressions is built first, and only where something changed: each takes the place of
+# the other.
+$(CEL_MODULE): Cargo.toml Cargo.lock $(shell find src abi -name '*.rs' -o -name Cargo.toml) | wasm-target node-tools
+	cargo build --locked --release --target wasm32-wasip1 --features cel
+	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $@
+
+.PHONY: wasm-target
+wasm-target: rust-tools
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
 
 # Through this the tests ask Envoy's cryptography.
 .PHONY: signatures

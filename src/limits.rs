@@ -39,6 +39,17 @@ pub const MAX_PATH_READINGS: usize = 64;
 /// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048; over 8192 a check takes so long that it becomes an attack.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
+/// The longest `cel` expression, in bytes; the most parts in it, `exists` and the like written out; and how deep they may stand within
+/// each other: evaluating them takes stack for each level.
+pub const MAX_EXPRESSION_BYTES: usize = 4 * 1024;
+/// See [`MAX_EXPRESSION_BYTES`].
+pub const MAX_EXPRESSION_NODES: usize = 512;
+/// See [`MAX_EXPRESSION_BYTES`].
+pub const MAX_EXPRESSION_DEPTH: u16 = 32;
+
+/// The most steps that an expression may need for the claims of one token: measured in Envoy, a few milliseconds.
+pub const MAX_EXPRESSION_STEPS: u64 = 25_000;
+
 /// The most requests that wait for a document at once, in one VM. A waiting request costs its headers and a buffered body.
 pub const MAX_WAITING: usize = 1024;
 

@@ -5,7 +5,7 @@ use super::provider::Sources;
 use super::values::claim;
 use super::{service, template, ConfigError};
 use crate::json::Value;
-use crate::policy::{Authorize, ClaimCondition, ClaimTest, Provider, ScopeTest, Wanted};
+use crate::policy::{Authorize, ClaimCondition, ClaimTest, Expression, Provider, ScopeTest, Wanted};
 
 /// Reads `authorize`.
 pub(super) fn read(
@@ -21,11 +21,12 @@ pub(super) fn read(
             cursor.elements()?.iter().map(|element| condition(element, providers)).collect::<Result<_, _>>()?
         }
     };
+    let expression = object.get("cel").map(|cursor| expression(cursor, providers)).transpose()?;
     let service = object.get("service").map(|cursor| service::read(cursor, providers, sources)).transpose()?;
-    if scopes.is_none() && claims.is_empty() && service.is_none() {
-        return Err(cursor.error("needs \"scopes\", \"claims\" or \"service\""));
+    if scopes.is_none() && claims.is_empty() && expression.is_none() && service.is_none() {
+        return Err(cursor.error("needs \"scopes\", \"claims\", \"cel\" or \"service\""));
     }
-    Ok(Authorize { scopes, claims, service })
+    Ok(Authorize { scopes, claims, expression, service })
 }
 
 fn scopes(cursor: &Cursor<'_>) -> Result<ScopeTest, ConfigError> {
@@ -56,6 +57,14 @@ fn condition(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<ClaimConditi
         _ => ClaimTest::Present(value.flag()?),
     };
     Ok(ClaimCondition { claim, test, not: object.flag("not", false)? })
+}
+
+fn expression(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Expression, ConfigError> {
+    let expression = Expression::parse(cursor.text()?).map_err(|problem| cursor.error(problem))?;
+    let headers = expression.headers().iter().find_map(|name| template::problem_of_header(name, providers));
+    let parameters = || expression.parameters().iter().find_map(|name| template::problem_of_parameter(name, providers));
+    headers.or_else(parameters).map_or(Ok(()), |problem| Err(cursor.error(problem)))?;
+    Ok(expression)
 }
 
 fn wanted(cursors: &[Cursor<'_>], providers: &[Provider]) -> Result<Wanted, ConfigError> {

@@ -226,6 +226,7 @@ pub const FIELDS: &[Field] = &[
     field("requirement_list", "requirements", "list of requires", "required", "the requirements"),
     field("authorize", "scopes", "scopes", "none", "what `scope` (a string), or else `scp` (a string or an array), must hold"),
     field("authorize", "claims", "list of claim_condition", "none", "all of which must hold"),
+    field("authorize", "cel", "string", "none", "[an expression](#expressions) over claims and request that must be true; in the module with CEL alone"),
     field("authorize", "service", "service", "none", "asked when all else holds"),
     field("service", "protocol", "`authzen`, `opa` or `http`", "required", "the OpenID AuthZEN Authorization API 1.0, the data API of Open Policy Agent, or a plain request"),
     field("service", "http_uri", "http_uri", "required", "the service"),

@@ -81,6 +81,11 @@ impl Claims {
         self.all.to_map()
     }
 
+    /// Each of them, by its name.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Entry<'_>)> {
+        self.all.members()
+    }
+
     /// The claim of that name.
     pub fn get(&self, name: &str) -> Option<Entry<'_>> {
         self.all.get(name)

@@ -70,6 +70,11 @@ impl Packed {
         Entry { packed: self, at: 0 }.get(name)
     }
 
+    /// Each member, by its name.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Entry<'_>)> {
+        Entry { packed: self, at: 0 }.members().into_iter().flatten()
+    }
+
     /// The whole object.
     pub fn to_map(&self) -> Map<String, Value> {
         match (Entry { packed: self, at: 0 }).to_value() {
@@ -136,6 +141,13 @@ impl<'a> Entry<'a> {
     pub fn elements(self) -> Option<impl Iterator<Item = Entry<'a>>> {
         let Kind::Array(_) = self.kind() else { return None };
         Some(self.packed.children(self.at).map(move |at| Entry { at, ..self }))
+    }
+
+    /// The members by their names, if this is an object.
+    pub fn members(self) -> Option<impl Iterator<Item = (&'a str, Entry<'a>)>> {
+        let Kind::Object(_) = self.kind() else { return None };
+        let name = |at: usize| self.packed.nodes.get(at).map(|node| self.packed.span(node.name)).unwrap_or_default();
+        Some(self.packed.children(self.at).map(move |at| (name(at), Entry { at, ..self })))
     }
 
     /// The whole value.

@@ -1,7 +1,7 @@
 //! What a caller may do: the scopes and claims that a rule asks for.
 
 use super::template::text_of;
-use super::{Principal, Template};
+use super::{Expression, Principal, Template};
 use crate::jose::{ClaimPath, Claims};
 use crate::json::{Entry, Value};
 use crate::request::RequestHead;
@@ -13,6 +13,8 @@ pub struct Authorize {
     pub scopes: Option<ScopeTest>,
     /// `claims`.
     pub claims: Vec<ClaimCondition>,
+    /// `cel`.
+    pub expression: Option<Expression>,
     /// `service`: that of this index is asked when all else holds.
     pub service: Option<usize>,
 }

@@ -317,7 +317,7 @@ impl<R> FilterStateRules<R> {
 impl Authorize {
     /// The one of `principals` that has everything that the rule asks for; none, where it asks for nothing.
     fn check<'p>(&self, head: &RequestHead, principals: &'p [Principal]) -> Result<Option<&'p Principal>, Box<Denial>> {
-        if self.scopes.is_none() && self.claims.is_empty() && self.service.is_none() {
+        if self.scopes.is_none() && self.claims.is_empty() && self.expression.is_none() && self.service.is_none() {
             return Ok(None);
         }
         if principals.is_empty() {
@@ -331,7 +331,10 @@ impl Authorize {
             let scopes = self.scopes.as_ref().map(|scopes| scopes.scopes().to_vec()).unwrap_or_default();
             return Err(Box::new(Denial { scopes, ..Reason::ScopeInsufficient.into() }));
         }
-        let has_claims = |principal: &&Principal| self.claims.iter().all(|condition| condition.holds(head, principal));
+        let has_claims = |principal: &&Principal| {
+            self.claims.iter().all(|condition| condition.holds(head, principal))
+                && self.expression.as_ref().is_none_or(|expression| expression.holds(head, principal))
+        };
         match in_scope.into_iter().find(has_claims) {
             Some(caller) => Ok(Some(caller)),
             None => Err(Box::new(Reason::ClaimInsufficient.into())),

@@ -8,6 +8,11 @@ mod decide;
 mod documents;
 mod effects;
 mod enforcement;
+#[cfg(feature = "cel")]
+mod expression;
+#[cfg(not(feature = "cel"))]
+#[path = "no_expression.rs"]
+mod expression;
 mod introspection;
 mod issuer;
 mod kind;
@@ -26,6 +31,7 @@ pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest, Wanted}
 pub use decide::{Decision, FilterStateRules, Pass, Policy, Rule};
 pub use documents::{DocumentId, Documents, Want};
 pub use enforcement::Enforcement;
+pub use expression::Expression;
 pub use introspection::{form_encoded, Introspection};
 pub use issuer::{Captures, IssuerPattern};
 pub use kind::{Kind, MediaType};

@@ -105,7 +105,7 @@ reasons! {
     ClaimNotForwardable, "claim_not_forwardable", 401, InvalidToken, "A claim of the token cannot be forwarded.";
     /// The rule asks for scopes that the token lacks.
     ScopeInsufficient, "scope_insufficient", 403, InsufficientScope, "The token lacks a scope that this route requires.";
-    /// The rule asks for claims that the token lacks.
+    /// The rule asks for claims that the token lacks, or its `cel` is not true.
     ClaimInsufficient, "claim_insufficient", 403, InsufficientScope, "The token lacks a claim that this route requires.";
     /// The authorization service says no.
     AuthorizationDenied, "authorization_denied", 403, InsufficientScope, "The caller is not allowed to do this.";

@@ -27,6 +27,7 @@ mod answers;
 mod asking;
 mod configuration;
 mod dry_run;
+mod expressions;
 mod faults;
 mod forwarding;
 mod hostile;

@@ -278,7 +278,8 @@ pub fn filter(gate: &Value, form: Form) -> Value {
     filter_of(&envoy::module(), gate, form)
 }
 
-fn filter_of(module: &Path, gate: &Value, form: Form) -> Value {
+/// The same of another module.
+pub fn filter_of(module: &Path, gate: &Value, form: Form) -> Value {
     let configuration = match form {
         Form::Struct => json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": gate}),
         Form::StringValue => {

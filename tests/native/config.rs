@@ -72,7 +72,7 @@ fn complete() -> Value {
     let bytes = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, key_set([Key::p256(1).jwk()]));
     let bytes = merged(local.clone(), json!({"local_jwks": {"inline_string": null, "inline_bytes": bytes}}));
     let header = |test: Value| merged(json!({"name": "x-kind"}), test);
-    json!({
+    let mut config = json!({
         "providers": {"main": remote, "local": local, "bytes": bytes},
         "rules": [
             {"match": {"path": "/health"}, "public": true},
@@ -163,7 +163,11 @@ fn complete() -> Value {
         "enforce": true,
         "access_log": ["outcome", "code", "provider", "sub", "kid"],
         "shadow": {"providers": {"main": remote}},
-    })
+    });
+    if cfg!(feature = "cel") {
+        config["rules"][1]["authorize"]["cel"] = json!("claims.level > 2");
+    }
+    config
 }
 
 /// The fields that only Envoy's semantics have.
@@ -591,7 +595,7 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         (requires(json!({"allow_missing": true})), "rules[0].requires.allow_missing: expected an object, found a boolean"),
         (requires(json!({"allow_missing": {"x": 1}})), "rules[0].requires.allow_missing.x: unknown field"),
         // Authorization.
-        (asks(json!({})), r#"rules[0].authorize: needs "scopes", "claims" or "service""#),
+        (asks(json!({})), r#"rules[0].authorize: needs "scopes", "claims", "cel" or "service""#),
         (asks(json!({"scopes": {}})), "rules[0].authorize.scopes: needs one of any_of, all_of"),
         (asks(json!({"scopes": ["a"]})), "rules[0].authorize.scopes: expected an object, found an array"),
         (
@@ -668,6 +672,16 @@ fn a_text_with_variables_asks_for_nothing_that_is_the_gates_own() {
     }
     let expected = format!("{place}: \"{{query.token}}\": is a parameter that the gate finds tokens in");
     assert_eq!(text("{query.token}"), expected);
+}
+
+#[cfg(not(feature = "cel"))]
+#[test]
+fn an_expression_in_a_module_without_them_is_refused_with_the_module_that_has_them() {
+    let authorize = json!({"cel": "true"});
+    let rule = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": authorize});
+    let error = error_of(&json!({"providers": {"main": remote(json!({}))}, "rules": [rule]}));
+    let problem = "this module has no CEL: the other one that is built beside it, jwt_gate_cel.wasm, does";
+    assert_eq!(error, format!("rules[0].authorize.cel: {problem}"));
 }
 
 #[test]
@@ -804,7 +818,9 @@ fn every_field_is_read_and_every_object_occurs() {
     }
     for field in FIELDS {
         assert!(
-            seen.contains(field.name) || field.object == "duration",
+            seen.contains(field.name)
+                || field.object == "duration"
+                || (field.name == "cel" && cfg!(not(feature = "cel"))),
             "{}.{} is not in it",
             field.object,
             field.name

@@ -20,6 +20,8 @@ mod discovery;
 mod dry_run;
 mod effects;
 mod encoded_keys;
+#[cfg(feature = "cel")]
+mod expressions;
 mod fetching;
 mod forge;
 mod imports;

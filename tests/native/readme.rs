@@ -152,7 +152,7 @@ fn every_example_of_a_rule_in_the_readme_is_one_that_the_gate_reads() {
     let section = readme.split("## Rules beyond the token").nth(1).and_then(|rest| rest.split("\n## ").next());
     let examples = blocks(section.expect("the README has rules"), "json");
     assert!(!examples.is_empty());
-    for example in examples {
+    for example in examples.into_iter().filter(|example| cfg!(feature = "cel") || !example.contains("\"cel\"")) {
         let example: serde_json::Value =
             serde_json::from_str(example).unwrap_or_else(|error| panic!("{error}: {example}"));
         let config = merged(json!({"providers": {"auth-api": remote(json!({}))}}), example);

@@ -179,6 +179,13 @@ pub fn module() -> PathBuf {
     module
 }
 
+/// The module with expressions.
+pub fn module_with_cel() -> PathBuf {
+    let module = project("target/jwt_gate_cel.wasm");
+    assert!(module.exists(), "{} is missing: `make test` builds it", module.display());
+    module
+}
+
 /// An address of the loopback; port 0 is a free one.
 pub fn address(port: u16) -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
