@@ -156,9 +156,11 @@ fn keys(
 fn issuers(object: &Object<'_>) -> Result<Vec<IssuerPattern>, ConfigError> {
     match object.at_most_one(&["issuer", "issuers"])? {
         Some(("issuers", cursor)) => {
-            let pattern =
-                |cursor: &Cursor<'_>| IssuerPattern::parse(cursor.text()?).map_err(|problem| cursor.error(problem));
-            cursor.elements()?.iter().map(pattern).collect()
+            let mut patterns = Vec::new();
+            for element in cursor.elements()? {
+                patterns.push(IssuerPattern::parse(element.text()?).map_err(|problem| element.error(problem))?);
+            }
+            Ok(patterns)
         }
         _ => Ok(Vec::new()),
     }
@@ -472,7 +474,11 @@ pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec
         };
         Ok(Some(ClaimHeader { name, claim, encoding }))
     };
-    object.list("claim_to_headers")?.iter().filter_map(|element| one(element).transpose()).collect()
+    let mut headers = Vec::new();
+    for element in object.list("claim_to_headers")? {
+        headers.extend(one(&element)?);
+    }
+    Ok(headers)
 }
 
 /// Reads `payload_in_metadata` and its like.

@@ -9,61 +9,67 @@ use crate::verdict::HeaderName;
 /// Reads the `value` of a header that is set from a token of a provider with these `issuers`: it speaks of the token alone, since what
 /// a client writes is no identity.
 pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[IssuerPattern]) -> Result<Template, ConfigError> {
-    let template = Template::parse(cursor.text()?).map_err(|problem| cursor.error(problem))?;
-    for variable in template.variables() {
-        match variable {
-            Variable::Claim(_) => {}
-            Variable::Issuer(name) => check_issuer(cursor, name, issuers.iter())?,
-            _ => return Err(cursor.error("holds no variables but \"{claims.NAME}\" and \"{issuer.NAME}\"")),
-        }
-    }
-    Ok(template)
+    read_with(cursor, cursor.text()?, &|variable| match variable {
+        Variable::Claim(_) => None,
+        Variable::Issuer(name) if has_variable(issuers, name) => None,
+        Variable::Issuer(name) => Some(unknown_issuer(name)),
+        _ => Some("holds no variables but \"{claims.NAME}\" and \"{issuer.NAME}\"".to_owned()),
+    })
 }
 
 /// Reads `text`, which stands at `cursor`. What the gate itself takes out of a request or writes into it is no part of one that can
 /// be asked for.
 pub(super) fn read(cursor: &Cursor<'_>, text: &str, providers: &[Provider]) -> Result<Template, ConfigError> {
-    let template = Template::parse(text).map_err(|problem| cursor.error(problem))?;
-    for variable in template.variables() {
-        match variable {
-            Variable::Header(name) if providers.iter().any(|provider| is_own_header(name, provider)) => {
-                let problem = "is a header that the gate sets, or finds tokens in";
-                return Err(cursor.error(format!("\"{{header.{}}}\": {problem}", name.as_str())));
-            }
-            Variable::Query(name) if providers.iter().any(|provider| is_own_parameter(name, provider)) => {
-                return Err(cursor.error(format!("\"{{query.{name}}}\": is a parameter that the gate finds tokens in")));
-            }
-            Variable::Issuer(name) => {
-                check_issuer(cursor, name, providers.iter().flat_map(|provider| &provider.issuers))?;
-            }
-            _ => {}
+    read_with(cursor, text, &|variable| match variable {
+        Variable::Header(name) => problem_of_header(name, providers),
+        Variable::Query(name) => problem_of_parameter(name, providers),
+        Variable::Issuer(name) if !providers.iter().any(|provider| has_variable(&provider.issuers, name)) => {
+            Some(unknown_issuer(name))
         }
-    }
-    Ok(template)
+        _ => None,
+    })
 }
 
-fn check_issuer<'p>(
+/// Why a rule cannot ask for the header.
+pub(super) fn problem_of_header(name: &HeaderName, providers: &[Provider]) -> Option<String> {
+    let is_own = |provider: &Provider| {
+        provider.output_headers().any(|header| name.is_spelt(header.as_str().as_bytes()))
+            || provider.locations.iter().any(|location| holds_tokens(location, name))
+    };
+    let text = || format!("\"{}\" is a header that the gate sets, or finds tokens in", name.as_str());
+    providers.iter().any(is_own).then(text)
+}
+
+/// Why a rule cannot ask for the parameter of the query.
+pub(super) fn problem_of_parameter(name: &str, providers: &[Provider]) -> Option<String> {
+    let is_own = |location: &Location| matches!(location, Location::Param(own) if own == name);
+    let text = || format!("\"{name}\" is a parameter that the gate finds tokens in");
+    providers.iter().any(|provider| provider.locations.iter().any(is_own)).then(text)
+}
+
+fn read_with(
     cursor: &Cursor<'_>,
-    name: &str,
-    mut issuers: impl Iterator<Item = &'p IssuerPattern>,
-) -> Result<(), ConfigError> {
-    if issuers.any(|pattern| pattern.names().any(|known| known == name)) {
-        return Ok(());
-    }
-    Err(cursor.error(format!("\"{{issuer.{name}}}\": no pattern of \"issuers\" has a variable of that name")))
+    text: &str,
+    problem: &dyn Fn(&Variable) -> Option<String>,
+) -> Result<Template, ConfigError> {
+    let template = Template::parse(text).map_err(|problem| cursor.error(problem))?;
+    let found = template.variables().find_map(problem);
+    found.map_or(Ok(template), |problem| Err(cursor.error(problem)))
 }
 
-fn is_own_header(name: &HeaderName, provider: &Provider) -> bool {
-    let holds_tokens = |location: &Location| match location {
+fn holds_tokens(location: &Location, name: &HeaderName) -> bool {
+    match location {
         Location::Bearer => name.is_spelt(b"authorization"),
         Location::Header { name: header, .. } => name.is_spelt(header.as_str().as_bytes()),
         Location::Cookie(_) => name.is_spelt(b"cookie"),
         Location::Param(_) => false,
-    };
-    provider.output_headers().any(|header| name.is_spelt(header.as_str().as_bytes()))
-        || provider.locations.iter().any(holds_tokens)
+    }
 }
 
-fn is_own_parameter(name: &str, provider: &Provider) -> bool {
-    provider.locations.iter().any(|location| matches!(location, Location::Param(own) if own == name))
+fn has_variable(issuers: &[IssuerPattern], name: &str) -> bool {
+    issuers.iter().any(|pattern| pattern.names().any(|known| known == name))
+}
+
+fn unknown_issuer(name: &str) -> String {
+    format!("\"{{issuer.{name}}}\": no pattern of \"issuers\" has a variable of that name")
 }

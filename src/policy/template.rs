@@ -67,7 +67,7 @@ impl Template {
                 if !literal.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut literal)));
                 }
-                parts.push(Part::Variable(Variable::parse(name)?));
+                parts.push(Part::Variable(Variable::parse(name).map_err(|problem| located(name, problem))?));
                 after
             };
         }
@@ -116,28 +116,24 @@ impl Template {
 }
 
 impl Variable {
-    fn parse(text: &str) -> Result<Self, String> {
-        let (kind, name) = text.split_once('.').map_or((text, None), |(kind, name)| (kind, Some(name)));
-        let is_number = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-        let wrong = |problem: &str| format!("\"{{{text}}}\": {problem}");
-        match (kind, name) {
-            ("method", None) => Ok(Self::Method),
-            ("path", None) => Ok(Self::Path),
-            ("host", None) => Ok(Self::Host),
-            ("path", Some(number)) => {
-                let number = Some(number).filter(is_number).and_then(|number| number.parse().ok());
-                number.map(Self::Segment).ok_or_else(|| wrong("a segment of the path is a number from 0"))
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (kind, name) = text.split_once('.').unwrap_or((text, ""));
+        let has_name = kind.len() < text.len();
+        let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        match kind {
+            "method" if !has_name => Ok(Self::Method),
+            "path" if !has_name => Ok(Self::Path),
+            "host" if !has_name => Ok(Self::Host),
+            "path" => {
+                let number = if is_number { name.parse().ok() } else { None };
+                number.map(Self::Segment).ok_or("a segment of the path is a number from 0")
             }
-            ("header" | "query" | "claims" | "issuer", None | Some("")) => Err(wrong("needs a name behind a dot")),
-            ("header", Some(name)) => {
-                HeaderName::new(name).map(Self::Header).ok_or_else(|| wrong("not the name of a header"))
-            }
-            ("query", Some(name)) => Ok(Self::Query(name.to_owned())),
-            ("claims", Some(name)) => {
-                ClaimPath::dotted(name).map(Self::Claim).ok_or_else(|| wrong("a name between two dots is empty"))
-            }
-            ("issuer", Some(name)) => Ok(Self::Issuer(name.to_owned())),
-            _ => Err(unknown(text, kind)),
+            "header" | "query" | "claims" | "issuer" if name.is_empty() => Err("needs a name behind a dot"),
+            "header" => HeaderName::new(name).map(Self::Header).ok_or("not the name of a header"),
+            "query" => Ok(Self::Query(name.to_owned())),
+            "issuer" => Ok(Self::Issuer(name.to_owned())),
+            "claims" => ClaimPath::dotted(name).map(Self::Claim).ok_or("a name between two dots is empty"),
+            _ => Err(UNKNOWN),
         }
     }
 
@@ -175,18 +171,22 @@ pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
 /// A whole number in digits; `4.2e1` is one, too. Beyond 2^53 a double no longer counts in ones.
 fn whole(number: &Number) -> Option<String> {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
-    if !number.is_f64() {
-        return Some(number.to_string());
+    if let Some(large) = number.as_u64() {
+        return Some(large.to_string());
     }
-    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= LIMIT)?;
-    Some((float as i64).to_string())
+    let is_whole = |float: &f64| float.fract() == 0.0 && float.abs() <= LIMIT;
+    let whole = number.as_i64().or_else(|| number.as_f64().filter(is_whole).map(|float| float as i64))?;
+    Some(whole.to_string())
 }
 
-fn unknown(text: &str, kind: &str) -> String {
-    let distance = |known: &&&str| strsim::damerau_levenshtein(kind, known);
-    let near = KNOWN.iter().min_by_key(distance).filter(|known| distance(known) <= 2);
-    let near = near.map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
-    format!("unknown variable \"{{{text}}}\"{near}")
+const UNKNOWN: &str = "unknown variable";
+
+#[cold]
+fn located(name: &str, problem: &str) -> String {
+    let kind = name.split('.').next().unwrap_or_default();
+    let is_near = |known: &&&str| problem == UNKNOWN && strsim::damerau_levenshtein(kind, known) <= 2;
+    let near = KNOWN.iter().find(is_near).map(|known| format!("; did you mean \"{known}\"?"));
+    format!("\"{{{name}}}\": {problem}{}", near.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -242,13 +242,13 @@ mod tests {
             ("a}b", brace),
             ("{path", brace),
             ("{{path}", brace),
-            ("{}", "unknown variable \"{}\""),
-            ("{pth.1}", "unknown variable \"{pth.1}\"; did you mean \"path\"?"),
-            ("{claim.sub}", "unknown variable \"{claim.sub}\"; did you mean \"claims\"?"),
-            ("{headers.x}", "unknown variable \"{headers.x}\"; did you mean \"header\"?"),
-            ("{Method}", "unknown variable \"{Method}\"; did you mean \"method\"?"),
-            ("{method.x}", "unknown variable \"{method.x}\"; did you mean \"method\"?"),
-            ("{tenant}", "unknown variable \"{tenant}\""),
+            ("{}", "\"{}\": unknown variable"),
+            ("{pth.1}", "\"{pth.1}\": unknown variable; did you mean \"path\"?"),
+            ("{claim.sub}", "\"{claim.sub}\": unknown variable; did you mean \"claims\"?"),
+            ("{headers.x}", "\"{headers.x}\": unknown variable; did you mean \"header\"?"),
+            ("{Method}", "\"{Method}\": unknown variable; did you mean \"method\"?"),
+            ("{method.x}", "\"{method.x}\": unknown variable; did you mean \"method\"?"),
+            ("{tenant}", "\"{tenant}\": unknown variable"),
             ("{path.}", "\"{path.}\": a segment of the path is a number from 0"),
             ("{path.+1}", "\"{path.+1}\": a segment of the path is a number from 0"),
             (

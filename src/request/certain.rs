@@ -17,15 +17,20 @@ pub fn method(head: &RequestHead) -> Option<&str> {
 
 /// The path without the query, each segment decoded once.
 pub fn path(head: &RequestHead) -> Option<String> {
-    let whole = |path: &[u8]| path.strip_prefix(b"/")?.split(|&b| b == b'/').map(segment_of).collect();
-    let segments: Vec<String> = in_every_reading(head, whole)?;
-    Some(format!("/{}", segments.join("/")))
+    in_every_reading(head, &|path| {
+        let mut whole = String::new();
+        for segment in path.strip_prefix(b"/")?.split(|&b| b == b'/') {
+            whole.push('/');
+            whole.push_str(&segment_of(segment)?);
+        }
+        Some(whole)
+    })
 }
 
 /// The segment of the path of that number, from 0, decoded once: of `/users/42`, `42` is number 1.
 pub fn segment(head: &RequestHead, number: usize) -> Option<String> {
-    let one = |path: &[u8]| segment_of(path.strip_prefix(b"/")?.split(|&b| b == b'/').nth(number)?);
-    in_every_reading(head, one).filter(|segment| !segment.is_empty())
+    in_every_reading(head, &|path| segment_of(path.strip_prefix(b"/")?.split(|&b| b == b'/').nth(number)?))
+        .filter(|segment| !segment.is_empty())
 }
 
 /// The host of `:authority`, without the port, in lower case.
@@ -57,15 +62,26 @@ pub fn host(head: &RequestHead) -> Option<String> {
 pub fn header<'h>(head: &'h RequestHead, name: &HeaderName) -> Option<&'h str> {
     let spelt = head.names().filter(|spelt| name.is_spelt(spelt)).count();
     let value = text(head.value(name.as_str())?)?;
-    (spelt == 1 && !value.contains(',') && value.trim() == value).then_some(value)
+    (spelt == 1 && !value.contains(',') && value.trim_ascii() == value).then_some(value)
+}
+
+/// Whether the header is there, in whatever spelling.
+pub fn has_header(head: &RequestHead, name: &HeaderName) -> bool {
+    head.names().any(|spelt| name.is_spelt(spelt))
+}
+
+/// Whether some reader may see the parameter in the query.
+pub fn has_parameter(head: &RequestHead, name: &str) -> bool {
+    let target = split_path(head.target());
+    target.is_none_or(|(_, query)| named(query.unwrap_or_default(), name, b"&;").next().is_some())
 }
 
 /// The one value of a parameter of the query, decoded once.
 pub fn query(head: &RequestHead, name: &str) -> Option<String> {
     let (_, query) = split_path(head.target())?;
-    let value = parameter(query?, name, |&b| b == b'&')?;
+    let value = parameter(query?, name, b"&")?;
     // Some readers divide at `;`, too.
-    (parameter(query?, name, |&b| b == b'&' || b == b';')? == value).then_some(value)
+    (parameter(query?, name, b"&;")? == value).then_some(value)
 }
 
 fn only<'h>(head: &'h RequestHead, name: &str) -> Option<&'h [u8]> {
@@ -78,7 +94,7 @@ fn text(value: &[u8]) -> Option<&str> {
 }
 
 /// What `read` makes of the path, if it makes the same of every other spelling.
-fn in_every_reading<T: PartialEq>(head: &RequestHead, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+fn in_every_reading(head: &RequestHead, read: &dyn Fn(&[u8]) -> Option<String>) -> Option<String> {
     let (path, _) = split_path(head.target())?;
     if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
         return None;
@@ -95,17 +111,22 @@ fn segment_of(encoded: &[u8]) -> Option<String> {
     (!matches!(&*segment, "." | "..") && !segment.contains(misleads)).then_some(segment)
 }
 
-/// The one parameter that some reader could take for the one of that name.
-fn parameter(query: &[u8], name: &str, divides: impl Fn(&u8) -> bool) -> Option<String> {
+/// The parameters, in names and values as they are written, that some reader could take for one of that name.
+fn named<'q>(query: &'q [u8], name: &str, dividers: &'q [u8]) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
     let wanted = loosely(name.as_bytes());
-    let parameters = query.split(divides).map(|parameter| {
+    let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
         let mut parts = parameter.splitn(2, |&b| b == b'=');
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     });
-    let mut named = parameters.filter(|(spelt, _)| {
+    parameters.filter(move |(spelt, _)| {
         let once: Vec<u8> = percent_decode(spelt).collect();
         loosely(&once) == wanted || loosely(&percent_decode(&once).collect::<Vec<u8>>()) == wanted
-    });
+    })
+}
+
+/// The one of them, if there is no other.
+fn parameter(query: &[u8], name: &str, dividers: &[u8]) -> Option<String> {
+    let mut named = named(query, name, dividers);
     let (spelt, value) = named.next().filter(|_| named.next().is_none())?;
     let decoded: Vec<u8> = percent_decode(value).collect();
     // In a form `+` is a space; and some readers decode twice.
