@@ -770,7 +770,7 @@ fn asking_wrongly() -> Vec<(String, &'static str)> {
         (service(json!({"protocol": "opa", "input": "x"})), "rules[0].authorize.service.input: expected an object"),
         (
             service(json!({"protocol": "opa", "input": {"a": ["{pth}"]}})),
-            r#"rules[0].authorize.service.input.a[0]: unknown variable "{pth}"; did you mean "path"?"#,
+            r#"rules[0].authorize.service.input.a[0]: "{pth}": unknown variable; did you mean "path"?"#,
         ),
         (service(json!({"protocol": "http", "method": "GET /"})), r#"rules[0].authorize.service: "method" is no method"#),
         (
