@@ -194,7 +194,9 @@ fn is_open(policy: &Policy, head: &RequestHead) -> bool {
     }
     match rule_of(policy, head).expect("an ambiguous path never passes").map(|index| &policy.rules[index]) {
         Some(Rule::Public) => true,
-        Some(Rule::Protected(requirement, Authorize { scopes: None, claims, service: None })) if claims.is_empty() => {
+        Some(Rule::Protected(requirement, Authorize { scopes: None, claims, expression: None, service: None }))
+            if claims.is_empty() =>
+        {
             can_hold_without_token(requirement)
         }
         _ => false,
