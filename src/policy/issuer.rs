@@ -20,7 +20,7 @@ struct Variable {
     /// What stands ahead of it, from the end of the piece of the variable before it.
     before: String,
     /// What ends its piece of the issuer: a dot in the host, a slash in the path.
-    until: char,
+    until: u8,
     /// What follows it in that piece.
     after: String,
 }
@@ -45,23 +45,24 @@ impl IssuerPattern {
     /// What is wrong with it, for whoever wrote it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let mut pattern = Self { variables: Vec::new(), end: String::new() };
-        if !text.contains(['{', '}']) {
+        if !has_one_of(text, b"{}") {
             pattern.end.push_str(text);
             return Ok(pattern);
         }
-        let (scheme, rest) = text.split_once("://").unwrap_or_default();
-        if !matches!(scheme, "https" | "http") {
-            return Err("a pattern begins with \"https://\" or \"http://\"");
-        }
-        if rest.contains(['?', '#', '@', '%']) {
+        let scheme = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme));
+        let scheme = scheme.ok_or("a pattern begins with \"https://\" or \"http://\"")?;
+        let rest = text.get(scheme.len()..).unwrap_or_default();
+        if has_one_of(rest, b"?#@%") {
             return Err("a pattern holds no \"?\", \"#\", \"@\" and \"%\"");
         }
-        pattern.end = format!("{scheme}://");
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        pattern.end.push_str(scheme);
+        let (host, mut path) = cut(rest, b'/');
         pattern.read_host(host)?;
-        for segment in path.split('/').skip(1) {
+        while let Some(rest) = path {
+            let (segment, behind) = cut(rest, b'/');
             pattern.end.push('/');
             pattern.read_segment(segment)?;
+            path = behind;
         }
         Ok(pattern)
     }
@@ -71,10 +72,10 @@ impl IssuerPattern {
         let (mut captures, mut rest) = (Vec::new(), issuer);
         for variable in &self.variables {
             rest = rest.strip_prefix(&*variable.before)?;
-            let (piece, behind) = rest.split_at(rest.find(variable.until).unwrap_or(rest.len()));
+            let (piece, _) = cut(rest, variable.until);
             let value = piece.strip_suffix(&*variable.after).filter(|value| is_name_of_tenant(value))?;
             captures.push((Rc::clone(&variable.name), value.to_owned()));
-            rest = behind;
+            rest = rest.get(piece.len()..)?;
         }
         (rest == self.end).then_some(Captures(captures))
     }
@@ -86,16 +87,22 @@ impl IssuerPattern {
 
     fn read_host(&mut self, host: &str) -> Result<(), &'static str> {
         let mut rest = host;
-        while let Some((name, behind)) = rest.strip_prefix('{').and_then(|label| label.split_once('}')) {
-            self.variable(name, '.', "")?;
-            rest = behind.strip_prefix('.').ok_or(IN_THE_HOST)?;
+        while let Some(label) = rest.strip_prefix('{') {
+            let (name, behind) = cut(label, b'}');
+            rest = behind.and_then(|behind| behind.strip_prefix('.')).ok_or(IN_THE_HOST)?;
+            self.variable(name, b'.', "")?;
             self.end.push('.');
         }
-        let fixed = rest.split('.').filter(|label| !label.is_empty() && !label.starts_with(':')).count();
-        let is_whole = fixed == rest.split('.').count() && !rest.contains(['{', '}']);
-        let enough = if self.variables.is_empty() { 1 } else { FIXED_LABELS };
         self.end.push_str(rest);
-        if is_whole && fixed >= enough {
+        let (mut fixed, mut labels) = (0, Some(rest));
+        while let Some(rest) = labels {
+            let (label, behind) = cut(rest, b'.');
+            if label.is_empty() || label.starts_with(':') || has_one_of(label, b"{}") {
+                return Err(IN_THE_HOST);
+            }
+            (fixed, labels) = (fixed + 1, behind);
+        }
+        if self.variables.is_empty() || fixed >= FIXED_LABELS {
             Ok(())
         } else {
             Err(IN_THE_HOST)
@@ -103,23 +110,23 @@ impl IssuerPattern {
     }
 
     fn read_segment(&mut self, segment: &str) -> Result<(), &'static str> {
-        let (before, inner) = segment.split_once('{').unwrap_or((segment, ""));
+        const BRACE: &str = "a brace without its other one";
+        let (before, inner) = cut(segment, b'{');
         self.end.push_str(before);
-        if before.contains('}') {
-            return Err("a brace without its other one");
+        if has_one_of(before, b"}") {
+            return Err(BRACE);
         }
-        if before.len() < segment.len() {
-            let (name, after) = inner.split_once('}').ok_or("a brace without its other one")?;
-            if after.contains(['{', '}']) {
-                return Err("a segment of the path holds one variable at most");
-            }
-            self.variable(name, '/', after)?;
+        let Some(inner) = inner else { return Ok(()) };
+        let (name, after) = cut(inner, b'}');
+        let after = after.ok_or(BRACE)?;
+        if has_one_of(after, b"{}") {
+            return Err("a segment of the path holds one variable at most");
         }
-        Ok(())
+        self.variable(name, b'/', after)
     }
 
-    fn variable(&mut self, name: &str, until: char, after: &str) -> Result<(), &'static str> {
-        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+    fn variable(&mut self, name: &str, until: u8, after: &str) -> Result<(), &'static str> {
+        let is_name = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !is_name {
             return Err("the name of a variable is a letter, and then letters, digits and \"_\"");
@@ -141,6 +148,17 @@ impl Captures {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.as_str())
     }
+}
+
+/// What stands ahead of the first `at`, an ASCII character, and what behind it.
+fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
+    let place = text.bytes().position(|b| b == at);
+    let parts = place.and_then(|place| Some((text.get(..place)?, text.get(place + 1..)?)));
+    parts.map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+fn has_one_of(text: &str, bytes: &[u8]) -> bool {
+    text.bytes().any(|b| bytes.contains(&b))
 }
 
 /// One or more of the characters that are never encoded (RFC 3986 section 2.3), and no dot segment.
