@@ -41,21 +41,21 @@ down: $(EXAMPLE)/node_modules/.package-lock.json # Stop what `make up` started
 	@$(DEMO) --down
 
 .PHONY: test
-test: ready signatures interop # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
+test: module ready signatures interop # Run every test, those in a real Envoy included; ENVOY=docker runs that in a container
 	@$(IMAGE) && export ENVOY_IMAGE && $(TEST) && SOAK_SECONDS=60 $(SOAK) && $(DEMO) --free-ports
 	cargo test --locked $(SECOND_HOST)
 
 .PHONY: differential
-differential: module envoy # Compare the module with Envoy's own filter, request by request; SEED=1 repeats a run
+differential: plain-module envoy # Compare the module with Envoy's own filter, request by request; SEED=1 repeats a run
 	SEED=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} CONFIGURATIONS=$${CONFIGURATIONS:-330} REQUESTS=$${REQUESTS:-160} \
 	  $(TEST) --test differential the_gate -- --nocapture
 
 .PHONY: soak
-soak: module envoy # Full load for an hour (SOAK_SECONDS), while keys are rotated and everything is reloaded; then 1,000 reloads
+soak: plain-module envoy # Full load for an hour (SOAK_SECONDS), while keys are rotated and everything is reloaded; then 1,000 reloads
 	$(SOAK)
 
 .PHONY: bench
-bench: module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes
+bench: plain-module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes
 	cargo build --locked --release --target wasm32-wasip1 --example floor
 	@.ci/wasm-opt/run $(BUILT)/examples/floor.wasm target/floor.wasm
 	cargo bench --locked --bench envoy
@@ -102,10 +102,15 @@ envoy-image: # Build a container image of Envoy from the pinned binary, where th
 # What the targets above need.
 
 .PHONY: ready
-ready: module envoy $(EXAMPLE)/node_modules/.package-lock.json
+ready: plain-module envoy $(EXAMPLE)/node_modules/.package-lock.json
 
 .PHONY: module
-module: wasm-target node-tools $(CEL_MODULE) # Build both modules, the one with expressions beside the other
+module: $(CEL_MODULE) # Build both modules, the one with expressions beside the other
+	@$(MAKE) --no-print-directory plain-module
+
+# What needs one module does without the other.
+.PHONY: plain-module
+plain-module: wasm-target node-tools
 	cargo build --locked --release --target wasm32-wasip1
 	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $(MODULE)
 
