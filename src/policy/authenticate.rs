@@ -185,10 +185,10 @@ impl<'a> Attempt<'a> {
         let asked = provider.introspection.as_ref().filter(|issuer| issuer.all && is_read);
         let checked = self.check(&verified, leaf, provider, asked.map(|issuer| (token, issuer)));
         checked.map_err(|failure| self.noted(failure, &verified))?;
-        // Parts of what verified as a whole.
+        // Parts of what verified as a whole. To look for one that nobody wants would take longer than all else.
         let part = |wanted: bool, index: usize| {
-            let part = token.split(|&b| b == b'.').nth(index).filter(|_| wanted);
-            part.map(<[u8]>::to_vec).unwrap_or_default()
+            let part = || token.split(|&b| b == b'.').nth(index).map(<[u8]>::to_vec);
+            wanted.then(part).flatten().unwrap_or_default()
         };
         let header = part(provider.metadata.header.is_some() && is_read, 0);
         let payload = match &provider.payload_header {
