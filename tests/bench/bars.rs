@@ -23,10 +23,24 @@ impl Bar {
     }
 }
 
+fn ratio(comparison: &Figures, one: &str, other: &str) -> Option<f64> {
+    let find = |name: &str| (0..comparison.len()).find(|&row| comparison.name(row) == name);
+    Some(comparison.ratio(find(one)?, find(other)?)?.median)
+}
+
+/// Those that need neither fresh signatures nor growth.
+pub fn check_repeated(comparison: &Figures) -> Vec<Bar> {
+    let bar = |name, one, other, most| Bar { name, unit: "×", measured: ratio(comparison, one, other), most };
+    vec![
+        bar("repeated token, to native's default", row::REPEATED, row::NATIVE, 0.3),
+        bar("repeated token, to the floor", row::REPEATED, row::FLOOR, 1.3),
+        bar("no token, to the floor", row::BARE, row::FLOOR, 1.5),
+    ]
+}
+
 /// All of them.
 pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<Bar> {
-    let find = |name: &str| (0..comparison.len()).find(|&row| comparison.name(row) == name);
-    let ratio = |one: &str, other: &str| Some(comparison.ratio(find(one)?, find(other)?)?.median);
+    let ratio = |one: &str, other: &str| ratio(comparison, one, other);
     let first_sight = |alg: &str| ratio(&row::first_sight("jwt-gate", alg), &row::first_sight("native jwt_authn", alg));
     let rules = || {
         let line = curves.iter().find(|curve| curve.axis == "rules")?.line(GATE)?;

@@ -101,6 +101,10 @@ fn rows(scale: Scale) -> Vec<Row> {
     rows.add(natively, native(), Traffic::bare(), 401, bare, None);
     rows.add(row::BARE, gate("bare"), Traffic::bare(), 401, bare, Some(natively));
 
+    if scale.signatures == 0 {
+        return rows.rows;
+    }
+
     // Each of these rows sees tokens that are new to it.
     for (alg, pool) in ALGORITHMS.iter().zip(&pools) {
         let (natively, by_gate) = (row::first_sight("native jwt_authn", alg), row::first_sight("jwt-gate", alg));
