@@ -13,8 +13,8 @@
 //!                        ├─▶ keys   which key          ◀── remote  fetched, shared, kept
 //!                        ├─▶ crypto does it hold
 //!                        ├─▶ jose   claims: a `Verified`
-//!                        └─▶ admission, revocation ◀── remote: a `Principal`
-//!                            authorization
+//!                        ├─▶ admission, revocation ◀── remote: a `Principal`
+//!                        └─▶ authorization   scopes, claims, an expression; a service ◀── asked, and the answer kept
 //! ```
 //!
 //! * [`gate`] is the whole contract: [`Gate::handle`](gate::Gate::handle) takes an [`Event`](gate::Event) and the time and returns
@@ -23,8 +23,9 @@
 //! * [`jose`] is the JOSE RFCs: the only way to a [`Verified`](jose::Verified) leads through the signature check.
 //! * [`keys`] chooses keys; [`crypto`] checks signatures, through a provider.
 //! * [`cache`] remembers what verified.
-//! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy.
-//! * [`policy`] decides: requirements, claims, revocation, authorization; only a [`Principal`](policy::Principal), or one of the
+//! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy; an issuer may be asked
+//!   first where its keys are.
+//! * [`policy`] decides: requirements, claims, revocation, authorization, and what others say of a token or a request; only a [`Principal`](policy::Principal), or one of the
 //!   named exceptions of [`Pass`](policy::Pass), passes.
 //! * [`jwt_authn`] is Envoy's own filter, decision by decision: `semantics: jwt_authn`, and Istio's `jwt_rules`.
 //! * [`jwt_verify`] is the JWT library beneath it, with its leniencies.
@@ -44,6 +45,9 @@
 //! * The SDK binds the answer of a call to the context that made it, so calls are made in the tick of the root context: a fetch that
 //!   a request began would be lost with that request. Only in a host that cannot go on with a request from there, a request makes
 //!   its own call too and is held for it; whatever finds the document being fetched by others is answered at once.
+//! * What is asked about one request (introspection, an authorization service) is no document: the call is made in the context of that
+//!   request, which waits for it, and its answer is kept in its own VM alone. Requests with the same question share the call where the
+//!   host can go on with one from the context of another.
 //! * `semantics: jwt_authn` is a room of its own beside `policy`, and no set of switches in it: Envoy edits a request while it walks a
 //!   requirement, goes on with what needs no keys while it waits for others, and says of a token what its claims are before it
 //!   knows who wrote them. What it says comes from unverified claims; what it lets pass never does.

@@ -208,3 +208,23 @@ fn every_configuration_of_the_readmes_questions_names_a_field_that_exists() {
         assert!(FIELDS.iter().any(|field| field.name == name), "{name} is no field");
     }
 }
+
+#[test]
+fn every_link_within_the_readme_leads_to_a_heading() {
+    let readme = read("README.md");
+    let slug = |heading: &str| -> String {
+        let kept =
+            heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+        kept.replace(' ', "-")
+    };
+    let headings: Vec<String> = readme
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| slug(line.trim_start_matches('#').trim()))
+        .collect();
+    let links: Vec<&str> = readme.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 20, "{}", links.len());
+    for link in links {
+        assert!(headings.iter().any(|heading| heading == link), "#{link} leads nowhere");
+    }
+}
