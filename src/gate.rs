@@ -410,7 +410,7 @@ impl Gate {
             return Vec::new();
         };
         let finding = self.documents.services.answered(&question, answer, now);
-        let is_answered = finding != Finding::Unavailable;
+        let is_answered = finding.is_answer();
         let mut effects = Vec::new();
         if let Some(service) = self.documents.services.get(question.service) {
             let (counter, histogram) = match service.protocol {

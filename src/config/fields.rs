@@ -230,7 +230,7 @@ pub const FIELDS: &[Field] = &[
     field("authorize", "service", "service", "none", "asked when all else holds"),
     field("service", "protocol", "`authzen`, `opa` or `http`", "required", "the OpenID AuthZEN Authorization API 1.0, the data API of Open Policy Agent, or a plain request"),
     field("service", "http_uri", "http_uri", "required", "the service"),
-    field("service", "on_error", "`deny` or `allow`", "`deny`", "what holds when it does not answer"),
+    field("service", "on_error", "`deny` or `allow`", "`deny`", "what holds when it does not answer in time, or with 5xx"),
     field("service", "cache", "service_cache", "off", "remember its decisions, in each VM, by all that was sent"),
     field("service", "request_headers", "list of request_header", "none", "more headers of the request; values may hold [templates](#claims-and-the-request)"),
     field("service", "subject", "object", "type `user`, id `{claims.sub}`, properties `{claims}`", "with `authzen`: who asks; strings in it may be [templates](#claims-and-the-request)"),

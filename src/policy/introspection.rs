@@ -77,6 +77,7 @@ pub(super) fn read(issuer: &Introspection, answer: Option<&Answer>) -> (Finding,
     match body.map(|body| jose::introspected(body)) {
         Some(Ok(Some(verified))) => (Finding::Active(Rc::new(verified)), issuer.ttl),
         Some(Ok(None)) => (Finding::Inactive, issuer.negative_ttl),
-        Some(Err(_)) | None => (Finding::Unavailable, Duration::ZERO),
+        Some(Err(_)) => (Finding::Unreadable, Duration::ZERO),
+        None => (Finding::Unavailable, Duration::ZERO),
     }
 }

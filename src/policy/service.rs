@@ -142,14 +142,26 @@ pub(super) fn check(
     match service.ask(services, index, (head, caller), now) {
         Ok(Finding::Allowed(headers)) => (Ok(headers), None),
         Ok(Finding::Refused) => (Err(Reason::AuthorizationDenied), None),
-        Ok(_) => (unavailable(), None),
+        Ok(Finding::Unavailable) => (unavailable(), None),
+        Ok(_) => (Err(Reason::AuthorizationUnavailable), None),
         Err(question) => (unavailable(), question),
     }
 }
 
 /// What the service answered, and for how long that holds.
 pub(super) fn read(service: &AuthorizationService, answer: Option<&Answer>) -> (Finding, Duration) {
-    let finding = answer.and_then(|answer| match &service.form {
+    let Some(answer) = answer.filter(|answer| answer.status.is_some_and(|status| status < 500)) else {
+        return (Finding::Unavailable, Duration::ZERO);
+    };
+    match decision(service, answer) {
+        Some(finding) => (finding, service.ttl),
+        None => (Finding::Unreadable, Duration::ZERO),
+    }
+}
+
+/// What the answer says; `None` if it is no answer.
+fn decision(service: &AuthorizationService, answer: &Answer) -> Option<Finding> {
+    match &service.form {
         ServiceForm::Http { response_headers, .. } => match answer.status {
             Some(200) => Some(Finding::Allowed(of_answer(response_headers, answer)?)),
             Some(401 | 403) => Some(Finding::Refused),
@@ -168,8 +180,7 @@ pub(super) fn read(service: &AuthorizationService, answer: Option<&Answer>) -> (
             };
             Some(if decision { Finding::Allowed(Vec::new()) } else { Finding::Refused })
         }
-    });
-    finding.map_or((Finding::Unavailable, Duration::ZERO), |finding| (finding, service.ttl))
+    }
 }
 
 /// Those of `names` that the answer has; `None` if one has a value that no header may have.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::hash::Hasher;
 use std::rc::Rc;
+use std::time::Duration;
 
 use quick_cache::unsync::Cache;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -59,8 +60,17 @@ pub enum Finding {
     Allowed(Vec<(HeaderName, Vec<u8>)>),
     /// It may not.
     Refused,
-    /// No answer, or one that is none.
+    /// No answer.
     Unavailable,
+    /// An answer that is none. A client could bring one about by what it sends, so it never counts as an outage.
+    Unreadable,
+}
+
+impl Finding {
+    /// Whether the service has said something.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self, Self::Unavailable | Self::Unreadable)
+    }
 }
 
 /// A question, not asked yet.
@@ -158,8 +168,10 @@ impl Services {
         let Some(asked) = self.all.get_mut(question.service) else {
             return Finding::Unavailable;
         };
-        let answer = answer.filter(|answer| answer.body.len() <= MAX_SERVICE_ANSWER_BYTES);
         let (finding, ttl) = match &asked.service.protocol {
+            _ if answer.is_some_and(|answer| answer.body.len() > MAX_SERVICE_ANSWER_BYTES) => {
+                (Finding::Unreadable, Duration::ZERO)
+            }
             Protocol::Introspection(issuer) => introspection::read(issuer, answer),
             Protocol::Authorization(service) => service::read(service, answer),
         };
@@ -167,7 +179,7 @@ impl Services {
             Finding::Active(verified) => verified.claims().expires(),
             _ => question.expires,
         };
-        if finding != Finding::Unavailable && !ttl.is_zero() {
+        if finding.is_answer() && !ttl.is_zero() {
             let until = now.plus(ttl);
             let until = expires.map_or(until, |expires| until.min(expires));
             asked.kept.insert(question.key.0, Kept { finding: finding.clone(), since: now, until });
