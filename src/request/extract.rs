@@ -65,6 +65,7 @@ pub fn tokens<'a>(head: &'a RequestHead, locations: &[Location]) -> Result<Vec<C
 pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Location>, edits: &mut Edits) {
     let mut names_of_params = Vec::new();
     let mut names_of_cookies = Vec::new();
+    let mut in_cookie_header = Vec::new();
     for location in locations {
         match location {
             Location::Bearer => {
@@ -75,6 +76,8 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
             Location::Header { name, prefix, anywhere } => {
                 if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
                     edits.remove(name.as_str());
+                } else if name.as_str() == "cookie" {
+                    in_cookie_header.push((prefix.as_str(), *anywhere));
                 }
             }
             Location::Param(name) => names_of_params.push(name),
@@ -85,7 +88,7 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
         strip_params(head, &names_of_params, edits);
     }
     if !names_of_cookies.is_empty() {
-        strip_cookies(head, &names_of_cookies, edits);
+        strip_cookies(head, &names_of_cookies, &in_cookie_header, edits);
     }
 }
 
@@ -104,7 +107,7 @@ fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
     }
 }
 
-fn strip_cookies(head: &RequestHead, names: &[&[u8]], edits: &mut Edits) {
+fn strip_cookies(head: &RequestHead, names: &[&[u8]], in_header: &[(&str, bool)], edits: &mut Edits) {
     // What is gone as a whole must not come back in part.
     if edits.remove.iter().any(|name| name == "cookie") {
         return;
@@ -112,10 +115,13 @@ fn strip_cookies(head: &RequestHead, names: &[&[u8]], edits: &mut Edits) {
     let is_token = |cookie: &Cookie<'_>| names.contains(&cookie.name);
     if cookies(head).any(|cookie| is_token(&cookie)) {
         let kept: Vec<&[u8]> = cookies(head).filter(|cookie| !is_token(cookie)).map(|cookie| cookie.whole).collect();
-        if kept.is_empty() {
+        let kept = kept.join(&b"; "[..]);
+        // What is left may begin with the prefix of a token in the header as a whole.
+        let is_one = in_header.iter().any(|&(prefix, anywhere)| token_of(&kept, prefix, anywhere).is_some());
+        if kept.is_empty() || is_one {
             edits.remove("cookie");
         } else {
-            edits.set("cookie", kept.join(&b"; "[..]));
+            edits.set("cookie", kept);
         }
     }
 }
@@ -331,6 +337,15 @@ mod tests {
     fn more_tokens_than_one_request_may_carry_are_refused() {
         let path = format!("/?{}", "t=a&".repeat(limits::MAX_TOKENS_PER_REQUEST + 1));
         assert_eq!(found(&[(":path", &path)], Location::Param("t".into())), Err(Reason::MultipleTokens));
+    }
+
+    #[test]
+    fn taking_a_cookie_out_leaves_no_token_of_the_whole_header_behind() {
+        let header =
+            Location::Header { name: HeaderName::new("cookie").unwrap(), prefix: "jwt".into(), anywhere: false };
+        let mut edits = Edits::default();
+        strip(&head(&[("cookie", "c=x; jwt a.b.c=")]), &[header, Location::Cookie("c".into())], &mut edits);
+        assert_eq!((edits.remove, edits.set), (vec!["cookie".to_owned()], Vec::new()));
     }
 
     #[test]
