@@ -71,11 +71,13 @@ bench-core: rust-tools node-tools # Measure what the functions of the core cost 
 bench-publish: rust-tools # Show the last whole run of `make bench` in the README
 	cargo bench --locked --bench envoy -- publish
 
-# What to fuzz: one file, one target. FUZZ_SECONDS=3600 FUZZ_SEED=0 make fuzz-smoke fuzzes in earnest.
+# What to fuzz: one file, one target. FUZZ_SECONDS=3600 FUZZ_SEED=0 FUZZ_RUNS=-1 make fuzz-smoke fuzzes in earnest.
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_SECONDS ?= 30
-# One seed, so that CI tries much the same twice; 0 is another one each time.
+# What CI tries: from one seed, and so many inputs at most, so that it tries the same twice. FUZZ_SEED=0 is another seed each time,
+# FUZZ_RUNS=-1 any number.
 FUZZ_SEED ?= 1
+FUZZ_RUNS ?= 1000000
 # To count what a run reaches takes compiler flags that a stable toolchain has, but owns up to only if it is told to take itself
 # for a nightly one. So what is fuzzed is built by the compiler of everything else, and a nightly one is welcome, but not needed.
 #
@@ -93,7 +95,7 @@ fuzz-smoke: $(CARGO_FUZZ) # Fuzz each target for 30 seconds
 .PHONY: $(FUZZ_TARGETS:%=fuzz-%)
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(CARGO_FUZZ)
 	@mkdir -p .run/fuzz/$*
-	@$(FUZZ) run $(FUZZ_FLAGS) $* .run/fuzz/$* fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -dict=fuzz/words.dict \
+	@$(FUZZ) run $(FUZZ_FLAGS) $* .run/fuzz/$* fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -runs=$(FUZZ_RUNS) -dict=fuzz/words.dict \
 	  >.run/fuzz/$*.log 2>&1 || { tail -n 50 .run/fuzz/$*.log; exit 1; }
 	@echo "$*: $$(grep '^Done' .run/fuzz/$*.log)"
 
