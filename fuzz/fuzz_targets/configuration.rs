@@ -48,8 +48,10 @@ fuzz_target!(|input: &[u8]| {
 fn printed(config: &Config) -> String {
     let Config { semantics, crypto, token_cache, stat_prefix, .. } = config;
     let documents = format!("{:?}", config.documents(1));
-    let documents: String =
-        documents.split("field: \"").map(|part| part.split_once("\", address: ").map_or(part, |(_, rest)| rest)).collect();
+    let documents: String = documents
+        .split("field: \"")
+        .map(|part| part.split_once("\", address: ").map_or(part, |(_, rest)| rest))
+        .collect();
     format!("{semantics:?} {documents} {crypto:?} {token_cache:?} {stat_prefix:?} {config:?}")
 }
 
