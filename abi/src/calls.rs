@@ -168,30 +168,27 @@ pub fn header_map(map: Map) -> Option<Vec<u8>> {
     answer(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })
 }
 
-/// Removes a header of the request.
-///
-/// # Panics
-/// If the host refuses: the request must not go on with it. So do the next two.
-pub fn remove_header(name: &str) {
+/// Removes a header of the request; whether the host did. If it did not, the request must not go on; the same holds for the next two.
+#[must_use]
+pub fn remove_header(name: &str) -> bool {
     // SAFETY: see above.
-    let status = unsafe { proxy_remove_header_map_value(Map::RequestHeaders, name.as_ptr(), name.len()) };
-    assert_eq!(status, OK, "header not removed");
+    unsafe { proxy_remove_header_map_value(Map::RequestHeaders, name.as_ptr(), name.len()) == OK }
 }
 
 /// Sets a header of the request.
-pub fn set_header(name: &str, value: &[u8]) {
+#[must_use]
+pub fn set_header(name: &str, value: &[u8]) -> bool {
     let map = Map::RequestHeaders;
     // SAFETY: see above.
-    let status = unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-    assert_eq!(status, OK, "header not set");
+    unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
 /// Adds a header to the request.
-pub fn add_header(name: &str, value: &[u8]) {
+#[must_use]
+pub fn add_header(name: &str, value: &[u8]) -> bool {
     let map = Map::RequestHeaders;
     // SAFETY: see above.
-    let status = unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-    assert_eq!(status, OK, "header not added");
+    unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
 /// A property, by the parts of its path; `None` if there is none.
@@ -227,11 +224,8 @@ pub fn continue_request() -> bool {
     unsafe { proxy_continue_stream(REQUEST) == OK }
 }
 
-/// Answers the request of the effective context.
-///
-/// # Panics
-/// If the host refuses: some would let the request go on.
-pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)], body: &str) {
+/// Answers the request of the effective context; whether the host did. If it did not, the callback must not let the request go on.
+pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)], body: &str) -> bool {
     let headers = serialize(headers);
     // SAFETY: see above.
     let status = unsafe {
@@ -246,7 +240,7 @@ pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)],
             MAPPED,
         )
     };
-    assert_eq!(status, OK, "not answered");
+    status == OK
 }
 
 /// Begins a call, which may take so many milliseconds; its token, or `None` if the host does not begin it.

@@ -4,7 +4,7 @@ use jwt_gate_second_host::{Call, Outcome, Platform, Proxy};
 use proxy_wasm_host::abi::v0_2_1::types::Status;
 
 use crate::mint::{Key, Token, NOW};
-use crate::{ask, assert_passed_as_alice, bearing, local, remote, start, token, HEAD};
+use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, start, token, HEAD};
 
 fn assert_nothing_passes(proxy: &mut Proxy, key: &Key) {
     assert!(!proxy.is_alive());
@@ -17,21 +17,30 @@ fn assert_nothing_passes(proxy: &mut Proxy, key: &Key) {
 }
 
 #[test]
-fn a_vm_that_dies_takes_its_requests_with_it_and_the_next_one_judges_again() {
+fn a_host_that_does_not_edit_a_request_has_it_answered_and_the_vm_lives() {
     let key = Key::p256(1).named("k1");
     let mut proxy = start(&remote());
     let parked = proxy.send(&bearing(&Token::new(&key).bearer()));
     assert_eq!(proxy.outcome(parked), Outcome::Parked);
-
-    // The host refuses to edit the second header of a request: the module ends itself rather than let it go on.
-    assert!(proxy.configure(&local(&[&key]).to_string()));
-    proxy.faults().refuse(Call::EditHeaders, 1, Status::InternalFailure);
-    assert_eq!(ask(&mut proxy, &token(&key)), Outcome::Lost);
-    assert_eq!(proxy.outcome(parked), Outcome::Lost);
-    assert_nothing_passes(&mut proxy, &key);
-
+    proxy.tick();
+    let fetch = proxy.fetch();
+    // The second header stays as the client wrote it.
+    proxy.faults().refuse_once(Call::EditHeaders, 1, Status::InternalFailure);
+    proxy.answer(fetch, 200, &set(&[&key]));
+    assert_eq!(proxy.outcome(parked).code(), "keys_unavailable");
+    assert!(proxy.log().iter().any(|line| line.contains("does not edit a request")), "{:?}", proxy.log());
+    assert!(proxy.is_alive());
     proxy.faults().heal();
+    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+}
+
+#[test]
+fn a_new_vm_judges_once_it_has_a_configuration() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&remote());
+    let parked = proxy.send(&bearing(&Token::new(&key).bearer()));
     proxy.replace_vm();
+    assert_eq!(proxy.outcome(parked), Outcome::Lost);
     assert_eq!(ask(&mut proxy, &token(&key)), Outcome::Lost, "it has no configuration yet");
     assert!(proxy.configure(&local(&[&key]).to_string()));
     assert_passed_as_alice(&ask(&mut proxy, &token(&key)));

@@ -9,9 +9,6 @@ use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, token, HEA
 /// What a request needs none of: without it, it is judged the same.
 const DISPENSABLE: [Call; 3] = [Call::Property, Call::Foreign, Call::Metric];
 
-/// Where a request would go on wrongly, the VM ends itself: with half of its headers edited, or with its answer not sent.
-const FATAL: [Call; 2] = [Call::EditHeaders, Call::Answer];
-
 fn proxy() -> Proxy {
     Proxy::new(Platform::built(), NOW, |_, _| None)
 }
@@ -21,7 +18,7 @@ fn whatever_the_host_refuses_nothing_passes_that_should_not() {
     let key = Key::p256(1).named("k1");
     let good = Token::new(&key).bearer();
     let forged = Token::new(&Key::p256(2).named("k1")).bearer();
-    let mut survived = 0;
+    let mut tried = 0;
     for call in Call::ALL {
         for status in [Status::NotFound, Status::BadArgument, Status::InternalFailure, Status::Unimplemented] {
             for (spared, once) in (0..8).flat_map(|spared| [(spared, false), (spared, true)]) {
@@ -50,12 +47,12 @@ fn whatever_the_host_refuses_nothing_passes_that_should_not() {
                         other => assert!(!DISPENSABLE.contains(&call), "{what}: {other:?}"),
                     }
                 }
-                assert!(proxy.is_alive() || FATAL.contains(&call), "{what}");
-                survived += usize::from(proxy.is_alive());
+                assert!(proxy.is_alive(), "{what}");
+                tried += 1;
             }
         }
     }
-    assert!(survived > 400, "{survived}");
+    assert!(tried > 400, "{tried}");
 }
 
 #[test]

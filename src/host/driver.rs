@@ -167,8 +167,7 @@ impl Driver {
         while let Some(effect) = effects.pop_front() {
             let followed = match effect {
                 Effect::Allow(id, edits) if current == Some(id) => {
-                    hostcalls::edit_request(&edits);
-                    course = Course::Passed;
+                    course = if hostcalls::allow(&edits) { Course::Passed } else { Course::Answered };
                     Vec::new()
                 }
                 Effect::Deny(id, denial, grpc) if current == Some(id) => {
@@ -183,8 +182,9 @@ impl Driver {
                 }
                 Effect::Allow(id, edits) => {
                     self.act_on(id, current, || {
-                        hostcalls::edit_request(&edits);
-                        hostcalls::resume();
+                        if hostcalls::allow(&edits) {
+                            hostcalls::resume();
+                        }
                     });
                     Vec::new()
                 }

@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, Published, Reply, State};
+use crate::verdict::{Denial, Edits, Published, Reason, Reply, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -25,21 +25,31 @@ pub fn request_head() -> Option<RequestHead> {
     RequestHead::from_map(abi::header_map(Map::RequestHeaders)?)
 }
 
-/// Removes, sets, adds.
-pub fn edit_request(edits: &Edits) {
-    for name in &edits.remove {
-        abi::remove_header(name);
-    }
-    for (name, value) in &edits.set {
-        abi::set_header(name, value);
-    }
-    for (name, value) in &edits.add {
-        abi::add_header(name, value);
+/// Removes, sets, adds; whether the host did all of it.
+fn edit_request(edits: &Edits) -> bool {
+    let is_edited = edits.remove.iter().all(|name| abi::remove_header(name))
+        && edits.set.iter().all(|(name, value)| abi::set_header(name, value))
+        && edits.add.iter().all(|(name, value)| abi::add_header(name, value));
+    if !is_edited {
+        return false;
     }
     publish(&edits.state, &edits.published);
     if edits.clear_route_cache {
         call_foreign("clear_route_cache", &[]);
     }
+    true
+}
+
+/// Edits the request of the effective context, which may then go on; whether it may. What the host did not edit is answered: a service
+/// would take a client's own headers for the gate's. No refusal of the host is a trap: in some, a trap lets a request go on whose
+/// call was answered.
+pub fn allow(edits: &Edits) -> bool {
+    let is_edited = edit_request(edits);
+    if !is_edited {
+        log(Level::Error, "jwt-gate: the host does not edit a request, which is refused");
+        deny(&Denial::from(Reason::KeysUnavailable), false);
+    }
+    is_edited
 }
 
 /// Puts text into the filter state of the request of the effective context.
