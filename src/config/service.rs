@@ -16,6 +16,10 @@ use crate::verdict::HeaderName;
 /// All claims, as an object.
 const CLAIMS: &str = "{claims}";
 
+const PROBLEM_OF_SECRET: &str =
+    "holds braces that are no variable which can be had here (not shown, as the value may be a secret); \
+                                 a brace that is meant is written twice";
+
 /// What goes with one protocol alone.
 const FORMS: [(&str, &[&str]); 3] = [
     ("authzen", &["subject", "action", "resource", "context"]),
@@ -72,7 +76,8 @@ fn headers(object: &Object<'_>, providers: &[Provider]) -> Result<Vec<(HeaderNam
     let one = |element: &Cursor<'_>| {
         let item = element.object("request_header")?;
         let value = item.required("value")?;
-        let template = template::read(value, value.text()?, providers)?;
+        // The value may be a secret, so what is wrong with it is not quoted from it.
+        let template = template::read(value, value.text()?, providers).map_err(|_| value.error(PROBLEM_OF_SECRET))?;
         Ok((output_header(item.required("name")?)?, Redacted(template)))
     };
     object.list("request_headers")?.iter().map(one).collect()

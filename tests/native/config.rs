@@ -772,6 +772,11 @@ fn asking_wrongly() -> Vec<(String, &'static str)> {
             service(json!({"protocol": "opa", "input": {"a": ["{pth}"]}})),
             r#"rules[0].authorize.service.input.a[0]: "{pth}": unknown variable; did you mean "path"?"#,
         ),
+        (
+            service(json!({"protocol": "opa", "request_headers": [{"name": "x-key", "value": "s3{cr}et"}]})),
+            "rules[0].authorize.service.request_headers[0].value: holds braces that are no variable which can be had here (not \
+             shown, as the value may be a secret); a brace that is meant is written twice",
+        ),
         (service(json!({"protocol": "http", "method": "GET /"})), r#"rules[0].authorize.service: "method" is no method"#),
         (
             service(json!({"protocol": "http", "response_headers": ["host"]})),
