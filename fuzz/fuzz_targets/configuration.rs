@@ -19,22 +19,36 @@ use jwt_gate::policy::{Authorize, Policy, Requirement, Rule, Verifier};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::{is_field_value, Denial, Reason};
-use jwt_gate_fuzz::{configuration, encode, Signatures};
+use jwt_gate_fuzz::{configuration, encode, Signatures, BASES};
 use libfuzzer_sys::fuzz_target;
 
 /// Stands in the secrets of the configurations that inputs begin with.
 const CANARY: &str = "canary";
 
-fuzz_target!(|input: &[u8]| {
+/// What the variable `SECRET` of the environment holds.
+const SECRET: &str = "s3cret of the environment";
+
+fn read(text: &[u8]) -> Result<Config, ConfigError> {
+    Config::parse_in(text, &|name| (name == "SECRET").then(|| SECRET.to_owned()))
+}
+
+fn check_bases() {
+    for (name, base) in BASES {
+        assert!(read(base.as_bytes()).is_ok(), "{name} begins with a configuration that is refused");
+    }
+}
+
+fuzz_target!(init: check_bases(), |input: &[u8]| {
     let text = configuration(input);
     let document = json::parse(&text).ok();
-    match (Config::parse(&text), &document) {
+    match (read(&text), &document) {
         (Err(error), document) => check_error(&error, document.as_ref()),
         (Ok(config), document) => {
-            assert_eq!(printed(&Config::parse(&text).expect("it was read before")), printed(&config));
+            assert_eq!(printed(&read(&text).expect("it was read before")), printed(&config));
+            assert!(!printed(&config).contains(SECRET));
             if let Some(document) = document {
                 let respelt = camel_case(document, "").to_string();
-                let respelt = Config::parse(respelt.as_bytes()).expect("another spelling of what was read");
+                let respelt = read(respelt.as_bytes()).expect("another spelling of what was read");
                 assert_eq!(printed(&respelt), printed(&config));
                 // An input can write it anywhere else, too.
                 assert!(!is_in_secrets_alone(document, "") || !printed(&config).contains(CANARY));
@@ -73,8 +87,10 @@ fn check_error(error: &ConfigError, document: Option<&Value>) {
     assert!(!path.is_empty() && !problem.is_empty());
     if let Some(document) = document {
         assert!(path == "configuration" || is_named(document, path), "{error}");
-        // An expression is shown where it is wrong, and a name that is unknown is shown.
-        let may_quote = path.contains(CANARY) || problem.contains("regular expression");
+        // An expression is shown where it is wrong, a name that is unknown, and a variable unless it is in a secret.
+        let is_variable =
+            problem.starts_with('"') && !path.contains("request_headers") && !path.contains("requestHeaders");
+        let may_quote = path.contains(CANARY) || problem.contains("regular expression") || is_variable;
         assert!(may_quote || !problem.contains(CANARY), "{error}");
     }
 }

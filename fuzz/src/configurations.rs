@@ -42,23 +42,22 @@ const JWT_AUTHN: &str = r#"{
 const ISTIO: &str = r#"{
   "jwtRules": [
     {"issuer": "https://issuer.example", "audiences": ["api"], "jwksUri": "http://issuer.example/jwks",
-     "jwksCluster": "issuer", "outputClaimToHeaders": [{"header": "x-user", "claim": "sub"}]}
+     "cluster": "issuer", "outputClaimToHeaders": [{"header": "x-user", "claim": "sub"}]}
   ]
 }"#;
+
+/// The configurations that a first line can name.
+pub const BASES: [(&str, &str); 3] = [("gate", GATE), ("jwt_authn", JWT_AUTHN), ("istio", ISTIO)];
 
 /// What an input stands for: itself; or, where its first line names a configuration, that one with a change in each line,
 /// `rules.0.public=true` or, to take something out, `rules.0.public`.
 pub fn configuration(input: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(input) else { return input.to_vec() };
-    let mut lines = text.lines();
-    let base = match lines.next() {
-        Some("gate") => GATE,
-        Some("jwt_authn") => JWT_AUTHN,
-        Some("istio") => ISTIO,
-        _ => return input.to_vec(),
-    };
+    let lines = text.lines();
+    let base = BASES.iter().find(|(name, _)| lines.clone().next() == Some(name));
+    let Some((_, base)) = base else { return input.to_vec() };
     let mut document = json::parse(base.as_bytes()).expect("it is JSON");
-    for line in lines.take(16) {
+    for line in lines.skip(1).take(16) {
         match line.split_once('=') {
             // What is no JSON is a string: inputs are short that way.
             Some((path, value)) => {

@@ -12,7 +12,7 @@ mod script;
 
 pub use base64url::{decode, encode};
 pub use claims::{date, verify, Claims, Signatures};
-pub use configurations::configuration;
+pub use configurations::{configuration, BASES};
 pub use json::Json;
 pub use number::{flip, Number};
 pub use readers::{readings, MOST_BYTES};
