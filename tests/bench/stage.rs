@@ -14,6 +14,9 @@ use crate::servers::{Behaviour, Issuer};
 /// Requests in flight.
 const CONNECTIONS: usize = 8;
 
+/// A round takes each row that many times, so that a machine which slows down for a while does so for all rows alike.
+const SLICES: usize = 10;
+
 /// What is measured: one filter under one kind of traffic.
 pub struct Row {
     pub name: String,
@@ -90,30 +93,37 @@ impl Stage {
         Ok(())
     }
 
-    /// Measures the CPU time per request of every row once, in microseconds, in an order that differs from round to round. `None` for a row that cannot be had.
+    /// Measures the CPU time per request of every row, in microseconds, slice by slice, in an order that differs from one slice to the
+    /// next. `None` for a row that cannot be had.
     pub fn round(&mut self, number: usize) -> Result<Vec<Option<f64>>, String> {
         let count = self.rows.len();
-        let mut costs = vec![None; count];
-        for step in 0..count {
-            let index = if number.is_multiple_of(2) { step } else { count - 1 - step };
-            costs[index] = self.measure(index)?;
+        let mut ran = vec![Duration::ZERO; count];
+        for slice in 0..SLICES {
+            for step in 0..count {
+                let index = if (number + slice).is_multiple_of(2) { step } else { count - 1 - step };
+                ran[index] += self.measure(index, slice)?;
+            }
         }
-        Ok(costs)
+        let cost = |(index, ran): (usize, Duration)| {
+            self.loads[index].as_ref().map(|_| ran.as_secs_f64() * 1e6 / self.rows[index].requests as f64)
+        };
+        Ok(ran.into_iter().enumerate().map(cost).collect())
     }
 
-    fn measure(&mut self, index: usize) -> Result<Option<f64>, String> {
+    fn measure(&mut self, index: usize, slice: usize) -> Result<Duration, String> {
         let (row, load) = (&mut self.rows[index], &mut self.loads[index]);
-        let Some(load) = load else { return Ok(None) };
+        let Some(load) = load else { return Ok(Duration::ZERO) };
+        let requests = row.requests * (slice + 1) / SLICES - row.requests * slice / SLICES;
         let settle = Duration::from_millis(5);
         thread::sleep(settle);
         let before = Usage::of(self.envoy.pid());
-        load.run(&mut row.traffic, row.requests, row.status).map_err(|problem| format!("{}: {problem}", row.name))?;
+        load.run(&mut row.traffic, requests, row.status).map_err(|problem| format!("{}: {problem}", row.name))?;
         // The kernel counts a thread's time when it stops running.
         thread::sleep(settle);
         let used = Usage::of(self.envoy.pid()).since(before);
         self.disturbed.ran += used.ran;
         self.disturbed.waited += used.waited;
-        Ok(Some(used.ran.as_secs_f64() * 1e6 / row.requests as f64))
+        Ok(used.ran)
     }
 
     /// The rows.
