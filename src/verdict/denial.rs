@@ -151,12 +151,20 @@ impl Denial {
             _ => "",
         };
         // Every part is a literal without characters that JSON escapes; a test parses each body.
-        format!(
-            r#"{{"type":"about:blank",{title}"status":{},"code":"{}","detail":"{}"}}"#,
-            self.status,
-            self.reason.code(),
-            self.reason.detail(),
-        )
+        let (code, detail) = (self.reason.code(), self.reason.detail());
+        let status = self.status.to_string();
+        [
+            r#"{"type":"about:blank","#,
+            title,
+            r#""status":"#,
+            &status,
+            r#","code":""#,
+            code,
+            r#"","detail":""#,
+            detail,
+            r#""}"#,
+        ]
+        .concat()
     }
 }
 
