@@ -6,101 +6,26 @@
 //! Effects are data: the host applies them in order, after `handle` has returned. What answers an effect (a record that was read)
 //! comes back as the next event.
 
+mod contract;
 mod questions;
+mod semantics;
 mod shadow;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::jwt_authn;
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, WAIT_MARGIN};
-use crate::log::Level;
-use crate::policy::{
-    Decision, DocumentId, Documents, Enforcement, Finding, Key, Keys, Metadata, Policy, Protocol, Verifier, Want,
-};
-use crate::remote::{Answer, Call, Gauge, Input, Output};
+use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Protocol, Verifier, Want};
+use crate::remote::{Answer, Gauge, Input, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
-use crate::verdict::{AccessLog, Denial, Edits, Reason, Reply};
+use crate::verdict::Reason;
 
-use shadow::Shadow;
-
+pub use contract::{Effect, Event, RequestId};
 use questions::{Questions, UnderWay};
-
-/// A request, by the host's number.
-pub type RequestId = u32;
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// The configuration is in force: take up what other VMs, or an earlier configuration, share.
-    Start,
-    /// [`TICK`](crate::limits::TICK) has passed.
-    Tick,
-    /// The head of a request arrived.
-    Request(RequestId, RequestHead),
-    /// A request was reset, or is over.
-    Gone(RequestId),
-    /// The configuration is over: no request is under it any more, and no call of it will be answered.
-    Stop,
-    /// Answers [`Effect::Read`]: the shared bytes and their version.
-    Record(DocumentId, Option<&'a [u8]>, Option<u32>),
-    /// Answers [`Effect::Write`].
-    Written(DocumentId, bool),
-    /// Answers [`Effect::Load`].
-    Entry(DocumentId, Option<&'a [u8]>),
-    /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
-    Answer(DocumentId, u64, Option<Answer>),
-    /// Answers the [`Effect::Ask`] of that number; `None` if there was no answer.
-    Answered(u64, Option<Answer>),
-    /// Answers [`Effect::Settle`].
-    Settled(RequestId),
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Let the request go on, edited. Terminal.
-    Allow(RequestId, Edits),
-    /// Answer the request; with the shape of a gRPC answer if the flag is set. Terminal.
-    Deny(RequestId, Denial, bool),
-    /// Answer the request, which was one to the gate itself. Terminal.
-    Reply(RequestId, Reply),
-    /// Hold the request, its body included.
-    Wait(RequestId),
-    /// Read the shared record of the document.
-    Read(DocumentId),
-    /// Write it, if its version is still this one; `None`, if there is still no record.
-    Write(DocumentId, Vec<u8>, Option<u32>),
-    /// Read the shared body of the document.
-    Load(DocumentId),
-    /// Write it.
-    Store(DocumentId, Vec<u8>),
-    /// Fetch the document, and answer with that number.
-    Call(DocumentId, u64, Call),
-    /// Ask a service in the context of the request, and answer with that number.
-    Ask(RequestId, u64, Call),
-    /// Say so when everything before this has been applied. In hosts that cannot go on with a request later.
-    Settle(RequestId),
-    /// Add one to a counter.
-    Count(Counter),
-    /// Record how many milliseconds something took.
-    Record(Histogram, u64),
-    /// Set a gauge of [`Gate::gauges`].
-    Gauge(DocumentId, Gauge, u64),
-    /// Tell the operator.
-    Log(Level, String),
-}
-
-/// What decides about requests.
-#[derive(Clone, Debug)]
-pub enum Semantics {
-    /// The gate's own policy.
-    Gate(Policy),
-    /// `semantics: jwt_authn`.
-    JwtAuthn(jwt_authn::Filter),
-}
+pub use semantics::Semantics;
+use shadow::Shadow;
 
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
@@ -136,120 +61,6 @@ struct Waiting {
     found: Vec<(Key, Finding)>,
     /// Whether it is to be decided about again: something changed, or its patience is over.
     is_due: bool,
-}
-
-impl Semantics {
-    fn decide(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
-        match self {
-            Self::Gate(policy) => policy.decide(head, documents, verifier, now),
-            Self::JwtAuthn(filter) => filter.decide(head, documents, verifier, now),
-        }
-    }
-
-    /// What happens to a request for which there is no room to wait.
-    fn overloaded(&self, head: &RequestHead) -> Decision {
-        match self {
-            Self::Gate(policy) => policy.overloaded(head),
-            Self::JwtAuthn(filter) => filter.overloaded(head),
-        }
-    }
-
-    /// One line about refusals that do not hold, for the log.
-    pub fn warning(&self) -> Option<String> {
-        match self {
-            Self::Gate(policy) => policy.enforcement.warning(),
-            Self::JwtAuthn(filter) => Enforcement::new(filter.enforce, Vec::new()).warning(),
-        }
-    }
-
-    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
-    pub fn filter_state(&self) -> Option<&str> {
-        match self {
-            Self::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-            Self::JwtAuthn(filter) => filter.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),
-        }
-    }
-
-    fn access_log(&self) -> AccessLog {
-        match self {
-            Self::Gate(policy) => policy.access_log,
-            Self::JwtAuthn(filter) => filter.access_log,
-        }
-    }
-
-    /// The name of the provider of that index.
-    fn provider(&self, index: usize) -> Option<&str> {
-        match self {
-            Self::Gate(policy) => policy.providers.get(index).map(|provider| provider.name.as_str()),
-            Self::JwtAuthn(filter) => filter.providers.get(index).map(|provider| provider.name.as_str()),
-        }
-    }
-
-    fn provider_count(&self) -> usize {
-        match self {
-            Self::Gate(policy) => policy.providers.len(),
-            Self::JwtAuthn(filter) => filter.providers.len(),
-        }
-    }
-
-    /// What the gate itself answers, whatever the rules say.
-    fn reply(&self, head: &RequestHead) -> Option<Reply> {
-        match self {
-            Self::Gate(policy) => policy.protected_resource.as_ref()?.reply(head),
-            Self::JwtAuthn(_) => None,
-        }
-    }
-
-    /// The first field, if there is one, that writes into the filter state. A host without one says so only when it is written.
-    pub fn writes_filter_state(&self) -> Option<&'static str> {
-        let field = |metadata: &Metadata| {
-            let fields = [
-                (metadata.payload.is_some(), "payload_in_metadata"),
-                (metadata.header.is_some(), "header_in_metadata"),
-                (metadata.failed_status.is_some(), "failed_status_in_metadata"),
-            ];
-            fields.into_iter().find(|(is_there, _)| *is_there).map(|(_, field)| field)
-        };
-        let of_provider = match self {
-            Self::Gate(policy) => policy.providers.iter().find_map(|provider| field(&provider.metadata)),
-            Self::JwtAuthn(filter) => filter.providers.iter().find_map(|provider| field(&provider.metadata)),
-        };
-        of_provider.or(self.access_log().is_on().then_some("access_log"))
-    }
-
-    /// Whether some provider chooses routes again, which only some hosts can. The others have no way to say that they cannot.
-    pub fn clears_route_cache(&self) -> bool {
-        match self {
-            Self::Gate(policy) => policy.providers.iter().any(|provider| provider.clear_route_cache),
-            Self::JwtAuthn(filter) => filter.providers.iter().any(|provider| provider.clear_route_cache),
-        }
-    }
-
-    /// The documents of each provider, with the gauges that show them.
-    fn documents(&self) -> Vec<(DocumentId, [&'static str; 2], String)> {
-        let mut documents = Vec::new();
-        match self {
-            Self::Gate(policy) => {
-                for provider in &policy.providers {
-                    if let Keys::Remote(index) = provider.keys {
-                        documents.push((DocumentId::KeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
-                    }
-                    if let Some(revocation) = &provider.revocation {
-                        let id = DocumentId::Revocations(revocation.document);
-                        documents.push((id, stats::REVOCATION_GAUGES, provider.name.clone()));
-                    }
-                }
-            }
-            Self::JwtAuthn(filter) => {
-                for provider in &filter.providers {
-                    if let jwt_authn::Keys::Remote(index) = provider.keys {
-                        documents.push((DocumentId::JwtKeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
-                    }
-                }
-            }
-        }
-        documents
-    }
 }
 
 impl Gate {

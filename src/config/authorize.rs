@@ -1,7 +1,7 @@
 //! `authorize`.
 
 use super::cursor::Cursor;
-use super::provider::Sources;
+use super::source::Sources;
 use super::values::claim;
 use super::{service, template, ConfigError};
 use crate::json::Value;

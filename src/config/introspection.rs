@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::prelude::{Engine, BASE64_STANDARD};
 
 use super::cursor::Cursor;
-use super::provider::{endpoint, within, Sources, SECOND};
+use super::source::{endpoint, within, Sources, SECOND};
 use super::values::one_of;
 use super::ConfigError;
 use crate::limits::MAX_CACHED_TOKENS;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::cursor::{Cursor, Object};
-use super::provider::{self, Sources};
+use super::source::{self, Sources};
 use super::values::{duration, header, output_header};
 use super::{access_log, jwt_authn, ConfigError};
 use crate::jose::ClaimPath;
@@ -139,7 +139,7 @@ fn metadata(rule: &Object<'_>) -> Result<Metadata, ConfigError> {
 }
 
 fn keys(rule: &Object<'_>, sources: &mut Sources<'_>) -> Result<Keys, ConfigError> {
-    let timeout = rule.get("timeout").map_or(Ok(TIMEOUT), |cursor| duration(cursor, provider::TIMEOUTS))?;
+    let timeout = rule.get("timeout").map_or(Ok(TIMEOUT), |cursor| duration(cursor, source::TIMEOUTS))?;
     match (given(rule, "jwks"), given(rule, "jwks_uri")) {
         // Which of both counts in Istio depends on who fetches keys there.
         (Some(_), Some(uri)) => {
@@ -158,7 +158,7 @@ fn keys(rule: &Object<'_>, sources: &mut Sources<'_>) -> Result<Keys, ConfigErro
 }
 
 fn source(rule: &Object<'_>, uri: &Cursor<'_>, timeout: Duration) -> Result<Source, ConfigError> {
-    let address = provider::uri(uri)?;
+    let address = source::uri(uri)?;
     let cluster = match given(rule, "cluster") {
         Some(cluster) => cluster.text()?.to_owned(),
         None => cluster(address).ok_or_else(|| {

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::cursor::{Cursor, Object};
-use super::provider::{self, Sources};
+use super::provider::local_document;
 use super::rule::Named;
+use super::source::{self, Sources};
 use super::string_matcher::read as string_matcher;
 use super::values::{duration, header, one_of, output_header, Reading};
-use super::{access_log, route_match, ConfigError};
+use super::{access_log, route_match, token_outputs, ConfigError};
 use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
@@ -114,7 +115,7 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
         audiences: CheckAudience::new(texts(&object, "audiences")?),
         subjects: object.get("subjects").map(string_matcher).transpose()?,
         require_expiration: object.flag("require_expiration", false)?,
-        max_lifetime: object.get("max_lifetime").map(|cursor| duration(cursor, provider::ANY_DURATION)).transpose()?,
+        max_lifetime: object.get("max_lifetime").map(|cursor| duration(cursor, source::ANY_DURATION)).transpose()?,
         clock_skew: if clock_skew == 0 { CLOCK_SKEW } else { clock_skew },
         keys,
         from_headers,
@@ -125,9 +126,9 @@ fn one(name: &str, cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Pro
             Some(cursor) => Some(PayloadHeader { name: output_header(cursor)?, pad }),
             None => None,
         },
-        claim_headers: provider::claim_headers(&object, Reading::JwtAuthn)?,
+        claim_headers: token_outputs::claim_headers(&object, Reading::JwtAuthn)?,
         clear_route_cache: object.flag("clear_route_cache", false)?,
-        metadata: provider::metadata(&object)?,
+        metadata: token_outputs::metadata(&object)?,
     })
 }
 
@@ -158,7 +159,7 @@ pub(super) fn refuse_own(object: &Object<'_>, name: &str) -> Result<(), ConfigEr
 }
 
 fn local(cursor: &Cursor<'_>, sources: &Sources<'_>) -> Result<Keys, ConfigError> {
-    let (text, document) = provider::local_document(cursor, sources)?;
+    let (text, document) = local_document(cursor, sources)?;
     let set = KeySet::parse(&document, Origin::Local).map_err(|status| text.error(status.text()))?;
     Ok(Keys::Local(Rc::new(set)))
 }
@@ -168,12 +169,12 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     refuse_own(&object, "remote_jwks")?;
     let lifetime = match object.get("cache_duration") {
         None => Duration::from_secs(600),
-        Some(cursor) => duration(cursor, provider::ANY_DURATION)?,
+        Some(cursor) => duration(cursor, source::ANY_DURATION)?,
     };
     // With async_fetch, Envoy's keys never expire; without, they serve for their lifetime and no longer.
-    let max_stale = if object.get("async_fetch").is_some() { *provider::ANY_DURATION.end() } else { lifetime };
-    let pacing = provider::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn };
-    Ok(Keys::Remote(sources.jwt_key_set(provider::source(cursor, &object, pacing)?)))
+    let max_stale = if object.get("async_fetch").is_some() { *source::ANY_DURATION.end() } else { lifetime };
+    let pacing = source::Pacing { lifetime, cooldown: lifetime, max_stale, reading: Reading::JwtAuthn };
+    Ok(Keys::Remote(sources.jwt_key_set(source::source(cursor, &object, pacing)?)))
 }
 
 /// Reads requirements of these providers.

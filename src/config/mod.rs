@@ -23,8 +23,10 @@ mod route_match;
 mod rule;
 mod service;
 mod shadow;
+mod source;
 mod string_matcher;
 mod template;
+mod token_outputs;
 mod values;
 mod verifier;
 
@@ -79,13 +81,13 @@ impl Config {
         let root = Cursor::root(&value).object("configuration")?;
         let (key_sets, jwt_key_sets, revocations, services) = Default::default();
         let mut sources =
-            provider::Sources { key_sets, jwt_key_sets, revocations, services, environment, is_shadow: false };
+            source::Sources { key_sets, jwt_key_sets, revocations, services, environment, is_shadow: false };
         let reading = reading(&root)?;
         let semantics = semantics(&root, reading, &mut sources)?;
         let shadow = root.get("shadow").map(|cursor| shadow::read(cursor, &semantics, &mut sources)).transpose()?;
         let (crypto, token_cache) = (verifier::crypto(&root)?, verifier::cache(&root, reading)?);
         let stat_prefix = root.get("stat_prefix").map_or(Ok(""), Cursor::any_text)?.to_owned();
-        let provider::Sources { key_sets, jwt_key_sets, revocations, services, .. } = sources;
+        let source::Sources { key_sets, jwt_key_sets, revocations, services, .. } = sources;
         Ok(Self { semantics, shadow, crypto, token_cache, stat_prefix, key_sets, jwt_key_sets, revocations, services })
     }
 
@@ -102,11 +104,7 @@ impl Config {
 }
 
 /// What decides: by its own semantics, or by Envoy's.
-fn semantics(
-    root: &Object<'_>,
-    reading: Reading,
-    sources: &mut provider::Sources<'_>,
-) -> Result<Semantics, ConfigError> {
+fn semantics(root: &Object<'_>, reading: Reading, sources: &mut source::Sources<'_>) -> Result<Semantics, ConfigError> {
     let semantics = match (root.get("jwt_rules"), reading) {
         (Some(rules), _) => Semantics::JwtAuthn(istio::read(root, rules, sources)?),
         (None, Reading::Gate) => Semantics::Gate(policy(root, sources)?),
@@ -126,7 +124,7 @@ fn reading(root: &Object<'_>) -> Result<Reading, ConfigError> {
     Ok(if semantics == Some(1) { Reading::JwtAuthn } else { Reading::Gate })
 }
 
-fn policy(root: &Object<'_>, sources: &mut provider::Sources<'_>) -> Result<Policy, ConfigError> {
+fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy, ConfigError> {
     let providers = provider::all(root, sources)?;
     let fallback = requirement::any_of_all(&providers);
     let named = rule::Named::read(root, |cursor| requirement::read(cursor, &providers))?;

@@ -1,83 +1,20 @@
 //! `providers`.
 
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::cursor::{Cursor, Object};
-use super::values::{claim, duration, header, one_of, output_header, Reading};
-use super::{introspection, string_matcher, template, ConfigError};
+use super::source::{source, source_at, uri, within, Pacing, Sources, DAY, HOUR, SECOND, TIMEOUTS, YEAR};
+use super::token_outputs::{claim_headers, metadata, text_headers};
+use super::values::{duration, header, one_of, output_header, Reading};
+use super::{introspection, string_matcher, ConfigError};
 use crate::crypto::Alg;
-use crate::jose::ClaimPath;
 use crate::keys::{KeySet, Origin};
-use crate::policy::{
-    ClaimEncoding, ClaimHeader, Introspection, IssuerPattern, Keys, Kind, MediaType, Metadata, PayloadHeader, Provider,
-    Revocation, Service, TextHeader,
-};
-use crate::redact::Redacted;
-use crate::remote::{is_address, Address, Discovery, Endpoint, Pace, Retries, Source};
+use crate::policy::{Introspection, IssuerPattern, Keys, Kind, MediaType, PayloadHeader, Provider, Revocation};
+use crate::remote::{Address, Discovery, Source};
 use crate::request::Location;
-use crate::verdict::{is_field_value, HeaderName};
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Whatever a duration can be.
-pub(super) const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// How long a fetch may take.
-pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
-
-/// What the providers fetch, and where they find variables of the environment.
-pub(super) struct Sources<'e> {
-    pub key_sets: Vec<Source>,
-    pub jwt_key_sets: Vec<Source>,
-    pub revocations: Vec<Source>,
-    pub services: Vec<Service>,
-    pub environment: &'e dyn Fn(&str) -> Option<String>,
-    /// Whether it is a shadow that is read, which shares what it can.
-    pub is_shadow: bool,
-}
-
-impl Sources<'_> {
-    /// The index of a key set.
-    pub fn key_set(&mut self, source: Source) -> usize {
-        add(&mut self.key_sets, source, self.is_shadow)
-    }
-
-    /// The index of a key set as `semantics: jwt_authn` reads it.
-    pub fn jwt_key_set(&mut self, source: Source) -> usize {
-        add(&mut self.jwt_key_sets, source, self.is_shadow)
-    }
-
-    /// The index of a revocation list.
-    pub fn revocations(&mut self, source: Source) -> usize {
-        add(&mut self.revocations, source, self.is_shadow)
-    }
-}
-
-fn add(list: &mut Vec<Source>, source: Source, shares: bool) -> usize {
-    let known = list.iter().position(|known| shares && known.same_as(&source));
-    known.unwrap_or_else(|| {
-        list.push(source);
-        list.len() - 1
-    })
-}
-
-/// How long what is fetched lives.
-pub(super) struct Pacing {
-    pub lifetime: Duration,
-    pub cooldown: Duration,
-    /// Unless `max_stale` says otherwise.
-    pub max_stale: Duration,
-    /// Whose bounds hold: Envoy has shorter pauses than the gate, and knows no longest duration.
-    pub reading: Reading,
-}
 
 /// Reads all providers.
 pub(super) fn all(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Vec<Provider>, ConfigError> {
@@ -293,126 +230,6 @@ fn revocation(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Revocati
     Ok(Revocation { document, allow_when_unavailable })
 }
 
-/// Where a document is fetched, and when.
-pub(super) fn source(cursor: &Cursor<'_>, object: &Object<'_>, pacing: Pacing) -> Result<Source, ConfigError> {
-    let Endpoint { uri, cluster, timeout } = endpoint_as(object, pacing.reading)?;
-    source_at(cursor, object, pacing, (Address::Fixed(uri), cluster, timeout))
-}
-
-/// Where a service is that is asked about requests.
-pub(super) fn endpoint(object: &Object<'_>) -> Result<Endpoint, ConfigError> {
-    endpoint_as(object, Reading::Gate)
-}
-
-fn endpoint_as(object: &Object<'_>, reading: Reading) -> Result<Endpoint, ConfigError> {
-    let http_uri = object.required("http_uri")?.object("http_uri")?;
-    Ok(Endpoint {
-        uri: uri(http_uri.required("uri")?)?.to_owned(),
-        cluster: http_uri.required("cluster")?.text()?.to_owned(),
-        timeout: up_to(http_uri.required("timeout")?, TIMEOUTS, reading)?,
-    })
-}
-
-/// The same, where the address is known.
-pub(super) fn source_at(
-    cursor: &Cursor<'_>,
-    object: &Object<'_>,
-    pacing: Pacing,
-    (address, cluster, timeout): (Address, String, Duration),
-) -> Result<Source, ConfigError> {
-    let Pacing { lifetime, cooldown, max_stale, reading } = pacing;
-    let max_stale = within(object, "max_stale", SECOND..=YEAR, max_stale)?;
-    if max_stale < lifetime {
-        return Err(object.error("\"max_stale\" is shorter than the time between two fetches"));
-    }
-    Ok(Source {
-        field: cursor.path().to_owned(),
-        address,
-        cluster,
-        timeout,
-        lifetime,
-        cooldown,
-        max_stale,
-        refetch_on_unknown_kid: object.flag("refetch_on_unknown_kid", true)?,
-        pace: pace(object, reading)?,
-        request_headers: request_headers(object)?,
-    })
-}
-
-/// An address that a request can be sent to.
-pub(super) fn uri<'a>(cursor: &Cursor<'a>) -> Result<&'a str, ConfigError> {
-    let uri = cursor.text()?;
-    if is_address(uri) {
-        Ok(uri)
-    } else {
-        Err(cursor.error("expected \"http://host/path\" or \"https://host/path\""))
-    }
-}
-
-fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<String>)>, ConfigError> {
-    let Some(cursor) = object.get("request_headers") else {
-        return Ok(Vec::new());
-    };
-    let one = |element: &Cursor<'_>| {
-        let item = element.object("request_header")?;
-        let (name, value) = (output_header(item.required("name")?)?, item.required("value")?);
-        if !is_field_value(value.text()?.as_bytes()) {
-            return Err(value.error("holds characters that no header may hold"));
-        }
-        Ok((name, Redacted(value.text()?.to_owned())))
-    };
-    cursor.elements()?.iter().map(one).collect()
-}
-
-/// What follows a failed fetch: `retry_policy`, and `failed_refetch_duration` of `async_fetch`.
-fn pace(object: &Object<'_>, reading: Reading) -> Result<Pace, ConfigError> {
-    let shortest = if reading == Reading::Gate { SHORTEST_PAUSE } else { Duration::from_millis(1) };
-    let pause = |cursor: &Cursor<'_>| up_to(cursor, shortest..=HOUR, reading);
-    let mut pace = Pace::default();
-    if let Some(cursor) = object.get("async_fetch") {
-        let fetch = cursor.object("async_fetch")?;
-        // Both ways requests wait for the first keys: a filter cannot hold its listener back.
-        fetch.flag("fast_listener", false)?;
-        if let Some(cursor) = fetch.get("failed_refetch_duration") {
-            let pause = pause(cursor)?;
-            pace.backoff = pause..=pause;
-        }
-    }
-    if let Some(cursor) = object.get("retry_policy") {
-        let policy = cursor.object("retry_policy")?;
-        // As in jwt_authn: which failures are retried is fixed.
-        policy.get("retry_on").map(Cursor::any_text).transpose()?;
-        let count = policy.get("num_retries").map_or(Ok(1), Cursor::whole_number)?;
-        let (mut base, mut max) = (SECOND, None);
-        if let Some(cursor) = policy.get("retry_back_off") {
-            let back_off = cursor.object("retry_back_off")?;
-            base = pause(back_off.required("base_interval")?)?;
-            max = back_off.get("max_interval").map(pause).transpose()?;
-            if max.is_some_and(|max| max < base) {
-                return Err(cursor.error("\"max_interval\" is shorter than \"base_interval\""));
-            }
-        }
-        pace.retries = Some(Retries { count, backoff: base..=max.unwrap_or(base.saturating_mul(10)) });
-    }
-    Ok(pace)
-}
-
-/// A duration within `range`; Envoy takes longer ones, so there they count as the longest.
-fn up_to(cursor: &Cursor<'_>, range: RangeInclusive<Duration>, reading: Reading) -> Result<Duration, ConfigError> {
-    let (shortest, longest) = range.into_inner();
-    let last = if reading == Reading::Gate { longest } else { *ANY_DURATION.end() };
-    Ok(duration(cursor, shortest..=last)?.min(longest))
-}
-
-pub(super) fn within(
-    object: &Object<'_>,
-    name: &str,
-    range: std::ops::RangeInclusive<Duration>,
-    default: Duration,
-) -> Result<Duration, ConfigError> {
-    object.get(name).map_or(Ok(default), |cursor| duration(cursor, range))
-}
-
 fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
     let mut locations = Vec::new();
     if let Some(cursor) = object.get("from_headers") {
@@ -436,68 +253,4 @@ fn locations(object: &Object<'_>) -> Result<Vec<Location>, ConfigError> {
         locations.extend(cursor.texts()?.into_iter().map(Location::Cookie));
     }
     Ok(if locations.is_empty() { vec![Location::Bearer] } else { locations })
-}
-
-/// Reads those of `claim_to_headers` with a `value`.
-fn text_headers(object: &Object<'_>, issuers: &[IssuerPattern]) -> Result<Vec<TextHeader>, ConfigError> {
-    let mut headers = Vec::new();
-    for element in object.list("claim_to_headers")? {
-        let item = element.object("claim_to_headers")?;
-        let Some(value) = item.get("value") else { continue };
-        for other in ["claim_name", "claim_path", "encoding"] {
-            item.at_most_one(&["value", other])?;
-        }
-        let name = output_header(item.required("header_name")?)?;
-        headers.push(TextHeader { name, value: template::of_token(value, issuers)? });
-    }
-    Ok(headers)
-}
-
-/// Reads the other `claim_to_headers`.
-pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec<ClaimHeader>, ConfigError> {
-    let one = |element: &Cursor<'_>| {
-        let item = element.object("claim_to_headers")?;
-        if item.get("value").is_some() {
-            return Ok(None);
-        }
-        let name = output_header(item.required("header_name")?)?;
-        let claim = match item.get("claim_name") {
-            Some(cursor) if reading == Reading::JwtAuthn && item.get("claim_path").is_none() => {
-                ClaimPath::dotted_as_written(cursor.text()?)
-            }
-            _ => claim(&item, "claim_name", "claim_path")?,
-        };
-        let encoding = match item.get("encoding") {
-            None => ClaimEncoding::Json,
-            Some(cursor) if one_of(cursor, "choice", &["json", "jwt_authn"])? == 0 => ClaimEncoding::Json,
-            Some(_) => ClaimEncoding::JwtAuthn,
-        };
-        Ok(Some(ClaimHeader { name, claim, encoding }))
-    };
-    let mut headers = Vec::new();
-    for element in object.list("claim_to_headers")? {
-        headers.extend(one(&element)?);
-    }
-    Ok(headers)
-}
-
-/// Reads `payload_in_metadata` and its like.
-pub(super) fn metadata(object: &Object<'_>) -> Result<Metadata, ConfigError> {
-    let name = |field: &str| {
-        let name = object.get(field).map(Cursor::any_text).transpose()?;
-        Ok(name.filter(|name| !name.is_empty()).map(str::to_owned))
-    };
-    let space_delimited_claims = match object.get("normalize_payload_in_metadata") {
-        None => Vec::new(),
-        Some(cursor) => {
-            let claims = cursor.object("normalize_payload_in_metadata")?.list("space_delimited_claims")?;
-            claims.iter().map(|claim| claim.text().map(str::to_owned)).collect::<Result<_, _>>()?
-        }
-    };
-    Ok(Metadata {
-        payload: name("payload_in_metadata")?,
-        header: name("header_in_metadata")?,
-        failed_status: name("failed_status_in_metadata")?,
-        space_delimited_claims,
-    })
 }

@@ -1,7 +1,7 @@
 //! `rules`, `requirement_map` and `filter_state_rules`.
 
 use super::cursor::{Cursor, Object};
-use super::provider::Sources;
+use super::source::Sources;
 use super::values::{one_of, Reading};
 use super::{authorize, requirement, route_match, ConfigError};
 use crate::policy::{Authorize, Enforcement, FilterStateRules, Provider, Requirement, Rule};

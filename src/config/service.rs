@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cursor::{Cursor, Object};
 use super::introspection::{entries, TTLS};
-use super::provider::{endpoint, Sources};
+use super::source::{endpoint, Sources};
 use super::template;
 use super::values::{duration, one_of, output_header};
 use super::ConfigError;

@@ -1,7 +1,7 @@
 //! `shadow`: a whole second configuration in the first.
 
 use super::cursor::{Cursor, Object};
-use super::provider::Sources;
+use super::source::Sources;
 use super::{verifier, ConfigError};
 use crate::gate::Semantics;
 

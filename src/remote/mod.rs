@@ -6,6 +6,7 @@
 //! are. The record outlives a reconfiguration, and with it what was fetched.
 
 mod cache_control;
+mod contract;
 mod discovery;
 mod document;
 mod endpoint;
@@ -23,8 +24,9 @@ use crate::redact::Redacted;
 use crate::request::RequestHead;
 use crate::verdict::HeaderName;
 
+pub use contract::{Gauge, Input, Need, Output};
 pub use discovery::Discovery;
-pub use document::{Document, Gauge, Input, Need, Output};
+pub use document::Document;
 pub use endpoint::{is_address, Call, Endpoint};
 pub use fetched::Outcome;
 pub use pace::{Pace, Retries};
