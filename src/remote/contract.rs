@@ -53,7 +53,7 @@ pub enum Output {
 pub enum Gauge {
     /// How many keys or entries it has.
     Length,
-    /// How long ago its source last confirmed it, in seconds.
+    /// How long ago its source last confirmed it, or how long this VM has looked for it in vain, in seconds.
     Age,
 }
 

@@ -22,6 +22,8 @@ pub struct Document<T> {
     source: Source,
     content: Option<Rc<T>>,
     generation: u64,
+    /// Since when this VM looks for it.
+    since: Option<UnixTime>,
     said: Option<(u64, u64)>,
     loaded: u64,
     lost: bool,
@@ -83,6 +85,7 @@ impl<T: Content> Document<T> {
             source,
             content: None,
             generation: 0,
+            since: None,
             said: None,
             loaded: 0,
             lost: false,
@@ -286,10 +289,12 @@ impl<T: Content> Document<T> {
 
     /// What changed since it was last said.
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
-        let Some(content) = &self.content else {
-            return Vec::new();
+        let since = *self.since.get_or_insert(now);
+        // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
+        let seen = match &self.content {
+            Some(content) => (content.length() as u64, now.since(self.record.fetched_at).as_secs()),
+            None => (0, now.since(since).as_secs()),
         };
-        let seen = (content.length() as u64, now.since(self.record.fetched_at).as_secs());
         let said = self.said.replace(seen);
         let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
         let mut outputs = Vec::new();

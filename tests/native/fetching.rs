@@ -815,3 +815,16 @@ fn the_age_and_the_size_of_each_document_can_be_seen() {
     assert_eq!(gauge(&world, "revocation_entries"), Some(0));
     assert!(gauge(&world, "revocation_age_seconds") < Some(11), "{:?}", world.gauges);
 }
+
+#[test]
+fn keys_that_never_came_grow_old() {
+    let mut world = World::new(&json!({"providers": {"the main-one": remote(json!({}))}}), 2);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(100);
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_the_main_one"), Some(&0));
+    assert!(world.gauges["jwt_gate_jwks_age_seconds_the_main_one"] >= 99, "{:?}", world.gauges);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1).named("a")]));
+    world.seconds_pass(61);
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_the_main_one"), Some(&1));
+    assert!(world.gauges["jwt_gate_jwks_age_seconds_the_main_one"] <= 61, "{:?}", world.gauges);
+}
