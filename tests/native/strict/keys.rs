@@ -5,7 +5,9 @@ use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use jwt_gate::crypto::{KeyProblem, PublicKey};
 use p256::elliptic_curve::point::DecompressPoint;
 use p256::elliptic_curve::sec1::ToSec1Point;
+use rsa::BoxedUint;
 use serde_json::{json, Value};
+use sha2::{Digest, Sha512};
 
 use super::{another, code, gate, gate_with_key};
 use crate::forge::PrimeRsa;
@@ -320,6 +322,47 @@ fn an_ed25519_key_of_small_order_is_no_key_though_everyone_can_sign() {
         forged += 1;
     }
     assert!(forged >= 8, "{forged} forged");
+}
+
+/// The order of Ed25519's group, most significant byte first.
+const ORDER: [u8; 32] = [
+    0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0xde, 0xf9, 0xde, 0xa2, 0xf7, 0x9c, 0xd6, 0x58, 0x12,
+    0x63, 0x1a, 0x5c, 0xf5, 0xd3, 0xed,
+];
+
+#[test]
+fn an_ed25519_signature_with_a_point_of_small_order_is_refused_though_its_equation_holds() {
+    let key = Key::ed25519(1);
+    let public = bytes(&key.jwk(), "x");
+    let mut secret = Sha512::digest([1; 32]).to_vec();
+    secret.truncate(32);
+    (secret[0], secret[31]) = (secret[0] & 0xf8, secret[31] & 0x7f | 0x40);
+    let order = BoxedUint::from_be_slice_vartime(&ORDER).to_nz().unwrap();
+    let input = Token::new(&key).unsigned();
+    let message = input.trim_end_matches('.').as_bytes();
+    // S B = R + k A (RFC 8032 section 5.1.7) holds for the neutral point R and S = k a.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let hash = Sha512::digest([&neutral, public.as_slice(), message].concat());
+    let hash = BoxedUint::from_le_slice_vartime(&hash).rem_vartime(&order);
+    let secret = BoxedUint::from_le_slice_vartime(&secret).rem_vartime(&order);
+    let signature = [&neutral, &*hash.mul_mod(&secret, &order).to_le_bytes()].concat();
+    let lenient = VerifyingKey::from_bytes(public.as_slice().try_into().unwrap()).unwrap();
+    assert!(lenient.verify(message, &Signature::from_slice(&signature).unwrap()).is_ok());
+    let mut gate = gate(&[&key], json!({}));
+    assert_eq!(code(&mut gate, &format!("{input}{}", encode(&signature))), "signature_invalid");
+    assert_eq!(code(&mut gate, &Token::new(&key).mint()), "allowed");
+}
+
+#[test]
+fn a_set_has_at_most_a_hundred_keys() {
+    let keys: Vec<Key> = (1..=101).map(|seed| Key::ed25519(seed).named(&format!("key-{seed}"))).collect();
+    let mut world = World::new(&json!({"providers": {"main": remote(json!({}))}}), 1);
+    world.issuer(JWKS, Reply::ok(key_set(keys.iter().map(Key::jwk))));
+    for (place, expected) in [(0, "allowed"), (99, "allowed"), (100, "key_unknown")] {
+        let request = Request::get("/").bearer(&Token::new(&keys[place]).mint());
+        assert_eq!(world.ask_patiently(0, &request).code(), expected, "key {place}");
+    }
 }
 
 #[test]

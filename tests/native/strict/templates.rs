@@ -145,6 +145,7 @@ fn a_header_that_a_service_may_read_otherwise_is_nobodys() {
         (&[("x-user", "42"), ("x-user", "42")], "claim_insufficient"),
         (&[("x-user", "42"), ("x_user", "43")], "claim_insufficient"),
         (&[("x_user", "42")], "claim_insufficient"),
+        (&[("x-user", "42"), ("x.user", "43")], "claim_insufficient"),
         (&[("x-user", "42, 43")], "claim_insufficient"),
         (&[("x-user", "42\t")], "claim_insufficient"),
         (&[], "claim_insufficient"),
