@@ -120,14 +120,7 @@ impl Gate {
             Event::Start => self.documents.ids().into_iter().map(Effect::Read).collect(),
             Event::Tick => self.on_tick(now),
             Event::Request(id, head) => self.on_request(id, head, now),
-            Event::Gone(id) => {
-                self.waiting.remove(&id);
-                self.calls.under_way.retain(|_, request| *request != id);
-                let waiting = &self.waiting;
-                // Who came last will wait longest.
-                let heir = |key| waiting.iter().rev().find(|(_, waiting)| waiting.waits_for(key)).map(|(&id, _)| id);
-                self.questions.gone(id, heir, now)
-            }
+            Event::Gone(id) => self.on_gone(id, now),
             Event::Stop => {
                 let ids = self.documents.ids().into_iter();
                 ids.flat_map(|id| self.on_document(id, Input::Stop, now)).collect()
@@ -146,6 +139,27 @@ impl Gate {
             Event::Answered(number, answer) => self.on_answered(number, answer.as_ref(), now),
             Event::Settled(id) => self.on_settled(id, now),
         }
+    }
+
+    /// What the request asked for itself is not answered any more.
+    fn on_gone(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        self.waiting.remove(&id);
+        let of_it = self.calls.under_way.iter().filter(|(_, &request)| request == id);
+        let abandoned: Vec<(DocumentId, u64)> = of_it.map(|(&call, _)| call).collect();
+        self.calls.under_way.retain(|_, request| *request != id);
+        let mut effects = self.pass_on_questions(id, now);
+        for (document, number) in abandoned {
+            effects.extend(self.on_document(document, Input::Abandoned(number), now));
+        }
+        effects
+    }
+
+    /// The questions of a request that is over end with it: who else waits for them asks again.
+    fn pass_on_questions(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        let waiting = &self.waiting;
+        // Who came last will wait longest.
+        let heir = |key| waiting.iter().rev().find(|(_, waiting)| waiting.waits_for(key)).map(|(&id, _)| id);
+        self.questions.gone(id, heir, now)
     }
 
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
@@ -267,12 +281,22 @@ impl Gate {
             return Vec::new();
         };
         match decision {
-            Decision::Wait(wants, _) if !waiting.is_over(now) && waiting.asked.len() < MAX_QUESTIONS_PER_REQUEST => {
-                self.wait(id, waiting, wants, now)
-            }
-            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
-            decision => self.conclude(id, &waiting.head, decision, now),
+            Decision::Wait(wants, _) if waiting.may_go_on(&wants, now) => self.wait(id, waiting, wants, now),
+            decision => self.end(id, &waiting, decision, now),
         }
+    }
+
+    /// Decides about a request that waits no more. What holds without an answer holds for a question that was asked: no request
+    /// passes because there was no time to ask, or no room.
+    fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
+        let decision = match decision {
+            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
+            Decision::Wait(_, otherwise) => *otherwise,
+            decision => decision,
+        };
+        let mut effects = self.conclude(id, &waiting.head, decision, now);
+        effects.extend(self.pass_on_questions(id, now));
+        effects
     }
 
     /// The decision as it stands, by what the request waited for; it waits no more.
@@ -293,10 +317,7 @@ impl Gate {
         let Some((waiting, decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
-        match decision {
-            Decision::Wait(_, otherwise) => self.conclude(id, &waiting.head, *otherwise, now),
-            decision => self.conclude(id, &waiting.head, decision, now),
-        }
+        self.end(id, &waiting, decision, now)
     }
 
     /// A decision stands: the shadow, if there is one, decides as well, and it is carried out.
@@ -398,6 +419,20 @@ impl Gate {
 impl Waiting {
     fn waits_for(&self, key: Key) -> bool {
         self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
+    }
+
+    /// Whether there is a question among `wants` that was not asked.
+    fn lacks_questions(&self, wants: &[Want]) -> bool {
+        wants.iter().any(|want| matches!(want, Want::Answer(question) if !self.asked.contains(&question.key)))
+    }
+
+    /// Whether it goes on waiting: for something new, with patience of its own, or for what it waits for.
+    fn may_go_on(&self, wants: &[Want], now: UnixTime) -> bool {
+        if self.lacks_questions(wants) {
+            self.asked.len() < MAX_QUESTIONS_PER_REQUEST
+        } else {
+            !self.is_over(now)
+        }
     }
 
     fn is_over(&self, now: UnixTime) -> bool {

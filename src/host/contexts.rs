@@ -26,7 +26,8 @@ pub struct Contexts {
 struct Request {
     /// Of the configuration that was in force when it came.
     driver: Option<Rc<Driver>>,
-    is_parked: bool,
+    /// Whether it ever was held: of no other one the gate knows anything.
+    was_parked: bool,
 }
 
 impl Contexts {
@@ -40,7 +41,7 @@ impl Contexts {
 
     fn note(&self, request: RequestId, course: Course) {
         if let Some(request) = self.requests.borrow_mut().get_mut(&request) {
-            request.is_parked = course == Course::Parked;
+            request.was_parked |= course == Course::Parked;
         }
     }
 }
@@ -67,7 +68,7 @@ impl Module for Contexts {
 
     fn create_request(&self, request: RequestId, root: u32) {
         let driver = self.root(root);
-        self.requests.borrow_mut().insert(request, Request { driver, is_parked: false });
+        self.requests.borrow_mut().insert(request, Request { driver, was_parked: false });
     }
 
     fn request_headers(&self, request: RequestId) -> Action {
@@ -100,9 +101,8 @@ impl Module for Contexts {
     fn delete(&self, context: u32) {
         let request = self.requests.borrow_mut().remove(&context);
         if let Some(request) = request {
-            // The gate knows nothing of the others any more.
-            if let Some(driver) = request.driver.filter(|_| request.is_parked) {
-                driver.on_event(Event::Gone(context));
+            if let Some(driver) = request.driver.filter(|_| request.was_parked) {
+                driver.on_gone(context);
             }
             return;
         }

@@ -58,7 +58,8 @@ pub struct Driver {
     counters: RefCell<Vec<Option<Counted>>>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
     shared_names: HashMap<DocumentId, String>,
-    calls: RefCell<HashMap<u32, Called>>,
+    /// By the host's numbers, with the contexts in which they are. Some hosts show every answer to the root context.
+    calls: RefCell<HashMap<u32, (u32, Called)>>,
 }
 
 /// What a call is for, and its number there.
@@ -105,6 +106,12 @@ impl Driver {
         self.run(event, Some(id))
     }
 
+    /// The request is over: the host ends its calls with it.
+    pub fn on_gone(&self, id: RequestId) {
+        self.calls.borrow_mut().retain(|_, (context, _)| *context != id);
+        self.run(Event::Gone(id), None);
+    }
+
     /// Anything but a request.
     pub fn on_event(&self, event: Event<'_>) {
         self.run(event, None);
@@ -148,7 +155,7 @@ impl Driver {
     /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
     pub fn on_answer(&self, token: u32, headers: usize, body: usize, current: Option<RequestId>) -> Course {
         let call = self.calls.borrow_mut().remove(&token);
-        let Some(call) = call else {
+        let Some((_, call)) = call else {
             return Course::Parked;
         };
         let longest = match call {
@@ -213,10 +220,12 @@ impl Driver {
                     hostcalls::share(&self.body_name(id), &bytes);
                     Vec::new()
                 }
-                Effect::Call(id, number, call) => self.call(Called::Document(id, number), &call),
-                Effect::Ask(id, number, call) if current == Some(id) => self.call(Called::Service(number), &call),
+                Effect::Call(id, number, call) => {
+                    self.call(current.unwrap_or(self.root), Called::Document(id, number), &call)
+                }
+                Effect::Ask(id, number, call) if current == Some(id) => self.call(id, Called::Service(number), &call),
                 Effect::Ask(id, number, call) => {
-                    self.act_on(id, current, || self.call(Called::Service(number), &call)).unwrap_or_default()
+                    self.act_on(id, current, || self.call(id, Called::Service(number), &call)).unwrap_or_default()
                 }
                 Effect::Count(counter) => {
                     self.count(counter, 1);
@@ -260,11 +269,11 @@ impl Driver {
         done
     }
 
-    /// Makes a call in the context at hand.
-    fn call(&self, called: Called, call: &Call) -> Vec<Effect> {
+    /// Makes a call in the context at hand, which is that of this number.
+    fn call(&self, context: u32, called: Called, call: &Call) -> Vec<Effect> {
         match hostcalls::dispatch(call) {
             Some(token) => {
-                self.calls.borrow_mut().insert(token, called);
+                self.calls.borrow_mut().insert(token, (context, called));
                 Vec::new()
             }
             None => self.handle(called.answered(None)),

@@ -21,6 +21,8 @@ pub enum Input<'a> {
     Entry(Option<&'a [u8]>),
     /// Answers the [`Output::Call`] of that number; `None` if there was no answer.
     Answer(u64, Option<Answer>),
+    /// The request is gone in whose context the call of that number was.
+    Abandoned(u64),
     /// The configuration is over, and with it a call that is under way.
     Stop,
 }

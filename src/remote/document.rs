@@ -165,7 +165,8 @@ impl<T: Content> Document<T> {
             Input::Written(won) => self.on_written(won, now),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
-            Input::Stop => self.on_stop(),
+            Input::Abandoned(number) if !self.is_calling(number) => Vec::new(),
+            Input::Abandoned(_) | Input::Stop => self.on_stop(),
         }
     }
 
@@ -438,6 +439,10 @@ impl<T: Content> Document<T> {
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
+    }
+
+    fn is_calling(&self, call: u64) -> bool {
+        matches!(self.task, Task::Calling { number, .. } if number == call)
     }
 
     fn on_stop(&mut self) -> Vec<Output> {

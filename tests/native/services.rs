@@ -250,3 +250,78 @@ fn a_request_asks_one_service_after_the_other_in_any_host() {
         world.settle();
     }
 }
+
+const ISSUERS_ENDPOINT: &str = "https://issuer.example/introspect";
+
+/// Providers whose tokens their issuer is asked about, and then the service, which says no; but who cannot be asked may pass.
+fn asked_twice(providers: usize, more: Value) -> Value {
+    let introspection = json!({
+        "http_uri": {"uri": ISSUERS_ENDPOINT, "cluster": "issuer", "timeout": "500ms"},
+        "client_id": "gate",
+        "client_secret_env": "SECRET",
+        "cache": {"ttl": "0s", "negative_ttl": "0s"},
+    });
+    let provider = |number: usize| {
+        let introspection = merged(introspection.clone(), json!({"client_id": format!("gate-{number}")}));
+        json!({"allow_any_audience": true, "introspection": introspection, "from_params": ["t"]})
+    };
+    let names: Vec<String> = (0..providers).map(|number| format!("p{number}")).collect();
+    let requirements: Vec<Value> = names.iter().map(|name| json!({"provider_name": name})).collect();
+    let mut config = config(json!({"protocol": "authzen", "on_error": "allow"}));
+    config["providers"] = names.iter().enumerate().map(|(number, name)| (name.clone(), provider(number))).collect();
+    config["rules"][0]["requires"] = json!({"requires_any": {"requirements": requirements}});
+    config["rules"][0]["authorize"]["scopes"] = Value::Null;
+    merged(config, more)
+}
+
+fn active() -> String {
+    json!({"active": true, "sub": "ada", "exp": NOW + 600}).to_string()
+}
+
+#[test]
+fn nobody_passes_because_there_was_no_time_to_ask() {
+    let config = asked_twice(1, json!({}));
+    for mut world in [World::new(&config, 1), World::without_waiting(&config, 1)] {
+        world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
+        let slowly = |body: &str| Reply::ok(body).after(Duration::from_millis(100));
+        world.issuer(ISSUERS_ENDPOINT, slowly(r#"{"active":false}"#));
+        let crowd: Vec<_> =
+            (0..1000).map(|number| world.request(0, &Request::get(&format!("/?t=x{number}")))).collect();
+        world.issuer(ISSUERS_ENDPOINT, slowly(&active()));
+        let last = world.request(0, &Request::get("/?t=good"));
+        world.seconds_pass(5);
+        assert!(crowd.iter().all(|&id| world.verdict(id).unwrap().code() == "token_inactive"));
+        assert_eq!(world.verdict(last).unwrap().code(), "authorization_denied");
+    }
+}
+
+#[test]
+fn nobody_passes_because_there_was_no_room_to_ask() {
+    let config = asked_twice(4, json!({"bad_token_beside_good": "ignore"}));
+    for mut world in [World::new(&config, 1), World::without_waiting(&config, 1)] {
+        world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
+        world.issuer(ISSUERS_ENDPOINT, Reply::ok(active()).after(Duration::from_millis(100)));
+        assert_eq!(world.ask_patiently(0, &Request::get("/?t=a&t=b&t=c")).code(), "authorization_denied");
+        assert_eq!(world.ask_patiently(0, &Request::get("/?t=a&t=b&t=c&t=d")).code(), "overloaded");
+    }
+}
+
+#[test]
+fn what_a_request_asked_in_vain_before_it_was_decided_is_asked_again_for_the_next() {
+    let mut config = asked_twice(2, json!({"bad_token_beside_good": "ignore"}));
+    config["rules"][0]["authorize"] = Value::Null;
+    let slow = "https://slow.example/introspect";
+    config["providers"]["p1"]["introspection"]["http_uri"]["uri"] = slow.into();
+    let mut world = World::new(&config, 1);
+    world.issuer(ISSUERS_ENDPOINT, Reply::ok(active()).after(Duration::from_millis(5)));
+    world.issuer(slow, Reply::never());
+    let first = world.request(0, &Request::get("/?t=token"));
+    world.advance(Duration::from_millis(10));
+    assert_eq!(world.verdict(first).map(|verdict| verdict.code()), Some("allowed"));
+    // Its call to the other issuer ends with it, without a word.
+    world.issuer(slow, Reply::ok(r#"{"active":false}"#).after(Duration::from_millis(400)));
+    world.issuer(ISSUERS_ENDPOINT, Reply::ok(r#"{"active":false}"#).after(Duration::from_millis(5)));
+    let second = world.request(0, &Request::get("/?t=token"));
+    world.advance(Duration::from_millis(450));
+    assert_eq!(world.verdict(second).map(|verdict| verdict.code()), Some("token_inactive"));
+}

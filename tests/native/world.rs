@@ -352,6 +352,8 @@ pub struct World {
     versions: u32,
     issuers: HashMap<String, Reply>,
     in_flight: Vec<InFlight>,
+    /// The requests whose answers arrived at the same time as the one that is handled.
+    arriving: Vec<RequestId>,
     requests: BTreeMap<RequestId, (usize, Option<Verdict>)>,
     arrived: RequestId,
     seeds: u64,
@@ -408,6 +410,7 @@ impl World {
             versions: 0,
             issuers: HashMap::new(),
             in_flight: Vec::new(),
+            arriving: Vec::new(),
             requests: BTreeMap::new(),
             arrived: 0,
             seeds: 0,
@@ -482,6 +485,7 @@ impl World {
             for InFlight { vm, context, asked, answer, .. } in arrived {
                 // The answer to a call of a request that is gone goes nowhere.
                 if context.is_none_or(|id| self.requests.contains_key(&id)) {
+                    self.arriving.extend(context);
                     events.push((vm, context, asked.answered(answer)));
                 }
             }
@@ -572,6 +576,7 @@ impl World {
 
     fn run(&mut self, events: Vec<(usize, Option<RequestId>, Event<'_>)>) {
         if self.interleaved {
+            self.arriving.clear();
             for (vm, _, event) in events {
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
@@ -583,6 +588,9 @@ impl World {
             }
         } else {
             for (vm, context, event) in events {
+                if let Some(place) = self.arriving.iter().position(|&id| context == Some(id)) {
+                    self.arriving.remove(place);
+                }
                 self.context = context.filter(|_| !self.can_wait);
                 self.decided = 0;
                 let effects = self.handle(vm, event);
@@ -606,7 +614,8 @@ impl World {
             Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
             Effect::Reply(id, reply) => self.end(vm, id, Verdict::Replied(reply)),
             Effect::Wait(id) => {
-                let has_call = self.in_flight.iter().any(|call| call.context == Some(id));
+                let in_flight = self.in_flight.iter().any(|call| call.context == Some(id));
+                let has_call = in_flight || self.arriving.contains(&id);
                 assert!(self.can_wait || has_call, "request {id} waits, and nothing leads back to it");
                 Vec::new()
             }
