@@ -43,6 +43,7 @@ pub struct Faults(Mutex<State>);
 #[derive(Default)]
 struct State {
     made: BTreeMap<Call, usize>,
+    refuses_overwriting: bool,
     refused: BTreeMap<Call, Fault>,
 }
 
@@ -61,6 +62,15 @@ impl Faults {
     /// One `call` is refused with `status`, after so many that are not.
     pub fn refuse_once(&self, call: Call, spared: usize, status: Status) {
         self.state().refused.insert(call, Fault { spared, once: true, status });
+    }
+
+    /// From now on shared data that is there is only written by its version.
+    pub fn refuse_overwriting(&self) {
+        self.state().refuses_overwriting = true;
+    }
+
+    pub(crate) fn refuses_overwriting(&self) -> bool {
+        self.state().refuses_overwriting
     }
 
     /// Nothing is refused any more.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use proxy_wasm_host::abi::v0_2_1::{GuestSpec, Host, VmServices};
 use proxy_wasm_host::{EngineConfig, Limits, Module};
 
-/// The module as `make module` builds it.
-pub fn module_bytes() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/jwt_gate.wasm");
+/// The module of that name as `make module` builds it.
+pub fn module_bytes(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/{name}.wasm"));
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: `make test` builds it", path.display()))
 }
 
@@ -34,7 +34,7 @@ impl Platform {
 
     /// The module as it was built.
     pub fn built() -> &'static Self {
-        static PLATFORM: LazyLock<Platform> = LazyLock::new(|| Platform::of(&module_bytes()));
+        static PLATFORM: LazyLock<Platform> = LazyLock::new(|| Platform::of(&module_bytes("jwt_gate")));
         &PLATFORM
     }
 

@@ -106,6 +106,10 @@ impl SharedServices for Shared {
         cas: Option<u32>,
     ) -> Result<(), Status> {
         self.faults.ask(Call::WriteShared)?;
+        let overwrites = cas.is_none() && self.store.get_shared_data(call, vm_id, key).is_ok();
+        if overwrites && self.faults.refuses_overwriting() {
+            return Err(Status::CasMismatch);
+        }
         self.store.set_shared_data(call, vm_id, key, value, cas)
     }
 

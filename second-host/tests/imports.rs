@@ -34,10 +34,18 @@ const WASI: [&str; 5] = ["environ_get", "environ_sizes_get", "fd_write", "proc_e
 
 #[test]
 fn the_module_imports_what_every_host_has_and_nothing_else() {
-    let module = module_bytes();
+    assert_imports(&module_bytes("jwt_gate"));
+}
+
+#[test]
+fn the_module_with_expressions_imports_the_same() {
+    assert_imports(&module_bytes("jwt_gate_cel"));
+}
+
+fn assert_imports(module: &[u8]) {
     let mut imports = BTreeSet::new();
     let mut exports = BTreeSet::new();
-    for payload in Parser::new(0).parse_all(&module) {
+    for payload in Parser::new(0).parse_all(module) {
         match payload.expect("a module") {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {

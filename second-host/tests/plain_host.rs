@@ -1,8 +1,10 @@
 //! A host as `ngx_wasm_module` is one: any number is a context to it, so that no request can be resumed from outside of it; to call
-//! a function that is not there is a trap; and a request whose call was answered goes on, unless it was answered too.
+//! a function that is not there is a trap; shared data that is there is overwritten by its version alone; and a request whose call
+//! was answered goes on, unless it was answered too.
 
 use std::ops::Range;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use jwt_gate_second_host::{module_bytes, Call, Outcome, Platform, Proxy};
 use wasmparser::Parser;
@@ -31,7 +33,8 @@ fn with_import(module: &[u8], from: &str, to: &str) -> Vec<u8> {
 /// To set the period of ticks works with any number, too.
 fn platform() -> &'static Platform {
     static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
-        let module = with_import(&module_bytes(), "proxy_set_effective_context", "proxy_set_tick_period_milliseconds");
+        let module =
+            with_import(&module_bytes("jwt_gate"), "proxy_set_effective_context", "proxy_set_tick_period_milliseconds");
         Platform::of(&module).plain()
     });
     &PLATFORM
@@ -39,6 +42,7 @@ fn platform() -> &'static Platform {
 
 fn start(configuration: &serde_json::Value) -> Proxy {
     let mut proxy = Proxy::new(platform(), NOW, |_, _| Some(vec![0x08, 0x01]));
+    proxy.faults().refuse_overwriting();
     assert!(proxy.configure(&configuration.to_string()), "{:?}", proxy.log());
     proxy
 }
@@ -140,4 +144,39 @@ fn no_request_is_decided_by_the_answer_to_the_call_of_another() {
         }
         assert!(proxy.is_alive());
     }
+}
+
+#[test]
+fn keys_that_were_rotated_are_shared_without_another_fetch() {
+    let (old, new) = (Key::p256(1).named("k1"), Key::p256(2).named("k2"));
+    let mut proxy = start(&remote());
+    for keys in [vec![&old], vec![&old, &new], vec![&new]] {
+        proxy.tick();
+        let fetch = proxy.fetch();
+        proxy.answer(fetch, 200, &set(&keys));
+        proxy.tick();
+        // What the next configuration takes up is what was fetched last.
+        assert!(proxy.configure(&remote().to_string()));
+        let last = keys[keys.len() - 1];
+        assert_passed_as_alice(&ask(&mut proxy, &Token::new(last).claim("exp", NOW + 9_000).mint()));
+        for _ in 0..10 {
+            proxy.tick();
+            assert!(proxy.fetches().is_empty(), "{:?}", proxy.log());
+        }
+        proxy.advance(Duration::from_secs(700));
+    }
+}
+
+#[test]
+fn a_client_that_leaves_its_own_call_holds_nobody_up() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&remote());
+    let first = proxy.send(&bearing(&Token::new(&key).bearer()));
+    drop(proxy.fetch());
+    proxy.end(first);
+    let second = proxy.send(&bearing(&Token::new(&key).bearer()));
+    let fetch = proxy.fetch();
+    assert_eq!(fetch.caller(), second);
+    proxy.answer(fetch, 200, &set(&[&key]));
+    assert_passed_as_alice(&proxy.outcome(second));
 }
