@@ -2,27 +2,22 @@
 
 use super::cursor::Cursor;
 use super::source::Sources;
+use super::template::{self, Own};
 use super::values::claim;
-use super::{service, template, ConfigError};
+use super::{service, ConfigError};
 use crate::json::Value;
-use crate::policy::{Authorize, ClaimCondition, ClaimTest, Expression, Provider, ScopeTest, Wanted};
+use crate::policy::{Authorize, ClaimCondition, ClaimTest, Expression, ScopeTest, Wanted};
 
 /// Reads `authorize`.
-pub(super) fn read(
-    cursor: &Cursor<'_>,
-    providers: &[Provider],
-    sources: &mut Sources<'_>,
-) -> Result<Authorize, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>) -> Result<Authorize, ConfigError> {
     let object = cursor.object("authorize")?;
     let scopes = object.get("scopes").map(scopes).transpose()?;
     let claims = match object.get("claims") {
         None => Vec::new(),
-        Some(cursor) => {
-            cursor.elements()?.iter().map(|element| condition(element, providers)).collect::<Result<_, _>>()?
-        }
+        Some(cursor) => cursor.elements()?.iter().map(|element| condition(element, own)).collect::<Result<_, _>>()?,
     };
-    let expression = object.get("cel").map(|cursor| expression(cursor, providers)).transpose()?;
-    let service = object.get("service").map(|cursor| service::read(cursor, providers, sources)).transpose()?;
+    let expression = object.get("cel").map(|cursor| expression(cursor, own)).transpose()?;
+    let service = object.get("service").map(|cursor| service::read(cursor, own, sources)).transpose()?;
     if scopes.is_none() && claims.is_empty() && expression.is_none() && service.is_none() {
         return Err(cursor.error("needs \"scopes\", \"claims\", \"cel\" or \"service\""));
     }
@@ -44,35 +39,35 @@ pub(super) fn is_scope(scope: &str) -> bool {
     scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
-fn condition(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<ClaimCondition, ConfigError> {
+fn condition(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<ClaimCondition, ConfigError> {
     let object = cursor.object("claim_condition")?;
     let claim = claim(&object, "claim", "claim_path")?;
     let (form, value) = object.exactly_one(&["equals", "any_of", "contains", "prefix", "present"])?;
-    let one = || wanted(std::slice::from_ref(value), providers);
+    let one = || wanted(std::slice::from_ref(value), own);
     let test = match form {
         "equals" => ClaimTest::Equals(one()?),
-        "any_of" => ClaimTest::AnyOf(wanted(&value.elements()?, providers)?),
+        "any_of" => ClaimTest::AnyOf(wanted(&value.elements()?, own)?),
         "contains" => ClaimTest::Contains(one()?),
-        "prefix" => ClaimTest::Prefix(template::read(value, value.text()?, providers)?),
+        "prefix" => ClaimTest::Prefix(template::read(value, value.text()?, own)?),
         _ => ClaimTest::Present(value.flag()?),
     };
     Ok(ClaimCondition { claim, test, not: object.flag("not", false)? })
 }
 
-fn expression(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Expression, ConfigError> {
+fn expression(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<Expression, ConfigError> {
     let expression = Expression::parse(cursor.text()?).map_err(|problem| cursor.error(problem))?;
-    let headers = expression.headers().iter().find_map(|name| template::problem_of_header(name, providers));
-    let parameters = || expression.parameters().iter().find_map(|name| template::problem_of_parameter(name, providers));
+    let headers = expression.headers().iter().find_map(|name| template::problem_of_header(name, own));
+    let parameters = || expression.parameters().iter().find_map(|name| template::problem_of_parameter(name, own));
     headers.or_else(parameters).map_or(Ok(()), |problem| Err(cursor.error(problem)))?;
     Ok(expression)
 }
 
-fn wanted(cursors: &[Cursor<'_>], providers: &[Provider]) -> Result<Wanted, ConfigError> {
+fn wanted(cursors: &[Cursor<'_>], own: &Own<'_>) -> Result<Wanted, ConfigError> {
     let mut wanted = Wanted::default();
     for cursor in cursors {
         match cursor.scalar()? {
             Value::String(text) => {
-                let template = template::read(cursor, &text, providers)?;
+                let template = template::read(cursor, &text, own)?;
                 match template.literal() {
                     Some(literal) => wanted.values.push(literal.into()),
                     None => wanted.templates.push(template),

@@ -2,8 +2,9 @@
 
 use super::cursor::{Cursor, Object};
 use super::source::Sources;
+use super::template::Own;
 use super::values::{one_of, Reading};
-use super::{authorize, requirement, route_match, ConfigError};
+use super::{authorize, requirement, route_match, service, ConfigError};
 use crate::policy::{Authorize, Enforcement, FilterStateRules, Provider, Requirement, Rule};
 use crate::request::Routes;
 
@@ -19,11 +20,12 @@ pub(super) fn all(
 ) -> Result<(Routes, Vec<Rule>, Enforcement), ConfigError> {
     let (mut matches, mut rules, mut enforced) = (Vec::new(), Vec::new(), Vec::new());
     let default = root.flag("enforce", true)?;
+    let own = Own { providers, response_headers: service::all_response_headers(root)? };
     if let Some(cursor) = root.get("rules") {
         for element in cursor.elements()? {
             let object = element.object("rule")?;
             matches.push(route_match::read(object.required("match")?, Reading::Gate)?);
-            rules.push(rule(&object, named, providers, sources)?);
+            rules.push(rule(&object, named, &own, sources)?);
             enforced.push(object.flag("enforce", default)?);
         }
     }
@@ -73,7 +75,7 @@ impl<R> FilterStateRules<R> {
 fn rule(
     object: &Object<'_>,
     named: &Named<Requirement>,
-    providers: &[Provider],
+    own: &Own<'_>,
     sources: &mut Sources<'_>,
 ) -> Result<Rule, ConfigError> {
     let public = object.flag("public", false)?;
@@ -90,9 +92,9 @@ fn rule(
         (false, None, _) => Err(object.error("needs \"requires\", or \"public: true\" to let everyone in")),
         (false, Some((form, requires)), authorize) => {
             let requirement =
-                if form == "requires" { requirement::read(requires, providers)? } else { named.get(requires)? };
+                if form == "requires" { requirement::read(requires, own.providers)? } else { named.get(requires)? };
             let authorize =
-                authorize.map_or(Ok(Authorize::default()), |cursor| authorize::read(cursor, providers, sources))?;
+                authorize.map_or(Ok(Authorize::default()), |cursor| authorize::read(cursor, own, sources))?;
             Ok(Rule::Protected(requirement, authorize))
         }
     }

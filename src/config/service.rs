@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::cursor::{Cursor, Object};
 use super::introspection::{entries, TTLS};
 use super::source::{endpoint, Sources};
-use super::template;
+use super::template::{self, Own};
 use super::values::{duration, one_of, output_header};
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Provider, Service, ServiceForm, Template};
+use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Service, ServiceForm, Template};
 use crate::redact::Redacted;
 use crate::verdict::HeaderName;
 
@@ -28,11 +28,7 @@ const FORMS: [(&str, &[&str]); 3] = [
 ];
 
 /// Reads `service`; its index.
-pub(super) fn read(
-    cursor: &Cursor<'_>,
-    providers: &[Provider],
-    sources: &mut Sources<'_>,
-) -> Result<usize, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>) -> Result<usize, ConfigError> {
     let object = cursor.object("service")?;
     let names = FORMS.map(|(name, _)| name);
     let protocol = one_of(object.required("protocol")?, "protocol", &names)?;
@@ -42,10 +38,10 @@ pub(super) fn read(
         }
     }
     let form = match protocol {
-        0 => ServiceForm::AuthZen(evaluation(&object, providers)?),
+        0 => ServiceForm::AuthZen(evaluation(&object, own)?),
         1 => {
             let input = [("method", "{method}"), ("path", "{path}"), ("claims", "{claims}")];
-            let input = part(&object, "input", &input, providers)?;
+            let input = part(&object, "input", &input, own)?;
             ServiceForm::Opa(JsonTemplate::Object(vec![("input".to_owned(), input)]))
         }
         _ => {
@@ -66,44 +62,55 @@ pub(super) fn read(
     }
     let allow_on_error =
         object.get("on_error").map_or(Ok(0), |cursor| one_of(cursor, "choice", &["deny", "allow"]))? == 1;
-    let service = AuthorizationService { form, headers: headers(&object, providers)?, allow_on_error, ttl };
+    let service = AuthorizationService { form, headers: headers(&object, own)?, allow_on_error, ttl };
     let protocol = Protocol::Authorization(Box::new(service));
     sources.services.push(Service { endpoint: endpoint(&object)?, protocol, max_entries });
     Ok(sources.services.len() - 1)
 }
 
-fn headers(object: &Object<'_>, providers: &[Provider]) -> Result<Vec<(HeaderName, Redacted<Template>)>, ConfigError> {
+/// `response_headers` of the services of all rules.
+pub(super) fn all_response_headers(root: &Object<'_>) -> Result<Vec<HeaderName>, ConfigError> {
+    let mut names = Vec::new();
+    for rule in root.list("rules")? {
+        let Some(authorize) = rule.object("rule")?.get("authorize").cloned() else { continue };
+        let Some(service) = authorize.object("authorize")?.get("service").cloned() else { continue };
+        for name in service.object("service")?.list("response_headers")? {
+            names.push(output_header(&name)?);
+        }
+    }
+    Ok(names)
+}
+
+fn headers(object: &Object<'_>, own: &Own<'_>) -> Result<Vec<(HeaderName, Redacted<Template>)>, ConfigError> {
     let one = |element: &Cursor<'_>| {
         let item = element.object("request_header")?;
         let value = item.required("value")?;
         // The value may be a secret, so what is wrong with it is not quoted from it.
-        let template = template::read(value, value.text()?, providers).map_err(|_| value.error(PROBLEM_OF_SECRET))?;
+        let template = template::read(value, value.text()?, own).map_err(|_| value.error(PROBLEM_OF_SECRET))?;
+        if !template.can_be_field_value() {
+            return Err(value.error("holds characters that no header may hold"));
+        }
         Ok((output_header(item.required("name")?)?, Redacted(template)))
     };
     object.list("request_headers")?.iter().map(one).collect()
 }
 
 /// The request of the AuthZEN Authorization API 1.0, section 5.
-fn evaluation(object: &Object<'_>, providers: &[Provider]) -> Result<JsonTemplate, ConfigError> {
+fn evaluation(object: &Object<'_>, own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
     let subject = [("type", "user"), ("id", "{claims.sub}"), ("properties", "{claims}")];
     let mut members = vec![
-        ("subject".to_owned(), part(object, "subject", &subject, providers)?),
-        ("action".to_owned(), part(object, "action", &[("name", "{method}")], providers)?),
-        ("resource".to_owned(), part(object, "resource", &[("type", "http"), ("id", "{path}")], providers)?),
+        ("subject".to_owned(), part(object, "subject", &subject, own)?),
+        ("action".to_owned(), part(object, "action", &[("name", "{method}")], own)?),
+        ("resource".to_owned(), part(object, "resource", &[("type", "http"), ("id", "{path}")], own)?),
     ];
     if object.get("context").is_some() {
-        members.push(("context".to_owned(), part(object, "context", &[], providers)?));
+        members.push(("context".to_owned(), part(object, "context", &[], own)?));
     }
     Ok(JsonTemplate::Object(members))
 }
 
 /// What stands in the configuration under that name, or else these texts.
-fn part(
-    object: &Object<'_>,
-    name: &str,
-    default: &[(&str, &str)],
-    providers: &[Provider],
-) -> Result<JsonTemplate, ConfigError> {
+fn part(object: &Object<'_>, name: &str, default: &[(&str, &str)], own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
     let Some(cursor) = object.get(name) else {
         let member = |(name, text): &(&str, &str)| {
             let template = Template::parse(text).map_err(|problem| object.error(problem));
@@ -112,23 +119,23 @@ fn part(
         return default.iter().map(member).collect::<Result<_, _>>().map(JsonTemplate::Object);
     };
     if cursor.is_object() {
-        json(cursor, providers)
+        json(cursor, own)
     } else {
         Err(cursor.error("expected an object"))
     }
 }
 
-fn json(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<JsonTemplate, ConfigError> {
+fn json(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
     Ok(match cursor.value() {
         Value::String(text) if text == CLAIMS => JsonTemplate::Claims,
-        Value::String(text) => JsonTemplate::Text(template::read(cursor, text, providers)?),
+        Value::String(text) => JsonTemplate::Text(template::read(cursor, text, own)?),
         Value::Array(_) => {
             let elements = cursor.any_elements()?;
-            let elements = elements.iter().map(|element| json(element, providers));
+            let elements = elements.iter().map(|element| json(element, own));
             JsonTemplate::Array(elements.collect::<Result<_, _>>()?)
         }
         Value::Object(_) => {
-            let member = |(name, value): (&str, Cursor<'_>)| Ok((name.to_owned(), json(&value, providers)?));
+            let member = |(name, value): (&str, Cursor<'_>)| Ok((name.to_owned(), json(&value, own)?));
             JsonTemplate::Object(cursor.entries()?.into_iter().map(member).collect::<Result<_, ConfigError>>()?)
         }
         fixed => JsonTemplate::Fixed(fixed.clone()),

@@ -6,6 +6,13 @@ use crate::policy::{IssuerPattern, Provider, Template, Variable};
 use crate::request::Location;
 use crate::verdict::HeaderName;
 
+/// What rules cannot speak of, since it is the gate's own: what providers find tokens in, and what they and services set.
+pub(super) struct Own<'c> {
+    pub providers: &'c [Provider],
+    /// `response_headers` of all services.
+    pub response_headers: Vec<HeaderName>,
+}
+
 /// Reads the `value` of a header that is set from a token of a provider with these `issuers`: it speaks of the token alone, since what
 /// a client writes is no identity.
 pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[IssuerPattern]) -> Result<Template, ConfigError> {
@@ -19,11 +26,11 @@ pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[IssuerPattern]) -> Result
 
 /// Reads `text`, which stands at `cursor`. What the gate itself takes out of a request or writes into it is no part of one that can
 /// be asked for.
-pub(super) fn read(cursor: &Cursor<'_>, text: &str, providers: &[Provider]) -> Result<Template, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, text: &str, own: &Own<'_>) -> Result<Template, ConfigError> {
     read_with(cursor, text, &|variable| match variable {
-        Variable::Header(name) => problem_of_header(name, providers),
-        Variable::Query(name) => problem_of_parameter(name, providers),
-        Variable::Issuer(name) if !providers.iter().any(|provider| has_variable(&provider.issuers, name)) => {
+        Variable::Header(name) => problem_of_header(name, own),
+        Variable::Query(name) => problem_of_parameter(name, own),
+        Variable::Issuer(name) if !own.providers.iter().any(|provider| has_variable(&provider.issuers, name)) => {
             Some(unknown_issuer(name))
         }
         _ => None,
@@ -31,20 +38,21 @@ pub(super) fn read(cursor: &Cursor<'_>, text: &str, providers: &[Provider]) -> R
 }
 
 /// Why a rule cannot ask for the header.
-pub(super) fn problem_of_header(name: &HeaderName, providers: &[Provider]) -> Option<String> {
+pub(super) fn problem_of_header(name: &HeaderName, own: &Own<'_>) -> Option<String> {
     let is_own = |provider: &Provider| {
         provider.output_headers().any(|header| name.is_spelt(header.as_str().as_bytes()))
             || provider.locations.iter().any(|location| holds_tokens(location, name))
     };
     let text = || format!("\"{}\" is a header that the gate sets, or finds tokens in", name.as_str());
-    providers.iter().any(is_own).then(text)
+    let of_service = || own.response_headers.iter().any(|header| name.is_spelt(header.as_str().as_bytes()));
+    (own.providers.iter().any(is_own) || of_service()).then(text)
 }
 
 /// Why a rule cannot ask for the parameter of the query.
-pub(super) fn problem_of_parameter(name: &str, providers: &[Provider]) -> Option<String> {
-    let is_own = |location: &Location| matches!(location, Location::Param(own) if own == name);
+pub(super) fn problem_of_parameter(name: &str, own: &Own<'_>) -> Option<String> {
+    let is_own = |location: &Location| matches!(location, Location::Param(known) if known == name);
     let text = || format!("\"{name}\" is a parameter that the gate finds tokens in");
-    providers.iter().any(|provider| provider.locations.iter().any(is_own)).then(text)
+    own.providers.iter().any(|provider| provider.locations.iter().any(is_own)).then(text)
 }
 
 fn read_with(

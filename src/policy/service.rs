@@ -119,7 +119,9 @@ impl AuthorizationService {
         }
         match &self.form {
             ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => {
-                headers.push(("content-type".to_owned(), "application/json".to_owned()));
+                if !headers.iter().any(|(name, _)| name == "content-type") {
+                    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+                }
                 Some(("POST", headers, body.render(head, principal)?.to_string().into_bytes()))
             }
             ServiceForm::Http { method, .. } => Some((method, headers, Vec::new())),

@@ -9,7 +9,7 @@ use super::Principal;
 use crate::jose::ClaimPath;
 use crate::json::{Number, Value};
 use crate::request::{certain, RequestHead};
-use crate::verdict::HeaderName;
+use crate::verdict::{is_field_value, HeaderName};
 
 /// A text in which `{name}` is a variable, and `{{` and `}}` are braces.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,15 @@ impl Template {
             Part::Text(_) => None,
             Part::Variable(variable) => Some(variable),
         })
+    }
+
+    /// Whether there are values of its variables with which it can be the value of a header field.
+    pub fn can_be_field_value(&self) -> bool {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(_) => "x".to_owned(),
+        };
+        is_field_value(self.0.iter().map(part).collect::<String>().as_bytes())
     }
 
     /// The text for one request of one caller; `None` where a variable has no value, as those of a token where nobody is known.

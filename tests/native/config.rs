@@ -674,6 +674,27 @@ fn a_text_with_variables_asks_for_nothing_that_is_the_gates_own() {
     assert_eq!(text("{query.token}"), expected);
 }
 
+#[test]
+fn a_rule_cannot_ask_for_a_header_that_a_service_sets_even_behind_another_rule() {
+    let service = json!({
+        "protocol": "http",
+        "http_uri": {"uri": "http://authz.example/decide", "cluster": "authz", "timeout": "1s"},
+        "response_headers": ["x-role"],
+    });
+    let rule = |authorize: Value| json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": authorize});
+    let asks = |text: &str| {
+        let equals = rule(json!({"claims": [{"claim": "role", "equals": text}]}));
+        json!({"providers": {"main": remote(json!({}))}, "rules": [equals, rule(json!({"service": service}))]})
+    };
+    for name in ["x-role", "x_role", "x.role"] {
+        let expected = format!(
+            "rules[0].authorize.claims[0].equals: \"{name}\" is a header that the gate sets, or finds tokens in"
+        );
+        assert_eq!(error_of(&asks(&format!("{{header.{name}}}"))), expected);
+    }
+    Config::parse(asks("{header.x-roles}").to_string().as_bytes()).unwrap();
+}
+
 #[cfg(not(feature = "cel"))]
 #[test]
 fn an_expression_in_a_module_without_them_is_refused_with_the_module_that_has_them() {
@@ -776,6 +797,10 @@ fn asking_wrongly() -> Vec<(String, &'static str)> {
             service(json!({"protocol": "opa", "request_headers": [{"name": "x-key", "value": "s3{cr}et"}]})),
             "rules[0].authorize.service.request_headers[0].value: holds braces that are no variable which can be had here (not \
              shown, as the value may be a secret); a brace that is meant is written twice",
+        ),
+        (
+            service(json!({"protocol": "http", "request_headers": [{"name": "x-key", "value": "a\nb{method}"}]})),
+            "rules[0].authorize.service.request_headers[0].value: holds characters that no header may hold",
         ),
         (service(json!({"protocol": "http", "method": "GET /"})), r#"rules[0].authorize.service: "method" is no method"#),
         (

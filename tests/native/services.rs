@@ -88,6 +88,19 @@ fn each_part_of_the_question_is_open_to_templates() {
 }
 
 #[test]
+fn a_header_of_the_configuration_stands_in_place_of_the_gates_own() {
+    let headers =
+        ["content-type", "accept", "user-agent"].map(|name| json!({"name": name, "value": format!("my {name}")}));
+    let mut world = World::new(&config(json!({"protocol": "authzen", "request_headers": headers})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    assert_eq!(world.ask_patiently(0, &request("/")).code(), "allowed");
+    for name in ["content-type", "accept", "user-agent"] {
+        let values: Vec<_> = world.fetches[0].call.headers.iter().filter(|(known, _)| known == name).collect();
+        assert_eq!(values, [&(name.to_owned(), format!("my {name}"))]);
+    }
+}
+
+#[test]
 fn opa_is_asked_by_its_data_api() {
     let mut world = World::new(&config(json!({"protocol": "opa"})), 1);
     world.issuer(SERVICE, Reply::ok(r#"{"result":true}"#));
