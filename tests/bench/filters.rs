@@ -86,7 +86,8 @@ pub fn gate(vm: &str, provider: Value, rules: Value, more: &Value) -> Filters {
     Ok(vec![wasm_filter(vm, &module(), &configuration)])
 }
 
-/// jwt-gate as the example has it: keys fetched, revocations polled, claims forwarded, scopes asked for.
+/// jwt-gate as the example has it: keys fetched, revocations polled, claims forwarded, payload and header for the access log, scopes
+/// asked for. The service that decides about one of its paths is there, and not asked: these requests have another path.
 pub fn gate_with_everything(vm: &str) -> Filters {
     let fetched = |path: &str| {
         let uri = format!("http://issuer.example{path}");
@@ -99,6 +100,9 @@ pub fn gate_with_everything(vm: &str) -> Filters {
         "remote_jwks": {"http_uri": fetched("/jwks.json"), "cache_duration": "600s"},
         "revocation": {"http_uri": fetched("/revocations.json"), "refresh_interval": "10s"},
         "claim_to_headers": claims.map(|(header, claim)| json!({"header_name": header, "claim_name": claim})),
+        "payload_in_metadata": "caller",
+        "header_in_metadata": "token_header",
+        "failed_status_in_metadata": "refusal",
     });
     let public = |path: &str| json!({"match": {"path": path}, "public": true});
     let to_read = |prefix: &str, scope: &str| {
@@ -120,6 +124,14 @@ pub fn gate_with_everything(vm: &str) -> Filters {
         public("/auth/login"),
         public("/inventory/catalog"),
         {"match": {"path": "/auth/logout"}, "requires": {"provider_name": "main"}},
+        {
+            "match": {"path": "/orders/report"},
+            "requires": {"provider_name": "main"},
+            "authorize": {
+                "scopes": {"all_of": ["orders:read"]},
+                "service": {"protocol": "authzen", "http_uri": fetched("/access/v1/evaluation")},
+            },
+        },
         to_read("/orders", "orders:read"),
         to_write("/orders", "orders:write"),
         to_read("/inventory", "inventory:read"),

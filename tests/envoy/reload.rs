@@ -55,7 +55,7 @@ fn a_configuration_or_a_module_is_replaced_without_a_wrong_decision_or_a_lost_re
     let key = Key::p256(1).named("k1");
     let issuer = issuer(&[&key]);
     let proxy = Proxy::answering(&with_open("/open0"), &issuer);
-    let mut crowd = Crowd::open(proxy.port, 1_000);
+    let mut crowd = Crowd::open(proxy.port, 2_000);
     let vms = || proxy.stat("wasm.envoy.wasm.runtime.v8.active");
     let (before, created) = (vms(), proxy.stat("wasm.envoy.wasm.runtime.v8.created"));
     opens(&proxy, "/open0");

@@ -75,7 +75,7 @@ fn no_decision_is_wrong_and_the_memory_stays_under_full_load() {
     let module = std::fs::read(module()).expect("the module");
     eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
 
-    let mut crowd = Crowd::open(proxy.port, 1_000);
+    let mut crowd = Crowd::open(proxy.port, 2_000);
     let mut total = Tally::default();
     let mut warm = None;
     let (began, mut reported) = (Instant::now(), Duration::ZERO);

@@ -38,7 +38,7 @@ fn a_request_at_which_the_module_traps_is_refused_and_the_next_ones_are_judged_a
         Kind::bearing("forged", "/", &token(&Key::p256(9).named("k1")).mint(), &["401 signature_invalid", "503"]),
         Kind::new("none", &get("/"), &["401 token_missing", "503"]),
     ];
-    let mut crowd = Crowd::open(proxy.port, 500);
+    let mut crowd = Crowd::open(proxy.port, 2_000);
     let (tally, ()) = crowd.during(&kinds, || {
         for _ in 0..20 {
             assert_eq!(outcome(&proxy.send(&trap)), "503");
