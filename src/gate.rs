@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, WAIT_MARGIN};
 use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Protocol, Verifier, Want};
-use crate::remote::{Answer, Gauge, Input, Output};
+use crate::remote::{Answer, Gauge, Input, Outcome, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
@@ -90,6 +90,9 @@ impl Gate {
     pub fn counters(&self) -> Vec<Counter> {
         let mut counters = Counter::all(self.semantics.warning().is_some(), self.shadow.is_some());
         counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
+        for (id, _, provider) in self.semantics.documents() {
+            counters.extend(Outcome::ALL.map(|outcome| fetch_of(id, provider, outcome)));
+        }
         counters
     }
 
@@ -102,9 +105,10 @@ impl Gate {
     /// The names of the gauges, by provider.
     pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
         let documents = self.semantics.documents();
-        let of_document = |(id, names, provider): (DocumentId, [&'static str; 2], String)| {
+        let of_document = |(id, names, provider): (DocumentId, [&'static str; 2], usize)| {
+            let provider = self.semantics.provider(provider).unwrap_or_default();
             let gauges = [Gauge::Length, Gauge::Age].into_iter().zip(names);
-            gauges.map(move |(gauge, name)| (id, gauge, stats::of_provider(name, &provider)))
+            gauges.map(move |(gauge, name)| (id, gauge, stats::of_provider(name, provider)))
         };
         documents.into_iter().flat_map(of_document).collect()
     }
@@ -401,6 +405,8 @@ impl Gate {
                     };
                     effects.push(Effect::Count(counter));
                     effects.push(Effect::Record(histogram, millis(took)));
+                    let documents = self.semantics.documents().into_iter().filter(|(known, ..)| *known == id);
+                    effects.extend(documents.map(|(id, _, provider)| Effect::Count(fetch_of(id, provider, outcome))));
                 }
                 Output::Changed if self.can_wait => {
                     self.waiting.values_mut().for_each(|waiting| waiting.is_due = true);
@@ -437,6 +443,14 @@ impl Waiting {
 
     fn is_over(&self, now: UnixTime) -> bool {
         now.since(self.since) >= self.patience
+    }
+}
+
+/// The counter of the fetches of a document of a provider.
+fn fetch_of(id: DocumentId, provider: usize, outcome: Outcome) -> Counter {
+    match id {
+        DocumentId::KeySet(_) | DocumentId::JwtKeySet(_) => Counter::ProviderJwksFetch(provider, outcome),
+        DocumentId::Revocations(_) => Counter::ProviderRevocationFetch(provider, outcome),
     }
 }
 

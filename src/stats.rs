@@ -29,6 +29,10 @@ pub enum Counter {
     ProviderAllowed(usize),
     /// Requests that were refused for what that provider said.
     ProviderDenied(usize, Reason),
+    /// Fetches of the key set of that provider.
+    ProviderJwksFetch(usize, Outcome),
+    /// Fetches of its revocation list.
+    ProviderRevocationFetch(usize, Outcome),
     /// Fetches of key sets.
     JwksFetch(Outcome),
     /// Fetches of revocation lists.
@@ -113,6 +117,11 @@ impl Counter {
         const SHADOW: usize = QUESTIONS + 4;
         const DENIED: usize = SHADOW + Comparison::ALL.len();
         const PROVIDERS: usize = DENIED + 3 * REASONS;
+        // Of one provider.
+        const OUTCOMES: usize = Outcome::ALL.len();
+        const JWKS: usize = 1 + REASONS;
+        const REVOCATION: usize = JWKS + OUTCOMES;
+        const EACH: usize = REVOCATION + OUTCOMES;
         match self {
             Self::Allowed => 0,
             Self::AllowedPublic => 1,
@@ -128,15 +137,22 @@ impl Counter {
             Self::Denied(reason) => DENIED + reason as usize,
             Self::Unenforced(reason) => DENIED + REASONS + reason as usize,
             Self::ShadowDenies(reason) => DENIED + 2 * REASONS + reason as usize,
-            Self::ProviderAllowed(provider) => PROVIDERS + provider * (1 + REASONS),
-            Self::ProviderDenied(provider, reason) => PROVIDERS + provider * (1 + REASONS) + 1 + reason as usize,
+            Self::ProviderAllowed(provider) => PROVIDERS + provider * EACH,
+            Self::ProviderDenied(provider, reason) => PROVIDERS + provider * EACH + 1 + reason as usize,
+            Self::ProviderJwksFetch(provider, outcome) => PROVIDERS + provider * EACH + JWKS + outcome as usize,
+            Self::ProviderRevocationFetch(provider, outcome) => {
+                PROVIDERS + provider * EACH + REVOCATION + outcome as usize
+            }
         }
     }
 
     /// The provider that it belongs to.
     pub fn provider(self) -> Option<usize> {
         match self {
-            Self::ProviderAllowed(provider) | Self::ProviderDenied(provider, _) => Some(provider),
+            Self::ProviderAllowed(provider)
+            | Self::ProviderDenied(provider, _)
+            | Self::ProviderJwksFetch(provider, _)
+            | Self::ProviderRevocationFetch(provider, _) => Some(provider),
             _ => None,
         }
     }
@@ -155,6 +171,12 @@ impl Counter {
             Self::ProviderAllowed(_) => return of_provider("jwt_gate_provider_allowed", provider),
             Self::ProviderDenied(_, reason) => {
                 return [&of_provider("jwt_gate_provider_denied", provider), ".", reason.code()].concat()
+            }
+            Self::ProviderJwksFetch(_, outcome) => {
+                return of_provider(&["jwt_gate_provider_jwks_fetch_", outcome.code()].concat(), provider)
+            }
+            Self::ProviderRevocationFetch(_, outcome) => {
+                return of_provider(&["jwt_gate_provider_revocation_fetch_", outcome.code()].concat(), provider)
             }
             Self::JwksFetch(outcome) => ("jwks_fetch_", outcome.code()),
             Self::RevocationFetch(outcome) => ("revocation_fetch_", outcome.code()),
@@ -243,6 +265,8 @@ mod tests {
         for provider in 0..3 {
             counters.push(Counter::ProviderAllowed(provider));
             counters.extend(Reason::ALL.iter().map(|&reason| Counter::ProviderDenied(provider, reason)));
+            counters.extend(Outcome::ALL.map(|outcome| Counter::ProviderJwksFetch(provider, outcome)));
+            counters.extend(Outcome::ALL.map(|outcome| Counter::ProviderRevocationFetch(provider, outcome)));
         }
         let indices: BTreeSet<usize> = counters.iter().map(|counter| counter.index()).collect();
         assert_eq!(indices, (0..counters.len()).collect());

@@ -109,25 +109,25 @@ impl Semantics {
         }
     }
 
-    /// The documents of each provider, with the gauges that show them.
-    pub(super) fn documents(&self) -> Vec<(DocumentId, [&'static str; 2], String)> {
+    /// The documents of each provider, by its index, with the gauges that show them.
+    pub(super) fn documents(&self) -> Vec<(DocumentId, [&'static str; 2], usize)> {
         let mut documents = Vec::new();
         match self {
             Self::Gate(policy) => {
-                for provider in &policy.providers {
+                for (place, provider) in policy.providers.iter().enumerate() {
                     if let Keys::Remote(index) = provider.keys {
-                        documents.push((DocumentId::KeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
+                        documents.push((DocumentId::KeySet(index), stats::JWKS_GAUGES, place));
                     }
                     if let Some(revocation) = &provider.revocation {
                         let id = DocumentId::Revocations(revocation.document);
-                        documents.push((id, stats::REVOCATION_GAUGES, provider.name.clone()));
+                        documents.push((id, stats::REVOCATION_GAUGES, place));
                     }
                 }
             }
             Self::JwtAuthn(filter) => {
-                for provider in &filter.providers {
+                for (place, provider) in filter.providers.iter().enumerate() {
                     if let jwt_authn::Keys::Remote(index) = provider.keys {
-                        documents.push((DocumentId::JwtKeySet(index), stats::JWKS_GAUGES, provider.name.clone()));
+                        documents.push((DocumentId::JwtKeySet(index), stats::JWKS_GAUGES, place));
                     }
                 }
             }

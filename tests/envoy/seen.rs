@@ -171,6 +171,9 @@ fn check_labels(prefix: &str, prefixes: &[&str]) {
     for name in [
         "jwt_gate_provider_allowed",
         "jwt_gate_provider_denied",
+        "jwt_gate_provider_jwks_fetch_ok",
+        "jwt_gate_provider_jwks_fetch_not_modified",
+        "jwt_gate_provider_revocation_fetch_failed",
         "jwt_gate_jwks_keys",
         "jwt_gate_jwks_age_seconds",
         "jwt_gate_revocation_entries",

@@ -300,3 +300,21 @@ fn no_claim_forges_a_line_or_a_field_of_the_access_log() {
         assert_eq!(shown(&published(&mut world, &request)), [("sub", expected.as_str())]);
     }
 }
+
+#[test]
+fn the_fetches_of_each_provider_are_counted() {
+    let other = "https://other.example/jwks";
+    let mut main = remote(json!({}));
+    main["remote_jwks"]["cache_duration"] = json!("60s");
+    let mut second = main.clone();
+    second["remote_jwks"]["http_uri"]["uri"] = json!(other);
+    let mut world = World::new(&json!({"providers": {"one": main, "an-other": second}}), 2);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1).named("a")]));
+    world.issuer(other, Reply::status(500));
+    world.seconds_pass(100);
+    assert_eq!(world.count("jwt_gate_provider_jwks_fetch_ok_one"), 2);
+    assert_eq!(world.count("jwt_gate_provider_jwks_fetch_failed_one"), 0);
+    assert_eq!(world.count("jwt_gate_provider_jwks_fetch_ok_an_other"), 0);
+    let failed = world.count("jwt_gate_provider_jwks_fetch_failed_an_other");
+    assert!(failed > 4 && failed == world.count("jwt_gate_jwks_fetch_failed"), "{failed}");
+}
