@@ -315,11 +315,17 @@ impl<T: Content> Document<T> {
 
     fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let (failures, is_new) = (self.record.failures, next.version != self.record.version);
+        if failures > 0 && next.failures == 0 && !is_new {
+            let message =
+                format!("{}: the {} is confirmed again, after {failures} failures", self.source.field, T::NAME);
+            outputs.push(Output::Log(Level::Info, message));
+        }
         match fetched {
             Fetched::Content { content, etag, .. } => {
                 self.etag = etag;
                 self.lost = false;
-                if next.version != self.record.version {
+                if is_new {
                     outputs.push(Output::Log(
                         Level::Info,
                         format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
@@ -331,15 +337,13 @@ impl<T: Content> Document<T> {
             Fetched::NotModified { .. } => {}
             Fetched::Failed(Failure { problem, .. }) => {
                 let stays = if self.content.is_some() { "; the last good one stays" } else { "" };
-                outputs.push(Output::Log(
-                    Level::Warn,
-                    format!(
-                        "{}: no {} ({} failed in a row): {problem}{stays}",
-                        self.source.field,
-                        T::NAME,
-                        next.failures
-                    ),
-                ));
+                // One before its time, for an unknown key, is no failure of the schedule.
+                let in_a_row = match next.failures {
+                    0 => String::new(),
+                    failures => format!(" ({failures} failed in a row)"),
+                };
+                let message = format!("{}: no {}{in_a_row}: {problem}{stays}", self.source.field, T::NAME);
+                outputs.push(Output::Log(Level::Warn, message));
             }
         }
         self.record = next;

@@ -45,7 +45,9 @@ impl Pace {
         };
         let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
         let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
-        longest.mul_f64(0.75 + 0.25 * random.f64())
+        // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
+        let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
+        longest.mul_f64(1.0 - spread * random.f64())
     }
 
     /// The longest pause after a failure.
@@ -88,7 +90,10 @@ mod tests {
     #[test]
     fn failed_refetch_duration_is_one_pause_for_all_failures() {
         let pace = Pace { backoff: seconds(5, 5), retries: None };
-        assert_eq!(pauses(&pace, true, 1..=4), [5000; 4]);
+        let mut random = fastrand::Rng::with_seed(7);
+        for failures in 1..=4 {
+            assert_eq!(pace.after_failure(failures, true, &mut random), Duration::from_secs(5));
+        }
     }
 
     #[test]

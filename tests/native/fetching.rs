@@ -828,3 +828,24 @@ fn keys_that_never_came_grow_old() {
     assert_eq!(world.gauges.get("jwt_gate_jwks_keys_the_main_one"), Some(&1));
     assert!(world.gauges["jwt_gate_jwks_age_seconds_the_main_one"] <= 61, "{:?}", world.gauges);
 }
+
+#[test]
+fn each_change_of_a_key_set_is_one_line_of_the_log() {
+    let mut world = running(json!({"cache_duration": "60s"}), 4);
+    let lines = |world: &World, level| world.logged(level).iter().filter(|line| line.contains("key set")).count();
+    assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (1, 0), "{:?}", world.logs);
+    // Nothing changes.
+    world.seconds_pass(120);
+    assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (1, 0), "{:?}", world.logs);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(62);
+    let failures = lines(&world, Level::Warn);
+    assert!(failures > 0, "{:?}", world.logs);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(60);
+    assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (2, failures), "{:?}", world.logs);
+    assert!(world.logged(Level::Info).iter().any(|line| line.contains("is confirmed again, after")));
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    world.seconds_pass(60);
+    assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (3, failures), "{:?}", world.logs);
+}
