@@ -21,7 +21,12 @@ pub(super) fn read(cursor: &Cursor<'_>, keys: &Keys, sources: &mut Sources<'_>) 
     let has_keys = !matches!(keys, Keys::None);
     let all = match object.get("tokens") {
         None => !has_keys,
-        Some(cursor) => one_of(cursor, "choice", &["opaque", "all"])? == 1,
+        Some(cursor) => match one_of(cursor, "choice", &["opaque", "all"])? {
+            0 if !has_keys => {
+                return Err(cursor.error("cannot be \"opaque\" without keys: nobody would judge the others"))
+            }
+            choice => choice == 1,
+        },
     };
     let variable = object.required("client_secret_env")?;
     let missing = "is not set: vm_config.environment_variables of the wasm filter passes variables on";

@@ -4,7 +4,7 @@ use super::authorize::is_scope;
 use super::cursor::Cursor;
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{ProtectedResource, Provider, Rule};
+use crate::policy::{IssuerPattern, ProtectedResource, Provider, Rule};
 use crate::request::Location;
 
 /// What stands before the path of a resource where its metadata is (RFC 9728 section 3.1).
@@ -79,8 +79,12 @@ fn split(url: &str) -> (&str, &str) {
 /// The issuers that a client can ask: an issuer may be any text.
 fn issuers(providers: &[Provider]) -> Vec<Value> {
     let mut issuers: Vec<Value> = Vec::new();
-    for issuer in providers.iter().filter_map(|provider| provider.issuer.as_deref()) {
-        if is_url(issuer) && !issuers.iter().any(|known| known == issuer) {
+    let of_provider = |provider: &'_ Provider| -> Vec<String> {
+        let exact = provider.issuers.iter().filter_map(IssuerPattern::exact);
+        provider.issuer.as_deref().into_iter().chain(exact).map(str::to_owned).collect()
+    };
+    for issuer in providers.iter().flat_map(of_provider) {
+        if is_url(&issuer) && !issuers.iter().any(|known| *known == issuer) {
             issuers.push(issuer.into());
         }
     }

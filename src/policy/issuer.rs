@@ -67,6 +67,11 @@ impl IssuerPattern {
         Ok(pattern)
     }
 
+    /// The issuer, if it is an exact value.
+    pub fn exact(&self) -> Option<&str> {
+        self.variables.is_empty().then_some(self.end.as_str())
+    }
+
     /// What its variables stand for in the issuer of a token; `None` if that is another one.
     pub fn captures(&self, issuer: &str) -> Option<Captures> {
         let (mut captures, mut rest) = (Vec::new(), issuer);

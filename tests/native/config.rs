@@ -777,6 +777,10 @@ fn asking_wrongly() -> Vec<(String, &'static str)> {
             "providers.main.introspection.client_secret_env: is not set: vm_config.environment_variables of the wasm filter passes variables on",
         ),
         (introspection(json!({"client_secret": "x"})), r#"providers.main.introspection.client_secret: unknown field; did you mean "client_secret_env"?"#),
+        (
+            introspection(json!({"tokens": "opaque"})),
+            r#"providers.main.introspection.tokens: cannot be "opaque" without keys: nobody would judge the others"#,
+        ),
         (introspection(json!({"tokens": "opaqe"})), r#"providers.main.introspection.tokens: unknown choice; did you mean "opaque"?"#),
         (service(json!({})), "rules[0].authorize.service.protocol: is required"),
         (service(json!({"protocol": "authzn"})), r#"rules[0].authorize.service.protocol: unknown protocol; did you mean "authzen"?"#),

@@ -166,6 +166,7 @@ fn what_cannot_be_an_expression_is_refused_with_its_place() {
         ("", "must not be empty"),
         ("claims.", "line 1, column 8: "),
         ("claims.sub ==\n  == 1", "line 2, column 3: "),
+        ("claims.size == 1 || siz(claims.a)", r#"line 1, column 21: there is no function "siz" here"#),
         ("true\n&& user == 1", r#"line 2, column 4: unknown variable "user"; there are "claims" and "request""#),
         ("claims.sub.matches('a')", r#"line 1, column 12: there is no function "matches" here"#),
         ("timestamp('x') == 1", r#"line 1, column 1: there is no function "timestamp" here"#),

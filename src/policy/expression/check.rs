@@ -116,12 +116,27 @@ impl Problem {
 
     /// With line and column of the first place where it can be.
     pub fn located(&self, source: &str) -> String {
-        let found = Some(source).filter(|_| !self.word.is_empty()).and_then(|source| source.find(&self.word));
+        let found = place_of(&self.word, source);
         let Some(before) = found.and_then(|at| source.get(..at)) else { return self.text.clone() };
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         format!("line {line}, column {column}: {}", self.text)
     }
+}
+
+/// Where a word stands in an expression by itself, or else within another one.
+fn place_of(word: &str, source: &str) -> Option<usize> {
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    let is_by_itself = |at: usize| {
+        let (before, behind) = (source.get(..at), source.get(at + word.len()..));
+        let joins = |end: char, other: Option<char>| is_of_name(end) && other.is_some_and(is_of_name);
+        let (first, last) = (word.chars().next()?, word.chars().next_back()?);
+        let is_joined = joins(first, before?.chars().next_back()) || joins(last, behind?.chars().next());
+        (!is_joined).then_some(at)
+    };
+    let mut places = source.match_indices(word).map(|(at, _)| at);
+    let first = places.clone().next().filter(|_| !word.is_empty());
+    places.find_map(is_by_itself).filter(|_| !word.is_empty()).or(first)
 }
 
 impl Checker {
