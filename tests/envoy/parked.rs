@@ -1,6 +1,8 @@
 //! Requests that wait for keys by the thousand: within a bound, and none is forgotten, whoever leaves.
 
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jwt_gate::limits::MAX_WAITING;
 use serde_json::json;
@@ -50,4 +52,29 @@ fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are
     }
     eventually("nobody waits any more", || waiting() == 0);
     assert_eq!(issuer.requests(JWKS).len(), 1);
+}
+
+#[test]
+fn a_token_that_expires_while_it_waits_has_expired() {
+    let key = Key::p256(1).named("k1");
+    let (issuer, open, mut main) = held_issuer(&key);
+    main["clock_skew_seconds"] = json!(0);
+    let proxy = Proxy::answering(&json!({"providers": {"main": main}}), &issuer);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let send = |exp: u64| {
+        let mut client = proxy.connect();
+        client.send(&get("/").bearing(&token(&key).claim("exp", exp).mint()).bytes());
+        client
+    };
+    let mut short: Vec<_> = (0..40).map(|_| send(now + 2)).collect();
+    let mut long: Vec<_> = (0..40).map(|_| send(now + 600)).collect();
+    eventually("all wait", || proxy.stat("http.gateway.downstream_rq_active") == 80);
+    thread::sleep(Duration::from_secs(3));
+    open.store(true, Ordering::Relaxed);
+    for client in &mut short {
+        assert_eq!(outcome(&client.receive()), "401 token_expired");
+    }
+    for client in &mut long {
+        assert_eq!(outcome(&client.receive()), "200 alice");
+    }
 }
