@@ -17,17 +17,18 @@ pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &
     let mut text = format!(
         "CPU time of Envoy per request in microseconds, above the same request without a filter: the median of several rounds and \
          their spread, on one CPU ({processor}).\n\n\
-         | Filter and request | µs | spread | × native, its defaults | × floor |\n|---|--:|--:|--:|--:|\n"
+         | Filter and request | µs | spread | × native, its defaults | × native, same requests | × floor |\n|---|--:|--:|--:|--:|--:|\n"
     );
     for row in (0..comparison.len()).filter(|&row| !comparison.is_base(row)) {
         let Some(above) = comparison.above(row) else { continue };
         text.push_str(&format!(
-            "| {} | {:.1} | {:.1} to {:.1} | {} | {} |\n",
+            "| {} | {:.1} | {:.1} to {:.1} | {} | {} | {} |\n",
             comparison.name(row),
             above.median,
             above.least,
             above.most,
             times(row, find(row::NATIVE)),
+            times(row, comparison.native(row)),
             times(row, find(row::FLOOR)),
         ));
     }
