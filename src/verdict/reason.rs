@@ -111,7 +111,7 @@ reasons! {
     AuthorizationDenied, "authorization_denied", 403, InsufficientScope, "The caller is not allowed to do this.";
     /// The authorization service does not answer, and `on_error` is `deny`.
     AuthorizationUnavailable, "authorization_unavailable", 503, None, "The authorization service is not available.";
-    /// Too many requests wait for a document.
+    /// Too many requests wait for an answer, or this one for too many answers.
     Overloaded, "overloaded", 503, None, "Too many requests are waiting.";
 }
 
@@ -142,13 +142,16 @@ mod tests {
     #[test]
     fn a_challenge_comes_with_the_status_that_rfc_6750_gives_it() {
         for reason in Reason::ALL {
-            let expected = match reason.challenge() {
-                Challenge::None => continue,
-                Challenge::Bare | Challenge::InvalidToken => 401,
-                Challenge::InvalidRequest => 400,
-                Challenge::InsufficientScope => 403,
+            let expected = match (reason.status(), reason) {
+                (401, Reason::TokenMissing) => Challenge::Bare,
+                (401, _) => Challenge::InvalidToken,
+                (400, Reason::MultipleTokens) => Challenge::InvalidRequest,
+                (403, _) => Challenge::InsufficientScope,
+                // That of the path is no error of a token, and the others are none of the client's.
+                (400, Reason::PathAmbiguous) | (503, _) => Challenge::None,
+                (status, _) => panic!("{status} has no place here"),
             };
-            assert_eq!(reason.status(), expected, "{}", reason.code());
+            assert_eq!(reason.challenge(), expected, "{}", reason.code());
         }
     }
 }
