@@ -267,15 +267,18 @@ fn asking() -> Value {
 
 /// What a configuration became, but for its routes, which hold hashed maps.
 fn shape(config: &Value) -> String {
-    let config = Config::parse(config.to_string().as_bytes()).unwrap();
+    let config = Config::parse_in(config.to_string().as_bytes(), &|_| Some("s3cret".to_owned())).unwrap();
     let Semantics::Gate(policy) = &config.semantics else { panic!("a configuration of the gate's own") };
     let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = policy;
+    let documents = config.documents(1);
+    let services: Vec<_> = (0..).map_while(|index| documents.services.get(index)).collect();
     format!(
-        "{:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?}",
         (providers, rules, fallback, bypass_cors_preflight, output_headers),
         (&policy.responses, &policy.protected_resource),
         (config.token_cache, config.crypto),
-        config.documents(1)
+        documents,
+        services
     )
 }
 
@@ -1094,6 +1097,66 @@ fn a_default_that_is_written_out_changes_nothing() {
         (answers, fetches)
     };
     assert_eq!(play(&short), play(&long));
+}
+
+#[test]
+fn a_default_of_what_is_asked_that_is_written_out_changes_nothing() {
+    let http_uri = json!({"uri": "http://authz.example/decide", "cluster": "authz", "timeout": "1s"});
+    let introspection =
+        |more: Value| merged(json!({"http_uri": http_uri, "client_id": "gate", "client_secret_env": "SECRET"}), more);
+    let service = |protocol: &str, more: Value| merged(json!({"protocol": protocol, "http_uri": http_uri}), more);
+    let config = |discovery: Value, [beside, alone]: [Value; 2], services: [Value; 3], top: Value| {
+        let rule = |service: Value| json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": {"service": service}});
+        let discovery = merged(json!({"cluster": "issuer"}), discovery);
+        let main = remote(json!({"remote_jwks": null, "discovery": discovery, "introspection": introspection(beside)}));
+        let opaque = json!({"allow_any_audience": true, "introspection": introspection(alone)});
+        let rules: Vec<Value> = services.map(rule).into();
+        merged(json!({"providers": {"main": main, "opaque": opaque}, "rules": rules}), top)
+    };
+    let nothing = || json!({});
+    let short = config(
+        nothing(),
+        [nothing(), nothing()],
+        [service("authzen", nothing()), service("opa", nothing()), service("http", json!({"cache": {"ttl": "1s"}}))],
+        nothing(),
+    );
+    let cache = json!({"ttl": "60s", "negative_ttl": "10s", "max_entries": 10_000});
+    let long = config(
+        json!({
+            "jwks_cluster": "issuer",
+            "timeout": "5s",
+            "cache_duration": "600s",
+            "refetch_cooldown": "30s",
+            "refetch_on_unknown_kid": true,
+            "max_stale": "24h",
+        }),
+        [json!({"tokens": "opaque", "cache": cache}), json!({"tokens": "all", "cache": cache})],
+        [
+            service(
+                "authzen",
+                json!({
+                    "on_error": "deny",
+                    "subject": {"type": "user", "id": "{claims.sub}", "properties": "{claims}"},
+                    "action": {"name": "{method}"},
+                    "resource": {"type": "http", "id": "{path}"},
+                }),
+            ),
+            service("opa", json!({"input": {"method": "{method}", "path": "{path}", "claims": "{claims}"}})),
+            service("http", json!({"method": "GET", "cache": {"ttl": "1s", "max_entries": 10_000}})),
+        ],
+        json!({"enforce": true, "access_log": null, "responses": null, "strip_failure_response": false}),
+    );
+    assert_eq!(shape(&short), shape(&long));
+    for (place, other) in [
+        (&["providers", "main", "discovery", "timeout"][..], json!("4s")),
+        (&["providers", "main", "introspection", "tokens"], json!("all")),
+        (&["providers", "opaque", "introspection", "cache", "negative_ttl"], json!("9s")),
+        (&["rules", "0", "authorize", "service", "on_error"], json!("allow")),
+        (&["rules", "1", "authorize", "service", "input", "path"], json!("{method}")),
+        (&["rules", "2", "authorize", "service", "method"], json!("POST")),
+    ] {
+        assert_ne!(shape(&short), shape(&with(long.clone(), place, other)), "{place:?}");
+    }
 }
 
 #[test]
