@@ -66,7 +66,7 @@ pub enum Effect {
     Count(Counter),
     /// Record how many milliseconds something took.
     Record(Histogram, u64),
-    /// Set a gauge of [`Gate::gauges`].
+    /// Set a gauge of [`Gate::gauges`](super::Gate::gauges).
     Gauge(DocumentId, Gauge, u64),
     /// Tell the operator.
     Log(Level, String),
