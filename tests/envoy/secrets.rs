@@ -65,11 +65,23 @@ fn gate(semantics: &str) -> Value {
         other[name] = value.clone();
     }
     let either = json!({"requires_any": {"requirements": [{"provider_name": "main"}, {"provider_name": "other"}]}});
-    json!({
+    let mut gate = json!({
         "semantics": semantics,
         "providers": {"main": main, "other": other},
         "rules": [{"match": {"prefix": "/"}, "requires": either}],
-    })
+        "access_log": ["outcome", "code", "provider", "sub", "kid"],
+    });
+    if semantics == "jwt_gate" {
+        let stricter =
+            json!({"issuer": "https://shared.example", "audiences": ["others"], "local_jwks": {"inline_string": keys}});
+        gate["shadow"] = json!({"providers": {"other": stricter}});
+        gate["shadow"]["providers"]["other"]["algorithms"] = json!(["HS256"]);
+        gate["responses"] = json!([
+            {"codes": ["token_expired"], "redirect": {"location": "https://login.example/?to={path}&why={code}"}},
+            {"body": "{code}: {detail}", "headers": [{"name": "x-code", "value": "{code}"}]},
+        ]);
+    }
+    gate
 }
 
 /// Tokens by what is the matter with them.
