@@ -233,9 +233,9 @@ export async function play({ ports, provider, services, accessLog }) {
     const ok = count === 'at least 1' ? got >= 1 : got === count
     await step(name, String(count), async () => ({ got: String(got), ok }))
   }
-  const ofProvider = byProvider(gateway.tally)
+  const ofProvider = byProvider(gateway.tally, counters)
   await step('the same of the one provider', 'the same', async () => {
-    const differs = [...ofProvider].filter(([name, count]) => counters.get(name) !== count)
+    const differs = [...ofProvider].filter(([name, count]) => (counters.get(name) ?? 0) !== count)
     return differs.map(([name, count]) => `${name} ${counters.get(name)}, not ${count}`).join(', ') || 'the same'
   })
   const entries = ['jwt_gate_jwks_keys_auth_api', 'jwt_gate_revocation_entries_auth_api']
@@ -249,9 +249,18 @@ export async function play({ ports, provider, services, accessLog }) {
   })
 }
 
-/** What passed with a token and what was refused for one: of a path that can be read in two ways nobody was asked. */
-function byProvider(tally) {
+/**
+ * What passed with a token and what was refused for one: of a path that can be read in two ways nobody was asked. And every fetch,
+ * since there is one provider.
+ */
+function byProvider(tally, counters) {
   const names = new Map()
+  for (const document of ['jwks', 'revocation']) {
+    for (const how of ['ok', 'not_modified', 'failed']) {
+      const all = counters.get(`jwt_gate_${document}_fetch_${how}`) ?? 0
+      names.set(`jwt_gate_provider_${document}_fetch_${how}_auth_api`, all)
+    }
+  }
   for (const [name, count] of tally) {
     const code = /^jwt_gate_denied_(.*)$/.exec(name)?.[1]
     if (name === 'jwt_gate_allowed') names.set('jwt_gate_provider_allowed_auth_api', count)
