@@ -72,10 +72,14 @@ fn printed(config: &Config) -> String {
 /// Whether the canary is nowhere but in values that are secrets. `of` is the name of the value.
 fn is_in_secrets_alone(value: &Value, of: &str) -> bool {
     match value {
-        Value::String(text) => !text.contains(CANARY) || matches!(of, "value" | "inline_string"),
-        Value::Array(elements) => elements.iter().all(|element| is_in_secrets_alone(element, "")),
+        Value::String(text) => !text.contains(CANARY) || matches!(of, "secret" | "inline_string"),
+        Value::Array(elements) => elements.iter().all(|element| is_in_secrets_alone(element, of)),
         Value::Object(members) => {
-            let holds = |(name, value): (&String, &Value)| !name.contains(CANARY) && is_in_secrets_alone(value, name);
+            // The value of a header that is sent to a client is none.
+            let is_secret = |name: &str| name == "value" && matches!(of, "request_headers" | "requestHeaders");
+            let holds = |(name, value): (&String, &Value)| {
+                !name.contains(CANARY) && is_in_secrets_alone(value, if is_secret(name) { "secret" } else { name })
+            };
             members.iter().all(holds)
         }
         _ => true,
