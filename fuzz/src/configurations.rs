@@ -8,7 +8,7 @@ const GATE: &str = r#"{
       "issuer": "https://issuer.example", "audiences": ["api"], "forward": true,
       "remote_jwks": {
         "http_uri": {"uri": "http://issuer.example/jwks", "cluster": "issuer", "timeout": "2s"},
-        "request_headers": [{"name": "x-key", "value": "canary"}]
+        "request_headers": [{"name": "x-key", "value": "wombat"}]
       },
       "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}], "from_params": ["t"], "from_cookies": ["t"],
       "claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}],
@@ -16,7 +16,7 @@ const GATE: &str = r#"{
     },
     "other": {
       "allow_any_audience": true, "algorithms": ["HS256"],
-      "local_jwks": {"inline_string": "{\"keys\":[{\"kty\":\"oct\",\"k\":\"canarycanarycanarycanarycanarycanarycanary0\"}]}"}
+      "local_jwks": {"inline_string": "{\"keys\":[{\"kty\":\"oct\",\"k\":\"wombatwombatwombatwombatwombatwombatwombat0\"}]}"}
     }
   },
   "requirement_map": {"either": {"requires_any": {"requirements": [{"provider_name": "main"}, {"allow_missing": {}}]}}},
@@ -33,7 +33,7 @@ const JWT_AUTHN: &str = r#"{
   "providers": {
     "main": {
       "issuer": "https://issuer.example",
-      "local_jwks": {"inline_string": "{\"keys\":[{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"canarycanary\"}]}"}
+      "local_jwks": {"inline_string": "{\"keys\":[{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"wombatwombat\"}]}"}
     }
   },
   "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}]
