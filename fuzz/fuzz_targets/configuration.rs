@@ -225,10 +225,10 @@ fn is_open(policy: &Policy, head: &RequestHead) -> bool {
     }
     match rule_of(policy, head).expect("an ambiguous path never passes").map(|index| &policy.rules[index]) {
         Some(Rule::Public) => true,
-        Some(Rule::Protected(requirement, Authorize { scopes: None, claims, expression: None, service: None }))
+        Some(Rule::Protected(required, Authorize { scopes: None, claims, expression: None, service: None }))
             if claims.is_empty() =>
         {
-            can_hold_without_token(requirement)
+            can_hold_without_token(required.tree())
         }
         _ => false,
     }

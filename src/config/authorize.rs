@@ -31,7 +31,7 @@ fn scopes(cursor: &Cursor<'_>) -> Result<ScopeTest, ConfigError> {
     if !scopes.iter().all(|scope| is_scope(scope)) {
         return Err(list.error("a scope has characters that RFC 6749 does not allow; one scope per element"));
     }
-    Ok(if form == "any_of" { ScopeTest::AnyOf(scopes) } else { ScopeTest::AllOf(scopes) })
+    Ok(ScopeTest::new(scopes, form == "all_of"))
 }
 
 /// Whether it is a `scope-token` of RFC 6749 section 3.3: what a challenge can name.

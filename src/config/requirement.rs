@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::values::one_of;
 use super::ConfigError;
-use crate::policy::{Leaf, Provider, Requirement};
+use crate::policy::{Leaf, Provider, Required, Requirement};
 
 const FORMS: &[&str] = &[
     "provider_name",
@@ -16,17 +16,18 @@ const FORMS: &[&str] = &[
 ];
 
 /// A token of any provider.
-pub(super) fn any_of_all(providers: &[Provider]) -> Requirement {
-    Requirement::Any(leaves(providers).collect())
+pub(super) fn any_of_all(providers: &[Provider]) -> Required {
+    Requirement::Any(leaves(providers).collect()).into()
 }
 
 /// Reads a requirement.
-pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requirement, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Required, ConfigError> {
     let requirement = read_within(cursor, providers)?;
-    Ok(match requirement {
+    let requirement = match requirement {
         Requirement::AllowMissing | Requirement::AllowMissingOrFailed => beside_every_provider(requirement, providers),
         other => other,
-    })
+    };
+    Ok(requirement.into())
 }
 
 fn read_within(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requirement, ConfigError> {

@@ -5,7 +5,7 @@ use super::source::Sources;
 use super::template::Own;
 use super::values::{one_of, Reading};
 use super::{authorize, requirement, route_match, service, ConfigError};
-use crate::policy::{Authorize, Enforcement, FilterStateRules, Provider, Requirement, Rule};
+use crate::policy::{Authorize, Enforcement, FilterStateRules, Provider, Required, Rule};
 use crate::request::Routes;
 
 /// Requirements that have a name: `requirement_map`.
@@ -14,7 +14,7 @@ pub(super) struct Named<R>(Vec<(String, R)>);
 /// Reads all rules, and what of them is enforced.
 pub(super) fn all(
     root: &Object<'_>,
-    named: &Named<Requirement>,
+    named: &Named<Required>,
     providers: &[Provider],
     sources: &mut Sources<'_>,
 ) -> Result<(Routes, Vec<Rule>, Enforcement), ConfigError> {
@@ -36,7 +36,7 @@ pub(super) fn all(
 pub(super) fn filter_state(
     root: &Object<'_>,
     providers: &[Provider],
-) -> Result<Option<FilterStateRules<Requirement>>, ConfigError> {
+) -> Result<Option<FilterStateRules<Required>>, ConfigError> {
     root.get("filter_state_rules")
         .map(|cursor| FilterStateRules::read(cursor, |r| requirement::read(r, providers)))
         .transpose()
@@ -74,7 +74,7 @@ impl<R> FilterStateRules<R> {
 
 fn rule(
     object: &Object<'_>,
-    named: &Named<Requirement>,
+    named: &Named<Required>,
     own: &Own<'_>,
     sources: &mut Sources<'_>,
 ) -> Result<Rule, ConfigError> {

@@ -72,7 +72,7 @@ pub fn filter_state(name: &str) -> Option<Vec<u8>> {
 pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state, &denial.published);
     let headers = denial.headers(grpc);
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
     abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
 }
 

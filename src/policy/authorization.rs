@@ -1,5 +1,7 @@
 //! What a caller may do: the scopes and claims that a rule asks for.
 
+use std::rc::Rc;
+
 use super::template::text_of;
 use super::{Expression, Principal, Template};
 use crate::jose::{ClaimPath, Claims};
@@ -21,11 +23,10 @@ pub struct Authorize {
 
 /// `scopes`.
 #[derive(Clone, Debug)]
-pub enum ScopeTest {
-    /// At least one of these.
-    AnyOf(Vec<String>),
-    /// All of these.
-    AllOf(Vec<String>),
+pub struct ScopeTest {
+    scopes: Vec<String>,
+    all: bool,
+    challenge: Rc<str>,
 }
 
 /// One of `claims`.
@@ -70,21 +71,26 @@ struct Rendered<'w> {
 }
 
 impl ScopeTest {
+    /// `any_of`, or `all_of` them.
+    pub fn new(scopes: Vec<String>, all: bool) -> Self {
+        let challenge = ["scope=\"", &scopes.join(" "), "\""].concat().into();
+        Self { scopes, all, challenge }
+    }
+
     /// Whether the scopes of the token, in `scope` (RFC 8693 section 4.2) or `scp`, suffice.
     pub fn holds(&self, claims: &Claims) -> bool {
         let scopes = scopes(claims);
         let has = |scope: &String| scopes.contains(&scope.as_str());
-        match self {
-            Self::AnyOf(wanted) => wanted.iter().any(has),
-            Self::AllOf(wanted) => wanted.iter().all(has),
+        if self.all {
+            self.scopes.iter().all(has)
+        } else {
+            self.scopes.iter().any(has)
         }
     }
 
-    /// The scopes that the rule names.
-    pub fn scopes(&self) -> &[String] {
-        match self {
-            Self::AnyOf(scopes) | Self::AllOf(scopes) => scopes,
-        }
+    /// How a challenge names them (RFC 6750 section 3).
+    pub fn challenge(&self) -> &Rc<str> {
+        &self.challenge
     }
 }
 

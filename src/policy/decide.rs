@@ -2,7 +2,7 @@
 
 use super::authenticate::Attempt;
 use super::{
-    effects, service, Authorize, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider, Requirement,
+    effects, service, Authorize, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider, Required,
     Responses, Verifier, Want,
 };
 use crate::jwt_verify;
@@ -21,9 +21,9 @@ pub struct Policy {
     /// What the rules ask for, in the same order.
     pub rules: Vec<Rule>,
     /// What a request needs that no rule matches: a token of any provider.
-    pub fallback: Requirement,
+    pub fallback: Required,
     /// `filter_state_rules`.
-    pub filter_state_rules: Option<FilterStateRules<Requirement>>,
+    pub filter_state_rules: Option<FilterStateRules<Required>>,
     /// `bypass_cors_preflight`.
     pub bypass_cors_preflight: bool,
     /// `strip_failure_response`.
@@ -61,7 +61,7 @@ pub enum Rule {
     /// `public: true`.
     Public,
     /// `requires`, and `authorize` of the tokens that it found.
-    Protected(Requirement, Authorize),
+    Protected(Required, Authorize),
 }
 
 /// Why a request passes. Each way to pass has a constructor of its own, so that all of them can be found by name.
@@ -204,19 +204,19 @@ impl Policy {
         let nothing_more = Authorize::default();
         let rule = self.rule(head);
         let enforced = self.enforcement.of(rule);
-        let (requirement, authorize) = match rule {
+        let (required, authorize) = match rule {
             Err(reason) => return Decision::refuse(reason.into(), enforced, edits),
             Ok(None) => (self.by_filter_state(head).unwrap_or(&self.fallback), &nothing_more),
             Ok(Some(index)) => match self.rules.get(index) {
                 None => (&self.fallback, &nothing_more),
                 Some(Rule::Public) => return Decision::Allow(Pass::public_route(), edits),
-                Some(Rule::Protected(requirement, authorize)) => (requirement, authorize),
+                Some(Rule::Protected(required, authorize)) => (required, authorize),
             },
         };
 
         let remembers = self.access_log.names_caller();
         let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now, remembers);
-        let result = requirement.check(&mut attempt, self.ignore_bad_beside_good);
+        let result = required.check(&mut attempt, self.ignore_bad_beside_good);
         edits.caller = self.caller(&result, &attempt);
         let mut needs = attempt.into_needs();
         if matches!(&result, Ok(principals) if !principals.is_empty()) {
@@ -226,15 +226,15 @@ impl Policy {
             Ok(principals) => {
                 let case = (head, documents, now);
                 let concluded =
-                    self.conclude(case, requirement, authorize, &principals, enforced, (&mut edits, &mut needs));
-                concluded.map_err(|denial| *denial)
+                    self.conclude(case, required, authorize, &principals, enforced, (&mut edits, &mut needs));
+                concluded.map_err(Denial::from)
             }
             Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
         };
         let decision = match concluded {
             Ok(pass) => Decision::Allow(pass, edits),
             Err(mut denial) => {
-                let asked = requirement.leaves().into_iter().filter_map(|leaf| self.providers.get(leaf.provider));
+                let asked = required.providers().iter().filter_map(|&provider| self.providers.get(provider));
                 denial.state = effects::failure(denial.reason, asked);
                 denial.rule = rule.ok().flatten();
                 denial.caller = std::mem::take(&mut edits.caller);
@@ -248,31 +248,31 @@ impl Policy {
         }
     }
 
-    fn by_filter_state(&self, head: &RequestHead) -> Option<&Requirement> {
+    fn by_filter_state(&self, head: &RequestHead) -> Option<&Required> {
         self.filter_state_rules.as_ref()?.requirement(head)
     }
 
     fn conclude(
         &self,
         (head, documents, now): (&RequestHead, &Documents, UnixTime),
-        requirement: &Requirement,
+        required: &Required,
         authorize: &Authorize,
         principals: &[Principal],
         enforced: bool,
         (edits, needs): (&mut Edits, &mut Vec<Want>),
-    ) -> Result<Pass, Box<Denial>> {
+    ) -> Result<Pass, Reason> {
         let authorized = authorize.check(head, principals).and_then(|caller| {
             let Some((index, caller)) = authorize.service.zip(caller) else {
                 return Ok(Vec::new());
             };
             let (found, question) = service::check((&documents.services, index), (head, caller), now);
             needs.extend(question.map(Want::Answer));
-            found.map_err(|reason| Box::new(reason.into()))
+            found
         });
         if authorized.is_ok() || !enforced {
             // In a dry run the service still checks for itself: it gets the token, and learns of it what the gate knows.
-            let stripped = if enforced { requirement.leaves() } else { Vec::new() };
-            effects::apply(head, &self.providers, &stripped, principals, edits);
+            let stripped = if enforced { required.providers() } else { &[] };
+            effects::apply(head, &self.providers, stripped, principals, edits);
         }
         for (name, value) in authorized? {
             edits.set(name.as_str(), value);
@@ -316,28 +316,24 @@ impl<R> FilterStateRules<R> {
 
 impl Authorize {
     /// The one of `principals` that has everything that the rule asks for; none, where it asks for nothing.
-    fn check<'p>(&self, head: &RequestHead, principals: &'p [Principal]) -> Result<Option<&'p Principal>, Box<Denial>> {
+    fn check<'p>(&self, head: &RequestHead, principals: &'p [Principal]) -> Result<Option<&'p Principal>, Reason> {
         if self.scopes.is_none() && self.claims.is_empty() && self.expression.is_none() && self.service.is_none() {
             return Ok(None);
         }
         if principals.is_empty() {
-            return Err(Box::new(Reason::TokenMissing.into()));
+            return Err(Reason::TokenMissing);
         }
         let in_scope = |principal: &&Principal| {
             self.scopes.as_ref().is_none_or(|scopes| scopes.holds(principal.verified().claims()))
         };
         let in_scope: Vec<&Principal> = principals.iter().filter(in_scope).collect();
         if in_scope.is_empty() {
-            let scopes = self.scopes.as_ref().map(|scopes| scopes.scopes().to_vec()).unwrap_or_default();
-            return Err(Box::new(Denial { scopes, ..Reason::ScopeInsufficient.into() }));
+            return Err(Reason::ScopeInsufficient);
         }
         let has_claims = |principal: &&Principal| {
             self.claims.iter().all(|condition| condition.holds(head, principal))
                 && self.expression.as_ref().is_none_or(|expression| expression.holds(head, principal))
         };
-        match in_scope.into_iter().find(has_claims) {
-            Some(caller) => Ok(Some(caller)),
-            None => Err(Box::new(Reason::ClaimInsufficient.into())),
-        }
+        in_scope.into_iter().find(has_claims).map(Some).ok_or(Reason::ClaimInsufficient)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ClaimEncoding, ClaimHeader, Leaf, Principal, Provider};
+use super::{ClaimEncoding, ClaimHeader, Principal, Provider};
 use crate::jose::Verified;
 use crate::json::{self, Value};
 use crate::jwt_verify;
@@ -35,8 +35,8 @@ pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], 
 }
 
 /// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens.
-pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[&Leaf], principals: &[Principal], edits: &mut Edits) {
-    let asked = asked.iter().filter_map(|leaf| providers.get(leaf.provider));
+pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], principals: &[Principal], edits: &mut Edits) {
+    let asked = asked.iter().filter_map(|&provider| providers.get(provider));
     let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
 
     // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.

@@ -37,7 +37,7 @@ pub use issuer::{Captures, IssuerPattern};
 pub use kind::{Kind, MediaType};
 pub use protected_resource::ProtectedResource;
 pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation, TextHeader};
-pub use requirement::{Leaf, Requirement};
+pub use requirement::{Leaf, Required, Requirement};
 pub use responses::Responses;
 pub use revocation::RevocationList;
 pub use service::{AuthorizationService, JsonTemplate, ServiceForm};

@@ -40,8 +40,8 @@ impl ProtectedResource {
         let metadata = ["resource_metadata=\"", url, "\""].concat();
         let of_rule = |rule: &Rule| -> Option<Rc<str>> {
             let Rule::Protected(_, authorize) = rule else { return None };
-            let scopes = authorize.scopes.as_ref()?.scopes().join(" ");
-            Some(["scope=\"", &scopes, "\", ", &metadata].concat().into())
+            let scopes = authorize.scopes.as_ref()?.challenge();
+            Some([scopes, ", ", &metadata].concat().into())
         };
         let of_rules = rules.iter().map(of_rule).collect();
         Self { path, document: document.into(), challenge_end: metadata.into(), of_rules }

@@ -3,7 +3,15 @@
 use super::authenticate::{Attempt, Failure, Principal};
 use crate::verdict::Reason;
 
-/// What a request must carry.
+/// What a request must carry, with what each request needs of it at hand.
+#[derive(Clone, Debug)]
+pub struct Required {
+    tree: Requirement,
+    providers: Vec<usize>,
+    allows_failed: bool,
+}
+
+/// The same as the configuration says it.
 #[derive(Clone, Debug)]
 pub enum Requirement {
     /// Tokens of one provider: `provider_name`, `provider_and_audiences`.
@@ -28,36 +36,43 @@ pub struct Leaf {
     pub audiences: Option<Vec<String>>,
 }
 
-impl Requirement {
+impl Required {
     /// The tokens that meet the requirement; none where it holds without one.
     ///
     /// Every provider is asked, and every token found must be good for one of them: a bad token is never passed on because another
     /// was good. Only `allow_missing_or_failed` lets one through, and `bad_beside_good` one that a good token stands beside.
     pub fn check(&self, attempt: &mut Attempt<'_>, bad_beside_good: bool) -> Result<Vec<Principal>, Failure> {
-        let result = self.walk(attempt)?;
-        let is_let_through = self.allows_failed() || (bad_beside_good && !result.is_empty());
+        let result = self.tree.walk(attempt)?;
+        let is_let_through = self.allows_failed || (bad_beside_good && !result.is_empty());
         match attempt.unverified() {
             Some(failure) if !is_let_through => Err(failure),
             _ => Ok(result),
         }
     }
 
-    /// The providers in it, in order.
-    pub fn leaves(&self) -> Vec<&Leaf> {
-        match self {
-            Self::Provider(leaf) => vec![leaf],
-            Self::Any(children) | Self::All(children) => children.iter().flat_map(Self::leaves).collect(),
-            Self::AllowMissing | Self::AllowMissingOrFailed => Vec::new(),
-        }
+    /// The providers that look for tokens, by their indices.
+    pub fn providers(&self) -> &[usize] {
+        &self.providers
     }
 
-    /// Whether it can hold without a token.
-    pub fn allows_anonymous(&self) -> bool {
+    /// What the configuration says.
+    pub fn tree(&self) -> &Requirement {
+        &self.tree
+    }
+}
+
+impl From<Requirement> for Required {
+    fn from(tree: Requirement) -> Self {
+        Self { providers: tree.providers(), allows_failed: tree.allows_failed(), tree }
+    }
+}
+
+impl Requirement {
+    fn providers(&self) -> Vec<usize> {
         match self {
-            Self::Provider(_) => false,
-            Self::Any(children) => children.iter().any(Self::allows_anonymous),
-            Self::All(children) => children.iter().all(Self::allows_anonymous),
-            Self::AllowMissing | Self::AllowMissingOrFailed => true,
+            Self::Provider(leaf) => vec![leaf.provider],
+            Self::Any(children) | Self::All(children) => children.iter().flat_map(Self::providers).collect(),
+            Self::AllowMissing | Self::AllowMissingOrFailed => Vec::new(),
         }
     }
 

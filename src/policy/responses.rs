@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Policy;
+use super::{Policy, Rule};
 use crate::request::{self, RequestHead};
 use crate::verdict::{Challenge, Configured, Denial, Form, Reason, Response};
 
@@ -28,13 +28,28 @@ impl Policy {
     pub(super) fn shaped(&self, mut denial: Denial, head: &RequestHead) -> Denial {
         let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
         denial.status = status.unwrap_or(denial.status);
-        // A challenge for want of rights names by itself the scopes that are wanted, if any are.
-        let rule = denial.rule.filter(|_| denial.reason.challenge() != Challenge::InsufficientScope);
-        denial.challenge_end = self.protected_resource.as_ref().map(|resource| resource.challenge_end(rule));
+        denial.challenge_end = self.challenge_end(&denial);
         match self.responses.find(denial.rule, denial.reason) {
             Some(response) => self.configured(denial, response, head),
             None if self.strip_failure_response => Denial { form: Form::Bare, ..denial },
             None => denial,
+        }
+    }
+
+    fn challenge_end(&self, denial: &Denial) -> Option<Rc<str>> {
+        let lacks_scopes = denial.reason == Reason::ScopeInsufficient;
+        match &self.protected_resource {
+            Some(resource) => {
+                // Other scopes would not help a caller who lacks other rights.
+                let rule =
+                    denial.rule.filter(|_| lacks_scopes || denial.reason.challenge() != Challenge::InsufficientScope);
+                Some(resource.challenge_end(rule))
+            }
+            None if lacks_scopes => match self.rules.get(denial.rule?)? {
+                Rule::Protected(_, authorize) => authorize.scopes.as_ref().map(|scopes| Rc::clone(scopes.challenge())),
+                Rule::Public => None,
+            },
+            None => None,
         }
     }
 

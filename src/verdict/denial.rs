@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Caller, Challenge, Configured, Published, Reason, State};
+use super::{Caller, Configured, Published, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,9 @@ pub struct Denial {
     pub caller: Caller,
     /// What the access log reads of it, where the configuration asks for that.
     pub published: Published,
-    /// The scopes that the route asks for, from the configuration; for [`Reason::ScopeInsufficient`].
-    pub scopes: Vec<String>,
-    /// The rule that the request falls under, by its place; for the `responses` of that rule.
+    /// The rule that the request falls under, by its place; for what the configuration has a refusal say there.
     pub rule: Option<usize>,
-    /// What a challenge ends with where `protected_resource` is configured.
+    /// What a challenge ends with, ready from the configuration: the scopes that the rule asks for, and `protected_resource`.
     pub challenge_end: Option<Rc<str>>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
@@ -54,12 +52,12 @@ pub enum Form {
 
 impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
-    pub fn headers(&self, grpc: bool) -> Vec<(&str, String)> {
+    pub fn headers(&self, grpc: bool) -> Vec<(&str, Cow<'_, str>)> {
         match &self.form {
             Form::Problem => {
                 let mut headers = Vec::with_capacity(3);
                 if !grpc {
-                    headers.push(("content-type", "application/problem+json".to_owned()));
+                    headers.push(("content-type", "application/problem+json".into()));
                 }
                 self.push_protocol_headers(&mut headers);
                 headers
@@ -68,56 +66,45 @@ impl Denial {
             Form::Configured(configured) => configured.headers(self, grpc),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
-                vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#))]
+                vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#).into())]
             }
         }
     }
 
     /// What HTTP itself asks of such an answer: the challenge, and when to come back.
-    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, String)>) {
+    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, Cow<'_, str>)>) {
         if let Some(challenge) = self.challenge() {
             headers.push(("www-authenticate", challenge));
         }
         if self.status == 503 {
             // Whole seconds (RFC 9110 section 10.2.3), never "at once".
             let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
-            headers.push(("retry-after", seconds.to_string()));
+            headers.push(("retry-after", seconds.to_string().into()));
         }
     }
 
     /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, scopes and addresses whose
     /// characters the configuration was asked about.
-    fn challenge(&self) -> Option<String> {
-        let error = match self.reason.challenge() {
+    fn challenge(&self) -> Option<Cow<'static, str>> {
+        let start = match self.reason.challenge_text() {
             // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
-            Challenge::None if self.status != 401 => return None,
-            Challenge::None | Challenge::Bare => "",
-            Challenge::InvalidRequest => "invalid_request",
-            Challenge::InvalidToken => "invalid_token",
-            Challenge::InsufficientScope => "insufficient_scope",
+            None if self.status == 401 => "Bearer",
+            text => text?,
         };
-        let description = if error.is_empty() { "" } else { self.reason.detail() };
-        let scope = self.scopes.join(" ");
-        let mut challenge = String::with_capacity(256);
-        challenge.push_str("Bearer");
-        let mut divider = " ";
-        for (name, value) in [("error", error), ("error_description", description), ("scope", &scope)] {
-            if !value.is_empty() {
-                push_all(&mut challenge, &[divider, name, "=\"", value, "\""]);
-                divider = ", ";
+        Some(match &self.challenge_end {
+            None => start.into(),
+            Some(end) => {
+                let divider = if start == "Bearer" { " " } else { ", " };
+                [start, divider, end].concat().into()
             }
-        }
-        if let Some(end) = &self.challenge_end {
-            push_all(&mut challenge, &[divider, end]);
-        }
-        Some(challenge)
+        })
     }
 
     /// What the access log reads as `%RESPONSE_CODE_DETAILS%`, where Envoy writes no spaces.
-    pub fn details(&self) -> String {
+    pub fn details(&self) -> Cow<'static, str> {
         match self.envoys_text {
-            Some(text) => ["jwt_authn_access_denied{", &text.replace(' ', "_"), "}"].concat(),
-            None => ["jwt_gate_denied{", self.reason.code(), "}"].concat(),
+            Some(text) => ["jwt_authn_access_denied{", &text.replace(' ', "_"), "}"].concat().into(),
+            None => self.reason.code_details().into(),
         }
     }
 
@@ -132,11 +119,14 @@ impl Denial {
         match configured {
             Some(body) => body,
             None if grpc => Cow::Borrowed(self.reason.detail()),
-            None => Cow::Owned(self.problem()),
+            None => self.problem(),
         }
     }
 
-    fn problem(&self) -> String {
+    fn problem(&self) -> Cow<'static, str> {
+        if self.status == self.reason.status() {
+            return Cow::Borrowed(self.reason.problem());
+        }
         // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
         let title = match self.status {
             400 => r#""title":"Bad Request","#,
@@ -165,12 +155,8 @@ impl Denial {
             r#""}"#,
         ]
         .concat()
+        .into()
     }
-}
-
-#[inline(never)]
-fn push_all(text: &mut String, parts: &[&str]) {
-    parts.iter().for_each(|part| text.push_str(part));
 }
 
 impl From<Reason> for Denial {
@@ -183,7 +169,6 @@ impl From<Reason> for Denial {
             state: State::new(),
             caller: Caller::default(),
             published: Published::new(),
-            scopes: Vec::new(),
             rule: None,
             challenge_end: None,
             retry_after: Duration::ZERO,
@@ -231,7 +216,7 @@ mod tests {
     fn a_503_says_when_to_come_back_and_never_at_once() {
         for (wait, seconds) in [(0, "1"), (999, "1"), (1001, "2"), (60_000, "60")] {
             let denial = Denial { retry_after: Duration::from_millis(wait), ..Reason::KeysUnavailable.into() };
-            assert!(denial.headers(false).contains(&("retry-after", seconds.to_owned())), "{wait} ms");
+            assert!(denial.headers(false).contains(&("retry-after", seconds.into())), "{wait} ms");
         }
     }
 
@@ -241,7 +226,7 @@ mod tests {
             let denial = Denial { status: 401, ..reason.into() };
             assert!(denial.headers(false).iter().any(|(name, _)| *name == "www-authenticate"), "{}", reason.code());
         }
-        assert_eq!(Denial::from(Reason::KeysUnavailable).headers(true), [("retry-after", "1".to_owned())]);
+        assert_eq!(Denial::from(Reason::KeysUnavailable).headers(true), [("retry-after", "1".into())]);
     }
 
     #[test]
@@ -255,7 +240,7 @@ mod tests {
     fn a_grpc_answer_leaves_the_content_type_to_the_host() {
         let denial = Denial::from(Reason::TokenExpired);
         let challenge = r#"Bearer error="invalid_token", error_description="The token has expired.""#;
-        assert_eq!(denial.headers(true), [("www-authenticate", challenge.to_owned())]);
+        assert_eq!(denial.headers(true), [("www-authenticate", challenge.into())]);
         assert_eq!(denial.body(true), "The token has expired.");
     }
 }

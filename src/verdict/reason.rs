@@ -15,8 +15,45 @@ pub enum Challenge {
     InsufficientScope,
 }
 
+/// The phrase of a status, which is the title of its problem document.
+macro_rules! phrase {
+    (400) => {
+        "Bad Request"
+    };
+    (401) => {
+        "Unauthorized"
+    };
+    (403) => {
+        "Forbidden"
+    };
+    (503) => {
+        "Service Unavailable"
+    };
+}
+
+macro_rules! challenge_text {
+    (None, $detail:literal) => {
+        None
+    };
+    (Bare, $detail:literal) => {
+        Some("Bearer")
+    };
+    (InvalidRequest, $detail:literal) => {
+        challenge_text!("invalid_request", $detail)
+    };
+    (InvalidToken, $detail:literal) => {
+        challenge_text!("invalid_token", $detail)
+    };
+    (InsufficientScope, $detail:literal) => {
+        challenge_text!("insufficient_scope", $detail)
+    };
+    ($error:literal, $detail:literal) => {
+        Some(concat!("Bearer error=\"", $error, "\", error_description=\"", $detail, "\""))
+    };
+}
+
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $status:literal, $challenge:ident, $detail:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $code:literal, $status:tt, $challenge:ident, $detail:literal;)*) => {
         /// Why a request is denied. Holds nothing of the request, so nothing of the request can reach an answer or a log.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[$doc])* $name,)* }
@@ -43,6 +80,26 @@ macro_rules! reasons {
             /// The fixed sentence for people.
             pub const fn detail(self) -> &'static str {
                 match self { $(Reason::$name => $detail,)* }
+            }
+
+            /// The value of `WWW-Authenticate`, but for what the configuration adds.
+            pub const fn challenge_text(self) -> Option<&'static str> {
+                match self { $(Reason::$name => challenge_text!($challenge, $detail),)* }
+            }
+
+            /// The problem document (RFC 9457) of an answer with the reason's own status.
+            pub const fn problem(self) -> &'static str {
+                match self {
+                    $(Reason::$name => concat!(
+                        r#"{"type":"about:blank","title":""#, phrase!($status), r#"","status":"#, $status,
+                        r#","code":""#, $code, r#"","detail":""#, $detail, r#""}"#,
+                    ),)*
+                }
+            }
+
+            /// What the access log reads as `%RESPONSE_CODE_DETAILS%`.
+            pub const fn code_details(self) -> &'static str {
+                match self { $(Reason::$name => concat!("jwt_gate_denied{", $code, "}"),)* }
             }
         }
     };

@@ -104,13 +104,11 @@ impl Text {
 
 impl Configured {
     /// The headers of the answer.
-    pub fn headers(&self, denial: &Denial, grpc: bool) -> Vec<(&str, String)> {
+    pub fn headers(&self, denial: &Denial, grpc: bool) -> Vec<(&str, Cow<'_, str>)> {
         let mut headers = Vec::new();
         match &self.location {
             // Who has logged in must not be sent there again by something in between that kept the answer.
-            Some(location) => {
-                headers.extend([("location", location.clone()), ("cache-control", "no-store".to_owned())])
-            }
+            Some(location) => headers.extend([("location", location.into()), ("cache-control", "no-store".into())]),
             None if self.is_bare => {}
             None => denial.push_protocol_headers(&mut headers),
         }
@@ -120,11 +118,9 @@ impl Configured {
         let is_own = |name: &str| own.iter().any(|(known, _)| known.as_str() == name);
         headers.retain(|(name, _)| !(is_own(name) || is_hidden && *name == "www-authenticate"));
         let content_type = if grpc || self.location.is_some() { None } else { self.content_type() };
-        headers.extend(content_type.map(|kind| ("content-type", kind.to_owned())));
+        headers.extend(content_type.map(|kind| ("content-type", kind.into())));
         let own = own.iter().filter(|(name, _)| grpc || name.as_str() != "grpc-status");
-        headers.extend(
-            own.map(|(name, value)| (name.as_str(), value.filled(denial.reason, denial.status, "").into_owned())),
-        );
+        headers.extend(own.map(|(name, value)| (name.as_str(), value.filled(denial.reason, denial.status, ""))));
         headers
     }
 

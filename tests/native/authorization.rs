@@ -57,7 +57,11 @@ fn scopes_are_words_of_scope_or_else_of_scp() {
 fn a_denial_names_the_scopes_of_the_rule_and_nothing_of_the_token() {
     let mut world = asks(json!({"scopes": {"all_of": ["read", "write"]}}));
     let verdict = world.ask(0, &token(&json!({"scope": "read secret"})));
-    assert_eq!(verdict.denial().scopes, ["read", "write"]);
+    let challenge = concat!(
+        r#"Bearer error="insufficient_scope", "#,
+        r#"error_description="The token lacks a scope that this route requires.", scope="read write""#
+    );
+    assert_eq!(verdict.denial().headers(true), [("www-authenticate", challenge.into())]);
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn a_denial_challenges_as_rfc_6750_says_and_repeats_nothing_of_the_request() {
         let denial = verdict.denial();
         assert_eq!(verdict.status(), status, "{request:?}");
         let headers = denial.headers(false);
-        let shown = headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.as_str());
+        let shown = headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.as_ref());
         assert_eq!(shown, challenge, "{request:?}");
         assert!(!format!("{headers:?}{}", denial.body(false)).contains("evil"), "{denial:?}");
     }
