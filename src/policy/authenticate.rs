@@ -122,7 +122,8 @@ impl<'a> Attempt<'a> {
         Self { head, providers, documents, verifier, now, seen, unreadable, failed, needs }
     }
 
-    /// The tokens at the provider's locations, every one of which must be good.
+    /// The token at the provider's locations. Copies of it may stand at several; every other one must be good, too, and then there
+    /// are two callers: whose rights and whose name would count?
     pub fn authenticate(&mut self, leaf: &Leaf) -> Result<Vec<Principal>, Failure> {
         let Some(provider) = self.providers.get(leaf.provider) else {
             return Err(Reason::TokenMissing.into());
@@ -135,6 +136,7 @@ impl<'a> Attempt<'a> {
         if tokens.is_empty() {
             return Err(own(Reason::TokenMissing));
         }
+        let are_copies = tokens.iter().zip(tokens.iter().skip(1)).all(|(one, next)| one == next);
         let mut principals = Vec::with_capacity(tokens.len());
         let mut failures = Vec::new();
         for token in tokens {
@@ -149,7 +151,15 @@ impl<'a> Attempt<'a> {
                 Err(failure) => failures.push(failure),
             }
         }
-        failures.into_iter().reduce(Failure::and).map_or(Ok(principals), Err)
+        principals.truncate(1);
+        match failures.into_iter().reduce(Failure::and) {
+            Some(failure) => Err(failure),
+            None if are_copies => Ok(principals),
+            None => {
+                self.unreadable = Some(own(Reason::MultipleTokens));
+                Err(own(Reason::MultipleTokens))
+            }
+        }
     }
 
     /// A credential that no provider verified, if there is one.

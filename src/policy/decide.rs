@@ -5,6 +5,7 @@ use super::{
     effects, service, Authorize, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider, Required,
     Responses, Verifier, Want,
 };
+use crate::jose::Verified;
 use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
@@ -189,15 +190,18 @@ impl Policy {
         if self.enforcement.of(rule) {
             return Decision::Deny(self.shaped(denial, head));
         }
+        Decision::refuse(denial, false, self.sanitized(head))
+    }
+
+    /// Without the headers that the gate may set.
+    pub(crate) fn sanitized(&self, head: &RequestHead) -> Edits {
         let mut edits = Edits::default();
         effects::remove_output_headers(head, &self.output_headers, &mut edits);
-        Decision::refuse(denial, false, edits)
+        edits
     }
 
     fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
-        let mut edits = Edits::default();
-        effects::remove_output_headers(head, &self.output_headers, &mut edits);
-
+        let mut edits = self.sanitized(head);
         if self.bypass_cors_preflight && head.is_preflight() {
             return Decision::Allow(Pass::preflight(), edits);
         }
@@ -223,10 +227,10 @@ impl Policy {
             needs.clear();
         }
         let concluded = match result {
-            Ok(principals) => {
+            Ok(mut principals) => {
                 let case = (head, documents, now);
                 let concluded =
-                    self.conclude(case, required, authorize, &principals, enforced, (&mut edits, &mut needs));
+                    self.conclude(case, required, authorize, &mut principals, enforced, (&mut edits, &mut needs));
                 concluded.map_err(Denial::from)
             }
             Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
@@ -257,12 +261,17 @@ impl Policy {
         (head, documents, now): (&RequestHead, &Documents, UnixTime),
         required: &Required,
         authorize: &Authorize,
-        principals: &[Principal],
+        principals: &mut [Principal],
         enforced: bool,
         (edits, needs): (&mut Edits, &mut Vec<Want>),
     ) -> Result<Pass, Reason> {
         let authorized = authorize.check(head, principals).and_then(|caller| {
-            let Some((index, caller)) = authorize.service.zip(caller) else {
+            if let Some(place) = caller {
+                // Whose rights count is who is calling, for the service and the access log, too.
+                principals.get_mut(..=place).into_iter().for_each(|before| before.rotate_right(1));
+                edits.caller = self.caller_of(principals.first());
+            }
+            let Some((index, caller)) = authorize.service.zip(caller.and(principals.first())) else {
                 return Ok(Vec::new());
             };
             let (found, question) = service::check((&documents.services, index), (head, caller), now);
@@ -282,10 +291,18 @@ impl Policy {
 
     /// Whose token decides, or whose failure.
     fn caller(&self, result: &Result<Vec<Principal>, Failure>, attempt: &Attempt<'_>) -> Caller {
-        let (provider, token) = match result {
-            Ok(principals) => principals.first().map(|first| (first.provider(), first.verified())).unzip(),
-            Err(failure) => (failure.provider, attempt.failed(failure)),
-        };
+        match result {
+            Ok(principals) => self.caller_of(principals.first()),
+            Err(failure) => self.named(failure.provider, attempt.failed(failure)),
+        }
+    }
+
+    fn caller_of(&self, principal: Option<&Principal>) -> Caller {
+        let (provider, token) = principal.map(|caller| (caller.provider(), caller.verified())).unzip();
+        self.named(provider, token)
+    }
+
+    fn named(&self, provider: Option<usize>, token: Option<&Verified>) -> Caller {
         if !self.access_log.names_caller() {
             return Caller { provider, ..Caller::default() };
         }
@@ -315,8 +332,8 @@ impl<R> FilterStateRules<R> {
 }
 
 impl Authorize {
-    /// The one of `principals` that has everything that the rule asks for; none, where it asks for nothing.
-    fn check<'p>(&self, head: &RequestHead, principals: &'p [Principal]) -> Result<Option<&'p Principal>, Reason> {
+    /// The place of the one of `principals` that has everything that the rule asks for; none, where it asks for nothing.
+    fn check(&self, head: &RequestHead, principals: &[Principal]) -> Result<Option<usize>, Reason> {
         if self.scopes.is_none() && self.claims.is_empty() && self.expression.is_none() && self.service.is_none() {
             return Ok(None);
         }
@@ -326,14 +343,15 @@ impl Authorize {
         let in_scope = |principal: &&Principal| {
             self.scopes.as_ref().is_none_or(|scopes| scopes.holds(principal.verified().claims()))
         };
-        let in_scope: Vec<&Principal> = principals.iter().filter(in_scope).collect();
-        if in_scope.is_empty() {
+        let mut in_scope = principals.iter().enumerate().filter(|(_, principal)| in_scope(principal)).peekable();
+        if in_scope.peek().is_none() {
             return Err(Reason::ScopeInsufficient);
         }
         let has_claims = |principal: &&Principal| {
             self.claims.iter().all(|condition| condition.holds(head, principal))
                 && self.expression.as_ref().is_none_or(|expression| expression.holds(head, principal))
         };
-        in_scope.into_iter().find(has_claims).map(Some).ok_or(Reason::ClaimInsufficient)
+        let caller = in_scope.find(|(_, principal)| has_claims(principal));
+        caller.map(|(place, _)| Some(place)).ok_or(Reason::ClaimInsufficient)
     }
 }

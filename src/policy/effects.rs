@@ -34,7 +34,8 @@ pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], 
     }
 }
 
-/// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens.
+/// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens, and the first of
+/// `principals` is the caller: what its provider may set, nothing of another one's token stands in for.
 pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], principals: &[Principal], edits: &mut Edits) {
     let asked = asked.iter().filter_map(|&provider| providers.get(provider));
     let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
@@ -44,31 +45,34 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
     let stripped = asked.filter(|p| !p.forward).flat_map(|p| &p.locations);
     request::strip(head, stripped.filter(|location| !kept.contains(location)), edits);
 
-    for (provider, principal) in passed() {
+    for (place, (provider, principal)) in passed().enumerate() {
+        let of_others = || passed().take(place).flat_map(|(other, _)| other.output_headers());
+        let is_free = |name: &HeaderName| !of_others().any(|taken| taken.is_spelt(name.as_str().as_bytes()));
         let verified = principal.verified();
         let edited = edits.set.len();
-        if let Some(header) = &provider.payload_header {
+        if let Some(header) = provider.payload_header.as_ref().filter(|header| is_free(&header.name)) {
             let mut value = principal.payload().to_vec();
             if header.pad {
                 value.resize(value.len().next_multiple_of(4), b'=');
             }
             edits.set(header.name.as_str(), value);
         }
-        for header in &provider.claim_headers {
+        for header in provider.claim_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(value) = header_value(verified, header) {
                 edits.set(header.name.as_str(), value.into_owned());
             }
         }
-        for header in &provider.text_headers {
+        for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(text) = header.value.render(head, Some(principal)) {
                 edits.set(header.name.as_str(), text.into_bytes());
             }
         }
         let metadata = &provider.metadata;
-        if let Some(name) = &metadata.payload {
+        let is_new = |name: &&String| !passed().take(place).any(|(other, _)| other.metadata.is_written(name));
+        if let Some(name) = metadata.payload.as_ref().filter(is_new) {
             edits.state.push((name.clone(), metadata.normalized(verified.claims().to_map()).to_string()));
         }
-        if let Some(name) = &metadata.header {
+        if let Some(name) = metadata.header.as_ref().filter(is_new) {
             edits.state.push((name.clone(), principal.header_text()));
         }
         edits.clear_route_cache |=

@@ -71,6 +71,13 @@ pub struct Metadata {
     pub space_delimited_claims: Vec<String>,
 }
 
+impl Metadata {
+    /// Whether something of a token that passed is read under this name.
+    pub fn is_written(&self, name: &str) -> bool {
+        [&self.payload, &self.header].into_iter().flatten().any(|known| known == name)
+    }
+}
+
 /// Where the keys are.
 #[derive(Clone, Debug)]
 pub enum Keys {

@@ -192,6 +192,56 @@ fn all_conditions_must_hold_and_scopes_are_asked_first() {
 }
 
 #[test]
+fn what_a_service_learns_of_the_caller_comes_from_the_token_that_has_the_rights() {
+    let provider = |seed: u8, header: &str| {
+        let outputs = json!([
+            {"header_name": "x-user", "claim_name": "sub"},
+            {"header_name": "x-tier", "claim_name": "tier"},
+            {"header_name": format!("x-of{header}"), "claim_name": "sub"},
+        ]);
+        let more = json!({
+            "from_headers": [{"name": header}], "claim_to_headers": outputs, "payload_in_metadata": "payload",
+        });
+        local(&[&Key::ed25519(seed)], more)
+    };
+    let mut world = World::new(
+        &json!({
+            "providers": {"a": provider(1, "-a"), "b": provider(2, "-b")},
+            "rules": [{
+                "match": {"prefix": "/"},
+                "requires": {"requires_all": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}},
+                "authorize": {"scopes": {"all_of": ["read"]}},
+            }],
+            "access_log": ["provider", "sub"],
+        }),
+        1,
+    );
+    let token = |seed: u8, claims: Value| {
+        let claims = claims.as_object().unwrap().clone().into_iter();
+        claims.fold(Token::new(&Key::ed25519(seed)), |token, (name, value)| token.claim(&name, value)).mint()
+    };
+    let reader = |seed: u8| token(seed, json!({"sub": "reader", "scope": "read"}));
+    let other = |seed: u8| token(seed, json!({"sub": "other", "tier": "gold"}));
+    for (a, b, provider) in [(reader(1), other(2), "a"), (other(1), reader(2), "b")] {
+        let verdict = world.ask(0, &Request::get("/").header("-a", &a).header("-b", &b));
+        assert_eq!(verdict.code(), "allowed");
+        let edits = verdict.edits();
+        let set = |name: &str| {
+            let values: Vec<_> =
+                edits.set.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value).collect();
+            values
+        };
+        assert_eq!(set("x-user"), [b"reader"], "{provider}");
+        assert_eq!(set("x-tier"), [b""; 0], "{provider}: of the other token");
+        let names = if provider == "a" { ["reader", "other"] } else { ["other", "reader"] };
+        assert_eq!([set("x-of-a"), set("x-of-b")], names.map(|name| vec![name.as_bytes()]), "{provider}");
+        assert!(matches!(edits.state.as_slice(), [(_, payload)] if payload.contains("reader")), "{:?}", edits.state);
+        let published: Vec<_> = edits.published.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(published, [provider, "reader"]);
+    }
+}
+
+#[test]
 fn authorization_is_for_callers_and_one_token_must_have_everything() {
     let provider = |seed: u8, header: &str| local(&[&Key::ed25519(seed)], json!({"from_headers": [{"name": header}]}));
     let rule = |path: &str, requires: Value| {

@@ -436,6 +436,28 @@ fn every_token_found_must_be_valid() {
 }
 
 #[test]
+fn two_good_tokens_of_one_provider_are_two_callers_and_neither_passes() {
+    let mut world = gate(json!({
+        "from_headers": [{"name": "x-token"}], "from_params": ["t"], "from_cookies": ["c"],
+        "claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}],
+    }));
+    let [alice, bob] = ["alice", "bob"].map(|subject| good().claim("sub", subject).mint());
+    let expired = good().expires_in(-3600).mint();
+    for (request, code) in [
+        (Request::get(&format!("/?t={alice}&t={bob}")), "multiple_tokens"),
+        (Request::get(&format!("/?t={alice}&t={alice}")), "allowed"),
+        (Request::get(&format!("/?t={alice}")).header("x-token", &bob), "multiple_tokens"),
+        (Request::get("/").header("x-token", &alice).header("x-token", &bob), "multiple_tokens"),
+        (Request::get("/").header("x-token", &alice).header("cookie", format!("c={bob}")), "multiple_tokens"),
+        (Request::get("/").header("cookie", format!("c={alice}; c={bob}")), "multiple_tokens"),
+        // Who has only to log in again is told so.
+        (Request::get(&format!("/?t={alice}&t={bob}&t={expired}")), "token_expired"),
+    ] {
+        assert_eq!(world.ask(0, &request).code(), code, "{request:?}");
+    }
+}
+
+#[test]
 fn an_unsigned_token_does_not_exist() {
     let mut world = gate(json!({}));
     let payload = good().payload();

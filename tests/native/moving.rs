@@ -202,6 +202,13 @@ fn kept() -> Vec<(&'static str, Value, Value, Request, [u16; 2])> {
             closed(params),
             Request::get(&format!("/?t={}&t=bad", token().mint())),
         ),
+        (
+            "two good tokens of one provider",
+            closed(merged(provider(), json!({"from_params": ["t"]}))),
+            json!({}),
+            Request::get(&format!("/?t={}&t={}", token().mint(), token().claim("sub", "other").mint())),
+            [200, 400],
+        ),
         row("long tokens, many tokens", closed(provider()), get(&token().claim("x", "x".repeat(16 * 1024)).mint())),
         (
             "the order of the checks",
