@@ -3,7 +3,8 @@
 //! * Whatever a server, a framework or another proxy makes of a path, alone or two of them in a row, with regard to case or
 //!   without: it falls under the rule that the gate applied. So a path never falls under a public rule that its normal form does
 //!   not fall under; where that cannot be had, the gate refuses the path.
-//! * A plain path is not refused: it falls under the first rule that matches it.
+//! * A plain path is not refused: it falls under the first rule that matches it. Where it ends in a slash, it is where an earlier
+//!   rule matches it without.
 //! * As Envoy reads the rules, a path falls under the first that matches it as it is written, whatever the index over them says.
 //!
 //! An input has a rule in each line (`prefix`, `path`, `beginning`, `regex`, `template`, each of them in capitals without regard
@@ -75,6 +76,13 @@ fn check(routes: &Routes, rules: &[Match], target: &[u8]) {
                     let read = String::from_utf8_lossy(&reading);
                     assert_eq!(first(rules, &reading, false), rule, "read as {read}");
                     assert_eq!(first(rules, &reading, true), rule, "read as {read} without regard to case");
+                    let bare =
+                        reading.strip_suffix(b"/").filter(|bare| !bare.is_empty() && !is_meant(rules, rule, &reading));
+                    let earlier = bare.and_then(|bare| first(rules, bare, true));
+                    assert!(
+                        earlier.is_none() || rule.is_some_and(|rule| earlier >= Some(rule)),
+                        "{read} without its slash"
+                    );
                 }
             }
         }
@@ -83,8 +91,17 @@ fn check(routes: &Routes, rules: &[Match], target: &[u8]) {
             let is_plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'/' || *b == b'-';
             let is_plain =
                 target.starts_with(b"/") && target.iter().all(is_plain) && !target.windows(2).any(|pair| pair == b"//");
-            assert!(!is_plain || first(rules, path, false) != first(rules, path, true));
+            let ends_open = path.ends_with(b"/");
+            assert!(!is_plain || ends_open || first(rules, path, false) != first(rules, path, true));
         }
+    }
+}
+
+/// Whether the rule says where it begins with that very slash.
+fn is_meant(rules: &[Match], rule: Option<usize>, path: &[u8]) -> bool {
+    match rule.map(|rule| &rules[rule].path) {
+        Some(PathMatch::Exact(literal) | PathMatch::Prefix(literal)) => literal.as_bytes().eq_ignore_ascii_case(path),
+        _ => false,
     }
 }
 

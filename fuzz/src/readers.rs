@@ -16,6 +16,8 @@ enum Decoding {
     Dots,
     /// What does not divide segments, as those do that split first.
     WithinSegments,
+    /// What divides segments, and nothing else.
+    Dividers,
     Everything,
 }
 
@@ -42,7 +44,8 @@ pub fn readings(path: &[u8]) -> BTreeSet<Vec<u8>> {
 }
 
 fn readers() -> impl Iterator<Item = Reader> {
-    let decodings = [Decoding::Nothing, Decoding::Dots, Decoding::WithinSegments, Decoding::Everything];
+    let decodings =
+        [Decoding::Nothing, Decoding::Dots, Decoding::WithinSegments, Decoding::Dividers, Decoding::Everything];
     decodings.into_iter().flat_map(|decoding| {
         (0..32).map(move |flags: u8| Reader {
             decoding,
@@ -101,6 +104,7 @@ impl Reader {
                 Decoding::Nothing => false,
                 Decoding::Dots => byte == b'.',
                 Decoding::WithinSegments => !matches!(byte, b'/' | b'\\'),
+                Decoding::Dividers => matches!(byte, b'/' | b'\\'),
                 Decoding::Everything => true,
             };
             match byte {

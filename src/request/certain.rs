@@ -112,7 +112,11 @@ fn segment_of(encoded: &[u8]) -> Option<String> {
 }
 
 /// The parameters, in names and values as they are written, that some reader could take for one of that name.
-fn named<'q>(query: &'q [u8], name: &str, dividers: &'q [u8]) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
+pub(super) fn named<'q>(
+    query: &'q [u8],
+    name: &str,
+    dividers: &'q [u8],
+) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
     let wanted = loosely(name.as_bytes());
     let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
         let mut parts = parameter.splitn(2, |&b| b == b'=');

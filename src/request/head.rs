@@ -68,7 +68,7 @@ impl RequestHead {
     }
 
     /// Every value of the field `name` (in lower case), in order.
-    pub fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+    pub fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         let named = self.fields.iter().filter(move |field| self.part(&field.name) == name.as_bytes());
         named.map(|field| self.part(&field.value))
     }
@@ -86,6 +86,11 @@ impl RequestHead {
     /// Every name, in order, repeated where the field is.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.fields.iter().map(|field| self.part(&field.name))
+    }
+
+    /// Every field, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.part(&field.name), self.part(&field.value)))
     }
 
     /// `:path`, with its query.

@@ -1,8 +1,10 @@
 //! A condition on one header: `route.v3.HeaderMatcher`.
 
+use std::iter;
 use std::ops::Range;
 
 use super::{RequestHead, StringMatch};
+use crate::verdict::{is_spelling, Reason};
 
 /// A condition on one header.
 #[derive(Clone, Debug)]
@@ -29,14 +31,51 @@ pub enum HeaderTest {
 }
 
 impl HeaderMatch {
+    /// Whether it holds as Envoy looks at it.
     pub(super) fn matches(&self, head: &RequestHead) -> bool {
-        let of_value = |test: &dyn Fn(&[u8]) -> bool| {
-            let is_there = head.has(&self.name);
-            let matches = head.values(&self.name).any(test) || (!is_there && self.missing_is_empty && test(b""));
+        self.holds(head.values(&self.name))
+    }
+
+    /// Whether it holds for every reader.
+    ///
+    /// # Errors
+    /// [`Reason::PathAmbiguous`]: the header is there several times, or in another spelling too, and not all of its values would
+    /// do; or it is `:authority`, and it matters whether somebody compares hosts in lower case, without the port, or without a dot
+    /// at the end, as proxies and servers do when they look for a host.
+    pub(super) fn matches_only(&self, head: &RequestHead) -> Result<bool, Reason> {
+        let matches = self.matches(head);
+        let is_alike = |value: &[u8]| self.holds(iter::once(value)) == matches;
+        let is_certain = if self.name == ":authority" {
+            let mut hosts = head.values(&self.name).chain(head.values("host"));
+            hosts.all(|host| self.readings(host).iter().all(|reading| is_alike(reading)))
+        } else if self.name.starts_with(':') {
+            true
+        } else {
+            head.fields().filter(|(name, _)| is_spelling(&self.name, name)).all(|(_, value)| is_alike(value))
+        };
+        is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
+    }
+
+    /// How else a host may be read. Where the rule asks for one with its port, that is what it means.
+    fn readings(&self, authority: &[u8]) -> Vec<Vec<u8>> {
+        let lower = authority.to_ascii_lowercase();
+        if !self.invert && self.holds(iter::once(&*lower)) {
+            return vec![lower];
+        }
+        let port = lower.iter().rposition(|b| !b.is_ascii_digit()).filter(|&at| lower.get(at) == Some(&b':'));
+        let host = port.and_then(|at| lower.get(..at)).unwrap_or(&lower).to_vec();
+        let without_dot = host.strip_suffix(b".").map(<[u8]>::to_vec);
+        [lower, host].into_iter().chain(without_dot).collect()
+    }
+
+    fn holds<'v>(&self, mut values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
+        let is_there = values.clone().next().is_some();
+        let mut of_value = |test: &dyn Fn(&[u8]) -> bool| {
+            let matches = values.any(test) || (!is_there && self.missing_is_empty && test(b""));
             (is_there || self.missing_is_empty) && matches != self.invert
         };
         match &self.test {
-            HeaderTest::Present(wanted) => ((head.has(&self.name) || self.missing_is_empty) == *wanted) != self.invert,
+            HeaderTest::Present(wanted) => ((is_there || self.missing_is_empty) == *wanted) != self.invert,
             HeaderTest::Value(matcher) => of_value(&|value| matcher.matches(value)),
             HeaderTest::Range(range) => of_value(&|value| {
                 let number = std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok());
@@ -93,6 +132,52 @@ mod tests {
         ] {
             let matcher = HeaderMatch { name: "x".into(), test: is(value), invert, missing_is_empty: false };
             assert_eq!(matcher.matches(&head), expected, "{value}, inverted: {invert}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_readers_see_differently_is_no_ground_for_a_rule() {
+        let is = |name: &str, value: &str, invert| {
+            let test = HeaderTest::Value(StringMatch { test: StringTest::Exact(value.into()), ignore_case: false });
+            HeaderMatch { name: name.into(), test, invert, missing_is_empty: false }
+        };
+        let there = |wanted| HeaderMatch {
+            name: "x-mode".into(),
+            test: HeaderTest::Present(wanted),
+            invert: false,
+            missing_is_empty: false,
+        };
+        let read = || is("x-mode", "read", false);
+        let host = |value| is(":authority", value, false);
+        let ambiguous = Err(Reason::PathAmbiguous);
+        for (matcher, fields, expected) in [
+            (read(), vec![("x-mode", "read")], Ok(true)),
+            (read(), vec![("x-mode", "read"), ("x-mode", "read")], Ok(true)),
+            (read(), vec![("x-mode", "write"), ("x-mode", "other")], Ok(false)),
+            (read(), vec![("x-mode", "read"), ("x-mode", "write")], ambiguous),
+            (read(), vec![("x-mode", "read"), ("x_mode", "write")], ambiguous),
+            (read(), vec![("X.Mode", "read")], ambiguous),
+            (read(), vec![("x_mode", "write")], Ok(false)),
+            (read(), vec![], Ok(false)),
+            (there(true), vec![("x_mode", "")], ambiguous),
+            (there(false), vec![("x_mode", "")], ambiguous),
+            (there(false), vec![("x-other", "")], Ok(true)),
+            (is(":method", "GET", false), vec![(":method", "GET")], Ok(true)),
+            (host("a.example"), vec![(":authority", "a.example")], Ok(true)),
+            (host("a.example"), vec![(":authority", "b.example:1")], Ok(false)),
+            (host("a.example"), vec![(":authority", "A.example")], ambiguous),
+            (host("a.example"), vec![(":authority", "a.example:443")], ambiguous),
+            (host("a.example"), vec![(":authority", "A.example.:443")], ambiguous),
+            (host("a.example:443"), vec![(":authority", "a.example:443")], Ok(true)),
+            (host("a.example:443"), vec![(":authority", "a.example")], Ok(false)),
+            (host("a.example"), vec![(":authority", "b.example"), ("host", "a.example")], ambiguous),
+            (host("[::1]"), vec![(":authority", "[::1]")], Ok(true)),
+            (host("[::1]"), vec![(":authority", "[::1]:80")], ambiguous),
+            (is(":authority", "a.example", true), vec![(":authority", "A.example")], ambiguous),
+            (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
+        ] {
+            let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
+            assert_eq!(matcher.matches_only(&head), expected, "{matcher:?} on {fields:?}");
         }
     }
 

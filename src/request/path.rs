@@ -39,16 +39,17 @@ pub fn may_have_others(path: &[u8]) -> bool {
 ///
 /// Servers, frameworks and other proxies each take some of these steps, in any order, and after one reader comes another. Some
 /// resolve dot segments before they decode, and then `a%2fb/..` is gone as a whole; some decode dots alone (the URL standard), or
-/// all but what divides segments. So each step is tried on whatever another one yields.
+/// all but what divides segments, or that alone. So each step is tried on whatever another one yields.
 pub fn other_spellings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     if !may_have_others(path) {
         return Some(Vec::new());
     }
     type Step = fn(&[u8]) -> Vec<u8>;
-    const STEPS: [Step; 9] = [
+    const STEPS: [Step; 10] = [
         |path| decoded(path, |_| true),
         |path| decoded(path, |byte| byte == b'.'),
         |path| decoded(path, |byte| !matches!(byte, b'/' | b'\\')),
+        |path| decoded(path, |byte| matches!(byte, b'/' | b'\\')),
         without_rest,
         slashed,
         without_authority,
@@ -206,6 +207,7 @@ mod tests {
             ("/../../closed", "/closed"),
             ("/\\closed", "/closed"),
             ("/open/a%2fb/../%2e%2e/closed", "/closed"),
+            ("/closed/x%2f%2e%2e/../y", "/closed/x/y"),
             ("//x/closed", "/closed"),
             ("///x/closed", "/closed"),
             ("/\\x/closed", "/closed"),

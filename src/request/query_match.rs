@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode;
 
+use super::certain::named;
 use super::StringMatch;
 use crate::verdict::Reason;
 
@@ -33,28 +34,25 @@ impl QueryMatch {
     /// Whether the parameter matches, names and values decoded.
     ///
     /// # Errors
-    /// [`Reason::PathAmbiguous`]: it occurs several times, and not all of them would match, so that it would matter which one the
-    /// service reads; or it would matter whether the service takes `+` for a space, as in a form.
+    /// [`Reason::PathAmbiguous`]: it would matter how the service reads the query. The parameter occurs several times, or in another
+    /// spelling of its name, and not all of the values would do; or it matters whether somebody takes `+` for a space, as in a form,
+    /// divides at `;`, too, or decodes twice.
     pub fn matches_only(&self, query: &[u8]) -> Result<bool, Reason> {
-        let matches = self.matches_all(query)?;
-        if query.contains(&b'+') {
-            let spaced: Vec<u8> = query.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
-            if self.matches_all(&spaced)? != matches {
-                return Err(Reason::PathAmbiguous);
-            }
-        }
-        Ok(matches)
-    }
-
-    fn matches_all(&self, query: &[u8]) -> Result<bool, Reason> {
-        let named = params(query).filter(|(name, _)| percent_decode(name).eq(self.name.bytes()));
-        let results: Vec<bool> =
-            named.map(|(_, value)| self.holds(Some(&percent_decode(value).collect::<Vec<u8>>()))).collect();
-        match results.first() {
-            None => Ok(self.holds(None)),
-            Some(first) if results.iter().all(|result| result == first) => Ok(*first),
-            Some(_) => Err(Reason::PathAmbiguous),
-        }
+        let by_its_name = params(query).find(|(name, _)| percent_decode(name).eq(self.name.bytes()));
+        let matches = self.holds(by_its_name.map(|(_, value)| percent_decode(value).collect::<Vec<u8>>()).as_deref());
+        let is_alike = |value: &[u8]| {
+            let once: Vec<u8> = percent_decode(value).collect();
+            let twice: Vec<u8> = percent_decode(&once).collect();
+            self.holds(Some(&once)) == matches && self.holds(Some(&twice)) == matches
+        };
+        let is_read_alike = |value: &[u8]| {
+            let spaced: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+            is_alike(value) && is_alike(&spaced)
+        };
+        let is_certain = [&b"&"[..], b"&;"]
+            .into_iter()
+            .all(|dividers| named(query, &self.name, dividers).all(|(_, value)| is_read_alike(value)));
+        is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
     }
 
     fn holds(&self, value: Option<&[u8]>) -> bool {
@@ -105,7 +103,20 @@ mod tests {
             (is("1+2"), "a=1%2B2", Ok(true)),
             (is("1"), "a=1+2", Ok(false)),
             (is("1"), "a=1&b=1+2", Ok(true)),
-            (is("1"), "+a=1", Ok(false)),
+            (is("1"), "+a=1", Err(Reason::PathAmbiguous)),
+            // Others divide at `;`, look at no case, take brackets for more of the same, or decode twice.
+            (is("1"), "a=1&x;a=2", Err(Reason::PathAmbiguous)),
+            (is("1"), "a=1;x", Err(Reason::PathAmbiguous)),
+            (is("1"), "x=1;a=1", Err(Reason::PathAmbiguous)),
+            (is("1"), "a=1&A=2", Err(Reason::PathAmbiguous)),
+            (is("1"), "a=1&a[]=2", Err(Reason::PathAmbiguous)),
+            (is("1"), "a=1&a%5Bx%5D=1", Ok(true)),
+            (is("1"), "a=1&%2561=2", Err(Reason::PathAmbiguous)),
+            (is("1"), "a=%2531", Err(Reason::PathAmbiguous)),
+            (is("1"), "A=2", Ok(false)),
+            (is("1"), "A=1", Err(Reason::PathAmbiguous)),
+            (present(false), "A", Err(Reason::PathAmbiguous)),
+            (present(true), "a&A", Ok(true)),
             (present(true), "a=1+2", Ok(true)),
             (QueryMatch { name: "a b".into(), ..present(false) }, "a+b", Err(Reason::PathAmbiguous)),
             (is(""), "a", Ok(true)),

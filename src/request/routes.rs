@@ -65,8 +65,8 @@ impl Routes {
     /// The index of the first rule that matches `head`; `None` if no rule does.
     ///
     /// # Errors
-    /// [`Reason::PathAmbiguous`]: another spelling of the path or of the query, or other upper and lower case, would fall under
-    /// another rule, or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or a zero or is not
+    /// [`Reason::PathAmbiguous`]: another spelling of the path, the query, the host or a header that rules look at, or other upper
+    /// and lower case, would fall under another rule, or the path without its last slash under an earlier one; or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or a zero or is not
     /// UTF-8, or has too many spellings or is too long to try them.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
@@ -77,9 +77,25 @@ impl Routes {
         if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
             return Err(Reason::PathAmbiguous);
         }
-        let rule = self.only(path, query, head)?;
+        let mut conditions = Conditions { head, query, known: Vec::new() };
+        let rule = self.served(path, &mut conditions)?;
         for spelling in other_spellings(path).ok_or(Reason::PathAmbiguous)? {
-            if self.only(&spelling, query, head)? != rule {
+            if self.served(&spelling, &mut conditions)? != rule {
+                return Err(Reason::PathAmbiguous);
+            }
+        }
+        Ok(rule)
+    }
+
+    /// The same for one spelling of the path. Many frameworks serve `/a/` as `/a`: a rule for `/a` is not passed over by a slash,
+    /// unless the rule that matches says where it begins with that very slash.
+    fn served(&self, path: &[u8], conditions: &mut Conditions<'_>) -> Result<Option<usize>, Reason> {
+        let rule = self.only(path, conditions)?;
+        if let Some(bare) = path.strip_suffix(b"/").filter(|bare| !bare.is_empty()) {
+            let is_meant =
+                rule.and_then(|rule| self.matches.get(rule)).is_some_and(|rule| rule.path.is_literally(path));
+            let other = if is_meant { None } else { self.only(bare, conditions)? };
+            if other.is_some_and(|other| rule.is_none_or(|rule| other < rule)) {
                 return Err(Reason::PathAmbiguous);
             }
         }
@@ -103,14 +119,11 @@ impl Routes {
         self.index.candidates(path).into_iter().find(|index| matches(index).is_some())
     }
 
-    fn only(&self, path: &[u8], query: &[u8], head: &RequestHead) -> Result<Option<usize>, Reason> {
+    fn only(&self, path: &[u8], conditions: &mut Conditions<'_>) -> Result<Option<usize>, Reason> {
+        let head = conditions.head;
         for index in self.index.candidates(path) {
             let Some(rule) = self.matches.get(index) else { continue };
-            if !rule.path.matches(path, true, head) || !rule.headers.iter().all(|header| header.matches(head)) {
-                continue;
-            }
-            let parameters = rule.query.iter().map(|parameter| parameter.matches_only(query));
-            if !parameters.collect::<Result<Vec<bool>, Reason>>()?.into_iter().all(|holds| holds) {
+            if !rule.path.matches(path, true, head) || !conditions.hold(index, rule)? {
                 continue;
             }
             // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
@@ -121,7 +134,51 @@ impl Routes {
     }
 }
 
+/// What rules ask of one request beside its path. A path has many spellings, and the rest is looked at once for all of them.
+struct Conditions<'r> {
+    head: &'r RequestHead,
+    query: &'r [u8],
+    known: Vec<(usize, Result<bool, Reason>)>,
+}
+
+impl Conditions<'_> {
+    fn hold(&mut self, index: usize, rule: &Match) -> Result<bool, Reason> {
+        if rule.headers.is_empty() && rule.query.is_empty() {
+            return Ok(true);
+        }
+        if let Some((_, result)) = self.known.iter().find(|(known, _)| *known == index) {
+            return *result;
+        }
+        let headers = rule.headers.iter().map(|header| header.matches_only(self.head));
+        let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(self.query)));
+        let mut result = Ok(true);
+        for condition in conditions {
+            match condition {
+                Ok(true) => {}
+                // Then it makes no difference how anybody reads the rest.
+                Ok(false) => {
+                    result = Ok(false);
+                    break;
+                }
+                Err(reason) => result = Err(reason),
+            }
+        }
+        self.known.push((index, result));
+        result
+    }
+}
+
 impl PathMatch {
+    /// Whether it is `path` as it stands there, or begins with the whole of it.
+    fn is_literally(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(literal) | Self::Prefix(literal) | Self::Beginning(literal) => {
+                literal.as_bytes().eq_ignore_ascii_case(path)
+            }
+            Self::SafeRegex { .. } | Self::Connect => false,
+        }
+    }
+
     pub(super) fn matches(&self, path: &[u8], ignore_case: bool, head: &RequestHead) -> bool {
         let same = |a: &[u8], b: &[u8]| {
             if ignore_case {
@@ -211,6 +268,39 @@ mod tests {
             ("/", None),
         ] {
             assert_eq!(routes.find(&get(path)), Ok(rule), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_last_slash_passes_no_earlier_rule_over() {
+        let exact = |path: &str| any(PathMatch::Exact(path.into()));
+        let regex = |pattern: &str| {
+            any(PathMatch::SafeRegex {
+                regex: Regex::new(pattern).unwrap(),
+                any_case: Regex::ignoring_case(pattern).unwrap(),
+            })
+        };
+        let ambiguous = Err(Reason::PathAmbiguous);
+        for (rules, path, found) in [
+            (vec![exact("/a/b"), prefix("/a")], "/a/b", Ok(Some(0))),
+            (vec![exact("/a/b"), prefix("/a")], "/a/b/", ambiguous),
+            (vec![exact("/a/b"), prefix("/a")], "/A/B/", ambiguous),
+            (vec![exact("/a/b"), prefix("/a")], "/a/b/.", ambiguous),
+            (vec![exact("/a/b"), prefix("/a")], "/a/b//", ambiguous),
+            (vec![exact("/a/b"), prefix("/a")], "/a/b/;x", ambiguous),
+            (vec![exact("/a/b"), prefix("/a")], "/a/b/c/", Ok(Some(1))),
+            (vec![exact("/a/b")], "/a/b/", ambiguous),
+            (vec![regex("/a/[0-9]+"), prefix("/a")], "/a/7/", ambiguous),
+            // A later rule makes no difference: the first one that matches is what counts.
+            (vec![prefix("/a"), exact("/a/b")], "/a/b/", Ok(Some(0))),
+            // Who writes the slash means it: that is how a path and all below it are written without path_separated_prefix.
+            (vec![exact("/a"), exact("/a/")], "/a/", Ok(Some(1))),
+            (vec![exact("/a"), prefix("/a/")], "/a/", Ok(Some(1))),
+            (vec![exact("/a"), prefix("/a/")], "/a/b/", Ok(Some(1))),
+            (vec![prefix("/a"), prefix("/")], "/a/", Ok(Some(0))),
+            (vec![exact("/")], "/", Ok(Some(0))),
+        ] {
+            assert_eq!(Routes::new(rules).find(&get(path)), found, "{path}");
         }
     }
 

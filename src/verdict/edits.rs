@@ -20,14 +20,19 @@ impl HeaderName {
         &self.0
     }
 
-    /// Whether `name`, in lower case, is a spelling of it: many frameworks read `x_user_id` as `x-user-id`, and what makes variables
-    /// of headers, as CGI and PHP do, reads `x.user.id` or `x~user~id` as that, too.
+    /// Whether `name`, in lower case, is a [spelling](is_spelling) of it.
     pub fn is_spelt(&self, name: &[u8]) -> bool {
-        // No colon: that begins a pseudo-header, which is no other spelling of anything.
-        let dash = |b: u8| if b.is_ascii_alphanumeric() || b == b':' { b } else { b'-' };
-        let own = self.0.as_bytes();
-        own.len() == name.len() && own.iter().copied().map(dash).eq(name.iter().copied().map(dash))
+        is_spelling(&self.0, name)
     }
+}
+
+/// Whether `name` is a spelling of the header `own`, both in lower case: many frameworks read `x_user_id` as `x-user-id`, and what
+/// makes variables of headers, as CGI and PHP do, reads `x.user.id` or `x~user~id` as that, too.
+pub fn is_spelling(own: &str, name: &[u8]) -> bool {
+    // No colon: that begins a pseudo-header, which is no other spelling of anything.
+    let dash = |b: u8| if b.is_ascii_alphanumeric() || b == b':' { b } else { b'-' };
+    let own = own.as_bytes();
+    own.len() == name.len() && own.iter().copied().map(dash).eq(name.iter().copied().map(dash))
 }
 
 impl fmt::Debug for HeaderName {
