@@ -14,7 +14,7 @@ mod shadow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, WAIT_MARGIN};
+use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, MAX_WAITING_KNOWN, WAIT_MARGIN};
 use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Protocol, Verifier, Want};
 use crate::remote::{Answer, Gauge, Input, Outcome, Output};
 use crate::request::RequestHead;
@@ -36,7 +36,7 @@ pub struct Gate {
     can_wait: bool,
     started: bool,
     waiting: BTreeMap<RequestId, Waiting>,
-    /// How many of them may still be let go before the next tick.
+    /// How many of them may still be let go in this callback.
     room: usize,
     calls: RequestCalls,
     questions: Questions,
@@ -113,9 +113,24 @@ impl Gate {
         documents.into_iter().flat_map(of_document).collect()
     }
 
+    /// Whether the host can hold a request and go on with it later.
+    pub fn can_wait(&self) -> bool {
+        self.can_wait
+    }
+
+    /// Whether the request waits to be decided about.
+    pub fn is_waiting(&self, id: RequestId) -> bool {
+        self.waiting.contains_key(&id)
+    }
+
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
         self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())
+    }
+
+    /// A callback of the host begins; everything that is handled until the next one follows from it.
+    pub fn begin_callback(&mut self) {
+        self.room = MAX_RELEASED;
     }
 
     /// The contract.
@@ -169,7 +184,6 @@ impl Gate {
     fn on_tick(&mut self, now: UnixTime) -> Vec<Effect> {
         self.started = true;
         self.calls.current = None;
-        self.room = MAX_RELEASED;
         for waiting in self.waiting.values_mut() {
             // A clock that was set back must not make a wait longer: it begins again.
             waiting.since = waiting.since.min(now);
@@ -188,12 +202,16 @@ impl Gate {
         }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(wants, _) => {
-                if self.waiting.len() >= MAX_WAITING {
+                // Who has shown a good token does not stand behind a crowd that has not.
+                let is_known = wants.iter().all(|want| self.is_about_caller(want));
+                if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 let (asked, found, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience: Duration::ZERO, asked, found, is_due };
-                let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { Vec::new() };
+                // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
+                let own = if self.can_wait { Vec::new() } else { self.semantics.own_headers(&waiting.head) };
+                let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
                 effects.extend(self.wait(id, waiting, wants, now));
                 if !self.can_wait {
                     self.started = true;
@@ -203,6 +221,18 @@ impl Gate {
                 effects
             }
             decision => self.conclude(id, &head, decision, now),
+        }
+    }
+
+    /// Whether what is wanted is wanted of a caller whose token is good.
+    fn is_about_caller(&self, want: &Want) -> bool {
+        match want {
+            Want::Document(DocumentId::Revocations(_), _) => true,
+            Want::Document(DocumentId::KeySet(_) | DocumentId::JwtKeySet(_), _) => false,
+            Want::Answer(question) => {
+                let service = self.documents.services.get(question.service);
+                service.is_some_and(|service| matches!(service.protocol, Protocol::Authorization(_)))
+            }
         }
     }
 

@@ -53,7 +53,11 @@ pub const MAX_EXPRESSION_STEPS: u64 = 25_000;
 /// The most requests that wait for a document at once, in one VM. A waiting request costs its headers and a buffered body.
 pub const MAX_WAITING: usize = 1024;
 
-/// The most waiting requests of one VM that are let go between two ticks; the others follow with the next ones. Envoy carries
+/// The same for those whose token is good and that wait for more than that: for a service's decision, or the revocation list.
+/// The places that are theirs alone cannot be taken by tokens that nobody has checked yet.
+pub const MAX_WAITING_KNOWN: usize = MAX_WAITING + MAX_WAITING / 2;
+
+/// The most waiting requests of one VM that are let go in one callback; the others follow with the next ones. Envoy carries
 /// them out one inside the other when the callback has returned, and beyond some 260 its stack is used up, which is a trap.
 pub const MAX_RELEASED: usize = 64;
 

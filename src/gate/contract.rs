@@ -48,6 +48,8 @@ pub enum Effect {
     Reply(RequestId, Reply),
     /// Hold the request, its body included.
     Wait(RequestId),
+    /// Take these headers, which services believe, out of a request that is about to wait.
+    Remove(RequestId, Vec<String>),
     /// Read the shared record of the document.
     Read(DocumentId),
     /// Write it, if its version is still this one; `None`, if there is still no record.

@@ -38,6 +38,14 @@ impl Semantics {
         }
     }
 
+    /// The headers of the request that a service would take for the gate's own.
+    pub(super) fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+        match self {
+            Self::Gate(policy) => policy.sanitized(head).remove,
+            Self::JwtAuthn(filter) => filter.own_headers(head),
+        }
+    }
+
     /// One line about refusals that do not hold, for the log.
     pub fn warning(&self) -> Option<String> {
         match self {

@@ -50,6 +50,7 @@ struct Counted {
 pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
+    can_wait: bool,
     /// The key of the filter state that requests are asked for.
     filter_state: Option<String>,
     stat_prefix: String,
@@ -85,8 +86,9 @@ impl Driver {
         let (stat_prefix, metrics) = (stat_prefix.to_owned(), Rc::clone(metrics));
         let (counters, calls) = Default::default();
         let at_the_start = gate.counters();
-        let gate = RefCell::new(gate);
-        let driver = Self { root, gate, filter_state, stat_prefix, metrics, counters, gauges, shared_names, calls };
+        let (can_wait, gate) = (gate.can_wait(), RefCell::new(gate));
+        let driver =
+            Self { root, gate, can_wait, filter_state, stat_prefix, metrics, counters, gauges, shared_names, calls };
         for counter in at_the_start {
             driver.count(counter, 0);
         }
@@ -156,18 +158,34 @@ impl Driver {
     pub fn on_answer(&self, token: u32, headers: usize, body: usize, current: Option<RequestId>) -> Course {
         let call = self.calls.borrow_mut().remove(&token);
         let Some((_, call)) = call else {
-            return Course::Parked;
+            return self.unless_forgotten(Course::Parked, current);
         };
         let longest = match call {
             Called::Document(DocumentId::KeySet(_) | DocumentId::JwtKeySet(_), _) => MAX_KEY_SET_BYTES,
             Called::Document(DocumentId::Revocations(_), _) => MAX_REVOCATION_BYTES,
             Called::Service(_) => MAX_SERVICE_ANSWER_BYTES,
         };
-        self.run(call.answered(hostcalls::answer(headers, body, longest)), current)
+        let course = self.run(call.answered(hostcalls::answer(headers, body, longest)), current);
+        self.unless_forgotten(course, current)
+    }
+
+    /// A request to which no call leads back any more is refused, where only that could: some hosts let it go on.
+    fn unless_forgotten(&self, course: Course, current: Option<RequestId>) -> Course {
+        let has_call = |id| self.calls.borrow().values().any(|(context, _)| *context == id);
+        let waits = |id| self.gate.borrow().is_waiting(id);
+        match current.filter(|&id| course == Course::Parked && !self.can_wait && waits(id) && !has_call(id)) {
+            Some(id) => {
+                hostcalls::deny(&Denial::from(Reason::KeysUnavailable), false);
+                self.run(Event::Gone(id), None);
+                Course::Answered
+            }
+            None => course,
+        }
     }
 
     /// Handles `event` and whatever follows from it. `current` is the request whose callback this is.
     fn run(&self, event: Event<'_>, current: Option<RequestId>) -> Course {
+        self.gate.borrow_mut().begin_callback();
         // Without a terminal effect a request does not go on.
         let mut course = Course::Parked;
         let mut effects: VecDeque<Effect> = self.handle(event).into();
@@ -204,6 +222,11 @@ impl Driver {
                     Vec::new()
                 }
                 Effect::Wait(_) => Vec::new(),
+                Effect::Remove(_, names) => {
+                    // What is not removed is removed, or refused, when it goes on.
+                    names.iter().for_each(|name| hostcalls::remove_header(name));
+                    Vec::new()
+                }
                 Effect::Read(id) => {
                     let (bytes, cas) = hostcalls::shared(self.name(id));
                     self.handle(Event::Record(id, bytes.as_deref(), cas))

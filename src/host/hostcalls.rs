@@ -27,7 +27,7 @@ pub fn request_head() -> Option<RequestHead> {
 
 /// Removes, sets, adds; whether the host did all of it.
 fn edit_request(edits: &Edits) -> bool {
-    let is_edited = edits.remove.iter().all(|name| abi::remove_header(name))
+    let is_edited = edits.remove.iter().all(|name| remove_header(name))
         && edits.set.iter().all(|(name, value)| abi::set_header(name, value))
         && edits.add.iter().all(|(name, value)| abi::add_header(name, value));
     if !is_edited {
@@ -38,6 +38,11 @@ fn edit_request(edits: &Edits) -> bool {
         call_foreign("clear_route_cache", &[]);
     }
     true
+}
+
+/// Removes a header; whether it is gone. Some hosts do not remove what is not there.
+pub fn remove_header(name: &str) -> bool {
+    abi::remove_header(name) || request_head().is_some_and(|head| !head.has(name))
 }
 
 /// Edits the request of the effective context, which may then go on; whether it may. What the host did not edit is answered: a service
@@ -73,7 +78,11 @@ pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state, &denial.published);
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
+    let is_sent = abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
+    // What the host does not say, it may not take for a refusal either. The least that can be said may be said.
+    if !is_sent && !abi::send_local_response(503, &denial.details(), &[], "") {
+        log(Level::Error, "jwt-gate: the host does not answer a request");
+    }
 }
 
 /// Answers a request to the gate itself, which is that of the effective context.

@@ -100,6 +100,11 @@ impl Filter {
         Decision::refuse(denial, self.enforce, edits)
     }
 
+    /// The headers of the request that providers set, to be removed.
+    pub(crate) fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+        self.sanitized(head).into_edits().remove
+    }
+
     /// Without the headers that providers set.
     fn sanitized<'a>(&self, head: &'a RequestHead) -> Headers<'a> {
         let mut headers = Headers::new(head);

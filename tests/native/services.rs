@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
+use jwt_gate::limits::{MAX_WAITING, MAX_WAITING_KNOWN};
+
 use crate::mint::{Key, Token, NOW};
 use crate::world::{local, merged, Reply, Request, World};
 
@@ -292,6 +294,59 @@ fn active() -> String {
 }
 
 #[test]
+fn who_is_answered_does_not_stand_in_line() {
+    let mut world = World::new(&config(json!({"protocol": "authzen"})), 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#).after(Duration::from_millis(10)));
+    for _ in 0..3 {
+        let crowd: Vec<_> = (0..1000).map(|number| world.request(0, &request(&format!("/{number}")))).collect();
+        world.advance(Duration::from_millis(15));
+        let allowed = crowd.iter().filter(|&&id| world.verdict(id).is_some_and(|verdict| verdict.code() == "allowed"));
+        assert_eq!(allowed.count(), crowd.len());
+    }
+}
+
+#[test]
+fn a_crowd_of_tokens_that_nobody_has_checked_leaves_room_for_good_ones() {
+    let mut config = config(json!({"protocol": "authzen"}));
+    config["providers"]["main"]["from_headers"] = json!([{"name": "authorization", "value_prefix": "Bearer "}]);
+    config["providers"]["main"]["introspection"] = json!({
+        "http_uri": {"uri": ISSUERS_ENDPOINT, "cluster": "issuer", "timeout": "30s"},
+        "client_id": "gate",
+        "client_secret_env": "SECRET",
+    });
+    let mut world = World::new(&config, 1);
+    world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
+    world.issuer(ISSUERS_ENDPOINT, Reply::never());
+    let opaque = |number: usize| Request::get("/").bearer(&format!("opaque-{number}"));
+    let crowd: Vec<_> = (0..MAX_WAITING + 10).map(|number| world.request(0, &opaque(number))).collect();
+    let waiting = crowd.iter().filter(|&&id| world.verdict(id).is_none()).count();
+    assert_eq!(waiting, MAX_WAITING);
+    assert_eq!(world.ask_patiently(0, &request("/")).code(), "allowed");
+    // Their room has an end, too.
+    world.issuer(SERVICE, Reply::never());
+    let known: Vec<_> = (0..MAX_WAITING).map(|number| world.request(0, &request(&format!("/{number}")))).collect();
+    let waiting = known.iter().filter(|&&id| world.verdict(id).is_none()).count();
+    assert_eq!(waiting, MAX_WAITING_KNOWN - MAX_WAITING);
+}
+
+#[test]
+fn where_a_request_waits_in_its_own_context_nothing_waits_with_it_that_services_believe() {
+    let mut config = config(json!({"protocol": "authzen"}));
+    config["providers"]["main"]["claim_to_headers"] = json!([{"header_name": "x-user", "claim_name": "sub"}]);
+    let as_eve = || request("/").header("x-user", "eve").header("x_user", "eve");
+    let yes = || Reply::ok(r#"{"decision":true}"#).after(Duration::from_millis(10));
+    let mut world = World::without_waiting(&config, 1);
+    world.issuer(SERVICE, yes());
+    world.request(0, &as_eve());
+    assert_eq!(world.removed, ["x-user", "x_user"]);
+    // Elsewhere it is edited once, when it goes on.
+    let mut world = World::new(&config, 1);
+    world.issuer(SERVICE, yes());
+    world.request(0, &as_eve());
+    assert_eq!(world.removed, [""; 0]);
+}
+
+#[test]
 fn nobody_passes_because_there_was_no_time_to_ask() {
     let config = asked_twice(1, json!({}));
     for mut world in [World::new(&config, 1), World::without_waiting(&config, 1)] {
@@ -310,12 +365,13 @@ fn nobody_passes_because_there_was_no_time_to_ask() {
 
 #[test]
 fn nobody_passes_because_there_was_no_room_to_ask() {
-    let config = asked_twice(4, json!({"bad_token_beside_good": "ignore"}));
-    for mut world in [World::new(&config, 1), World::without_waiting(&config, 1)] {
-        world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
-        world.issuer(ISSUERS_ENDPOINT, Reply::ok(active()).after(Duration::from_millis(100)));
-        assert_eq!(world.ask_patiently(0, &Request::get("/?t=a&t=b&t=c")).code(), "authorization_denied");
-        assert_eq!(world.ask_patiently(0, &Request::get("/?t=a&t=b&t=c&t=d")).code(), "overloaded");
+    for (issuers, code) in [(15, "authorization_denied"), (16, "overloaded")] {
+        let config = asked_twice(issuers, json!({}));
+        for mut world in [World::new(&config, 1), World::without_waiting(&config, 1)] {
+            world.issuer(SERVICE, Reply::ok(r#"{"decision":false}"#));
+            world.issuer(ISSUERS_ENDPOINT, Reply::ok(active()).after(Duration::from_millis(100)));
+            assert_eq!(world.ask_patiently(0, &Request::get("/?t=a")).code(), code, "{issuers}");
+        }
     }
 }
 

@@ -338,6 +338,8 @@ pub struct World {
     pub gauges: BTreeMap<String, u64>,
     /// What was logged.
     pub logs: Vec<(Level, String)>,
+    /// What was taken out of requests before they waited.
+    pub removed: Vec<String>,
     /// The most requests that were decided in one callback.
     pub most_decided: usize,
     decided: usize,
@@ -398,6 +400,7 @@ impl World {
             gauges: BTreeMap::new(),
             checks: Rc::default(),
             logs: Vec::new(),
+            removed: Vec::new(),
             most_decided: 0,
             decided: 0,
             interleaved: false,
@@ -578,6 +581,7 @@ impl World {
         if self.interleaved {
             self.arriving.clear();
             for (vm, _, event) in events {
+                self.vms[vm].gate.begin_callback();
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
             }
@@ -593,6 +597,7 @@ impl World {
                 }
                 self.context = context.filter(|_| !self.can_wait);
                 self.decided = 0;
+                self.vms[vm].gate.begin_callback();
                 let effects = self.handle(vm, event);
                 self.vms[vm].queue.extend(effects);
                 while !self.vms[vm].queue.is_empty() {
@@ -617,6 +622,11 @@ impl World {
                 let in_flight = self.in_flight.iter().any(|call| call.context == Some(id));
                 let has_call = in_flight || self.arriving.contains(&id);
                 assert!(self.can_wait || has_call, "request {id} waits, and nothing leads back to it");
+                Vec::new()
+            }
+            Effect::Remove(id, names) => {
+                assert!(!self.can_wait && self.context == Some(id), "request {id} is edited in another context");
+                self.removed.extend(names);
                 Vec::new()
             }
             Effect::Settle(id) => self.handle(vm, Event::Settled(id)),
