@@ -9,12 +9,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use quick_cache::unsync::Cache;
+use quick_cache::Weighter;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::{introspection, service, AuthorizationService, Introspection};
 use crate::hashed::ByNumber;
 use crate::jose::Verified;
-use crate::limits::MAX_SERVICE_ANSWER_BYTES;
+use crate::limits::{CACHED_TOKEN_BYTES, MAX_SERVICE_ANSWER_BYTES};
 use crate::remote::{Answer, Call, Endpoint};
 use crate::time::UnixTime;
 use crate::verdict::HeaderName;
@@ -106,7 +107,22 @@ impl fmt::Debug for Services {
 
 struct Asked {
     service: Service,
-    kept: Cache<u128, Kept, quick_cache::UnitWeighter, ByNumber>,
+    kept: Cache<u128, Kept, ByBytes, ByNumber>,
+}
+
+/// As with remembered tokens, the bound on bytes is one on entries too: what an answer holds is up to who gives it.
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<u128, Kept> for ByBytes {
+    fn weight(&self, _: &u128, kept: &Kept) -> u64 {
+        let size = match &kept.finding {
+            Finding::Active(verified) => verified.size(),
+            Finding::Allowed(headers) => headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum(),
+            _ => 0,
+        };
+        size.max(CACHED_TOKEN_BYTES) as u64
+    }
 }
 
 struct Kept {
@@ -119,8 +135,9 @@ impl Services {
     /// Services that were not asked yet. `secret` is the key of the fingerprints.
     pub fn new(services: &[Service], secret: (u64, u64)) -> Self {
         let asked = |service: &Service| {
-            let (size, weigher, hasher) = (service.max_entries, quick_cache::UnitWeighter, ByNumber::default());
-            let kept = Cache::with(size, size as u64, weigher, hasher, Default::default());
+            let (size, hasher) = (service.max_entries, ByNumber::default());
+            let capacity = size.saturating_mul(CACHED_TOKEN_BYTES) as u64;
+            let kept = Cache::with(size, capacity, ByBytes, hasher, Default::default());
             Asked { service: service.clone(), kept }
         };
         let fingerprints = SipHasher13::new_with_keys(secret.0, secret.1);
