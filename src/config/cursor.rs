@@ -173,7 +173,12 @@ impl<'a> Cursor<'a> {
     /// A string, a number or a boolean.
     #[inline(never)]
     pub fn scalar(&self) -> Result<Value, ConfigError> {
+        // In a `google.protobuf.Struct` numbers are doubles: the last digits of such a one are lost, and others would be the same.
+        const FIRST_ROUNDED: f64 = 9_007_199_254_740_992.0;
         match self.value {
+            Value::Number(number) if number.is_f64() && number.as_f64().is_none_or(|n| n.abs() >= FIRST_ROUNDED) => {
+                Err(self.error("a number of 2^53 and more is exact only as a whole number in JSON text"))
+            }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(self.value.clone()),
             _ => Err(self.expected("a string, a number or a boolean")),
         }
