@@ -36,7 +36,7 @@ use crate::cache::CacheLimits;
 use crate::gate::Semantics;
 use crate::policy::{Documents, Policy, Service, Services};
 use crate::remote::{Document, Source};
-use crate::verdict::Reason;
+use crate::verdict::{HeaderName, Reason};
 
 use cursor::{Cursor, Object};
 pub use error::ConfigError;
@@ -131,7 +131,15 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
     let (routes, rules, enforcement) = rule::all(root, &named, &providers, sources)?;
     let filter_state_rules = rule::filter_state(root, &providers)?;
     let mut output_headers = Vec::new();
-    let of_services = sources.services.iter().flat_map(Service::response_headers);
+    // Where a client sends its tokens it has something to say of its own, on routes that ask no service.
+    let takes_tokens = |header: &&HeaderName| {
+        providers
+            .iter()
+            .flat_map(|provider| &provider.locations)
+            .any(|location| template::holds_tokens(location, header))
+    };
+    let of_services =
+        sources.services.iter().flat_map(Service::response_headers).filter(|header| !takes_tokens(header));
     for header in providers.iter().flat_map(|provider| provider.output_headers()).chain(of_services) {
         if let Err(place) = output_headers.binary_search(header) {
             output_headers.insert(place, header.clone());

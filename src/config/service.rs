@@ -9,7 +9,7 @@ use super::template::{self, Own};
 use super::values::{duration, one_of, output_header};
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Service, ServiceForm, Template};
+use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Provider, Service, ServiceForm, Template};
 use crate::redact::Redacted;
 use crate::verdict::HeaderName;
 
@@ -50,7 +50,7 @@ pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>
                 return Err(object.error("\"method\" is no method"));
             }
             let names = object.list("response_headers")?;
-            let response_headers = names.iter().map(output_header).collect::<Result<_, _>>()?;
+            let response_headers = names.iter().map(|name| response_header(name, own)).collect::<Result<_, _>>()?;
             ServiceForm::Http { method, response_headers }
         }
     };
@@ -66,6 +66,15 @@ pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>
     let protocol = Protocol::Authorization(Box::new(service));
     sources.services.push(Service { endpoint: endpoint(&object)?, protocol, max_entries });
     Ok(sources.services.len() - 1)
+}
+
+fn response_header(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<HeaderName, ConfigError> {
+    let header = output_header(cursor)?;
+    let mut of_providers = own.providers.iter().flat_map(Provider::output_headers);
+    if of_providers.any(|known| known.is_spelt(header.as_str().as_bytes())) {
+        return Err(cursor.error("is a header that a provider sets: two answers cannot stand in one place"));
+    }
+    Ok(header)
 }
 
 /// `response_headers` of the services of all rules.

@@ -65,7 +65,7 @@ fn read_with(
     found.map_or(Ok(template), |problem| Err(cursor.error(problem)))
 }
 
-fn holds_tokens(location: &Location, name: &HeaderName) -> bool {
+pub(super) fn holds_tokens(location: &Location, name: &HeaderName) -> bool {
     match location {
         Location::Bearer => name.is_spelt(b"authorization"),
         Location::Header { name: header, .. } => name.is_spelt(header.as_str().as_bytes()),

@@ -608,6 +608,10 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
         // Authorization.
         (asks(json!({})), r#"rules[0].authorize: needs "scopes", "claims", "cel" or "service""#),
         (asks(json!({"scopes": {}})), "rules[0].authorize.scopes: needs one of any_of, all_of"),
+        (
+            asks(json!({"claims": [{"claim": "id", "equals": 1_234_567_890_123_456_789.0_f64}]})),
+            "rules[0].authorize.claims[0].equals: a number of 2^53 and more is exact only as a whole number in JSON text",
+        ),
         (asks(json!({"scopes": ["a"]})), "rules[0].authorize.scopes: expected an object, found an array"),
         (
             asks(json!({"scopes": {"any_of": ["a b"]}})),
@@ -683,6 +687,25 @@ fn a_text_with_variables_asks_for_nothing_that_is_the_gates_own() {
     }
     let expected = format!("{place}: \"token\" is a parameter that the gate finds tokens in");
     assert_eq!(text("{query.token}"), expected);
+}
+
+#[test]
+fn a_service_cannot_set_a_header_that_a_provider_sets() {
+    let main = remote(json!({"claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}]}));
+    let sets = |name: &str| {
+        let service = json!({
+            "protocol": "http",
+            "http_uri": {"uri": "http://authz.example/decide", "cluster": "authz", "timeout": "1s"},
+            "response_headers": ["x-other", name],
+        });
+        let rule =
+            json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": {"service": service}});
+        error_of(&json!({"providers": {"main": main}, "rules": [rule]}))
+    };
+    for name in ["x-user", "x_user"] {
+        let problem = "is a header that a provider sets: two answers cannot stand in one place";
+        assert_eq!(sets(name), format!("rules[0].authorize.service.response_headers[1]: {problem}"));
+    }
 }
 
 #[test]

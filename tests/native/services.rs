@@ -203,6 +203,21 @@ fn http_brings_headers_for_the_service_behind_and_takes_a_clients_own() {
 }
 
 #[test]
+fn a_header_in_which_clients_send_tokens_can_be_set_and_is_theirs_where_no_service_is_asked() {
+    let mut config = config(json!({"protocol": "http", "response_headers": ["authorization"]}));
+    let public = json!({"match": {"prefix": "/public"}, "public": true});
+    config["rules"].as_array_mut().unwrap().insert(0, public);
+    let mut world = World::new(&config, 1);
+    world.issuer(SERVICE, Reply::ok("").header("authorization", "Basic exchanged"));
+    let asked = request("/");
+    let fields = asked.edited(world.ask_patiently(0, &asked).edits());
+    assert!(fields.contains(&("authorization".to_owned(), "Basic exchanged".to_owned())), "{fields:?}");
+    let public = Request::get("/public").header("authorization", "Basic own");
+    let fields = public.edited(world.ask(0, &public).edits());
+    assert!(fields.contains(&("authorization".to_owned(), "Basic own".to_owned())), "{fields:?}");
+}
+
+#[test]
 fn nothing_is_remembered_unless_the_configuration_says_so() {
     let mut world = World::new(&config(json!({"protocol": "authzen"})), 1);
     world.issuer(SERVICE, Reply::ok(r#"{"decision":true}"#));
