@@ -107,7 +107,7 @@ pub const FIELDS: &[Field] = &[
     field("introspection", "http_uri", "http_uri", "required", "the issuer's introspection endpoint"),
     field("introspection", "client_id", "string", "required", "who asks"),
     field("introspection", "client_secret_env", "string", "required", "the variable, of `vm_config.environment_variables`, that has the secret"),
-    field("introspection", "tokens", "`opaque` or `all`", "`opaque` beside keys, else `all`", "`opaque` are those without exactly two dots; with `all`, a token whose signature holds is asked about too"),
+    field("introspection", "tokens", "`opaque` or `all`", "`opaque` beside keys, else `all`", "`opaque` are those that are no JWT, however bad a one: three parts, of which the first holds what could be a JSON object; with `all`, a token whose signature holds is asked about too"),
     field("introspection", "cache", "introspection_cache", "on", "remember answers, in each VM"),
     field("introspection_cache", "ttl", "duration, 0s to 1h", "`60s`", "how long an active token is not asked about again, at most until its `exp`"),
     field("introspection_cache", "negative_ttl", "duration, 0s to 1h", "`10s`", "the same of one that is not active"),

@@ -4,6 +4,9 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::Engine;
 use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
 use super::{Finding, Question, Services};
@@ -41,10 +44,21 @@ pub fn is_token(token: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
 }
 
-/// Whether `token` is of the shape of a signed JWT (RFC 7515 section 7.1): three parts.
+/// Whether `token` is a signed JWT, however bad (RFC 7515 section 7.1): three parts, of which the first holds what could be an
+/// object. An opaque token may have two dots, too.
 pub fn is_signed(token: &[u8]) -> bool {
-    token.iter().filter(|&&b| b == b'.').count() == 2
+    let mut parts = token.split(|&b| b == b'.');
+    let header = parts.next().filter(|_| parts.count() == 2).and_then(|header| LENIENT.decode(header).ok());
+    header.is_some_and(|header| header.trim_ascii_start().starts_with(b"{"))
 }
+
+/// Takes what a careless reader might still take for base64url.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 impl Introspection {
     /// What the issuer found out about `token`, or the question to it.

@@ -162,6 +162,22 @@ fn no_more_answers_are_remembered_than_max_entries() {
 }
 
 #[test]
+fn answers_are_remembered_by_what_they_hold() {
+    // Two of 10 KB take the place of twenty small ones.
+    for (claim, most_asked) in [(10, 20), (10_000, 40)] {
+        let mut world = World::new(&opaque(json!({"introspection": {"cache": {"max_entries": 20}}})), 1);
+        world.issuer(ENDPOINT, Reply::ok(active(json!({"x": "x".repeat(claim)}))));
+        for _ in 0..2 {
+            for number in 0..20 {
+                assert_eq!(world.ask_patiently(0, &shown(&format!("token-{number}"))).code(), "allowed");
+            }
+        }
+        let asked = world.fetches.len();
+        assert!(asked <= most_asked && asked >= most_asked - 2, "{asked} with a claim of {claim} bytes");
+    }
+}
+
+#[test]
 fn the_same_token_at_the_same_time_is_one_question_and_another_token_another() {
     let mut world = World::new(&opaque(json!({})), 2);
     world.issuer(ENDPOINT, Reply::ok(active(json!({}))).after(Duration::from_millis(500)));
@@ -201,12 +217,19 @@ fn only_what_is_no_jwt_is_asked_about_beside_keys() {
     assert_eq!(world.ask(0, &shown(&Token::new(&key()).mint())).code(), "allowed");
     let forged = Token::new(&Key::ed25519(9).named("one")).mint();
     assert_eq!(world.ask(0, &shown(&forged)).code(), "signature_invalid");
-    assert_eq!(world.ask(0, &shown("a.b.c")).code(), "token_malformed");
+    // What could be the beginning of a JOSE header makes a JWT, also where its base64url or its JSON is none.
+    for header in [r#"{"#, r#" {"alg":"none"}"#, r#"{"alg":}"#, "{\u{e4}"] {
+        let header = BASE64_URL_SAFE_NO_PAD.encode(header);
+        for token in [format!("{header}.b.c"), format!("{header}..")] {
+            assert_eq!(world.ask(0, &shown(&token)).code(), "token_malformed", "{token}");
+        }
+    }
     assert_eq!(world.fetches.len(), 0);
-    for token in ["a", "a.b", "a.b.c.d", "a.b.c.d.e"] {
+    let opaque = ["a", "a.b", "a.b.c.d", "a.b.c.d.e", "a.b.c", "bm8.b.c", "..c"];
+    for token in opaque {
         assert_eq!(world.ask_patiently(0, &shown(token)).code(), "allowed", "{token}");
     }
-    assert_eq!(world.fetches.len(), 4);
+    assert_eq!(world.fetches.len(), opaque.len());
 }
 
 #[test]
