@@ -133,6 +133,11 @@ impl Gate {
         self.room = MAX_RELEASED;
     }
 
+    /// The fields of a head, or of trailers, that a service would take for the gate's own.
+    pub fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+        self.semantics.own_headers(head)
+    }
+
     /// The contract.
     pub fn handle(&mut self, event: Event<'_>, now: UnixTime) -> Vec<Effect> {
         match event {
@@ -210,7 +215,7 @@ impl Gate {
                 let (asked, found, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience: Duration::ZERO, asked, found, is_due };
                 // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
-                let own = if self.can_wait { Vec::new() } else { self.semantics.own_headers(&waiting.head) };
+                let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
                 let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
                 effects.extend(self.wait(id, waiting, wants, now));
                 if !self.can_wait {

@@ -27,6 +27,8 @@ pub trait Module {
     fn create_request(&self, request: u32, root: u32);
     /// The head of that request is there.
     fn request_headers(&self, request: u32) -> Action;
+    /// The trailers of that request are there, behind its body.
+    fn request_trailers(&self, request: u32) -> Action;
     /// A call that this context dispatched is answered, with so many headers, 0 for a failure, and so many bytes of body.
     fn call_response(&self, context: u32, token: u32, headers: usize, body: usize);
     /// A context, of either kind, is over.
@@ -96,6 +98,11 @@ extern "C" fn proxy_on_request_headers(request: u32, _: usize, _: bool) -> Actio
 }
 
 #[no_mangle]
+extern "C" fn proxy_on_request_trailers(request: u32, _: usize) -> Action {
+    with(Action::Pause, |module| module.request_trailers(request))
+}
+
+#[no_mangle]
 extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, body: usize, _: usize) {
     with((), |module| module.call_response(context, token, headers, body));
 }
@@ -112,11 +119,6 @@ mod nothing {
 
     #[no_mangle]
     extern "C" fn proxy_on_request_body(_: u32, _: usize, _: bool) -> Action {
-        Action::Continue
-    }
-
-    #[no_mangle]
-    extern "C" fn proxy_on_request_trailers(_: u32, _: usize) -> Action {
         Action::Continue
     }
 

@@ -8,6 +8,8 @@ use crate::wire::{answer, serialize, OK};
 pub enum Map {
     /// The headers of the request of the effective context.
     RequestHeaders = 0,
+    /// The fields behind its body.
+    RequestTrailers = 1,
     /// The headers of the answer that a callback is about.
     CallResponseHeaders = 6,
 }
@@ -168,11 +170,11 @@ pub fn header_map(map: Map) -> Option<Vec<u8>> {
     answer(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })
 }
 
-/// Removes a header of the request; whether the host did. If it did not, the request must not go on; the same holds for the next two.
+/// Removes a field of the request; whether the host did. If it did not, the request must not go on; the same holds for the next two.
 #[must_use]
-pub fn remove_header(name: &str) -> bool {
+pub fn remove_field(map: Map, name: &str) -> bool {
     // SAFETY: see above.
-    unsafe { proxy_remove_header_map_value(Map::RequestHeaders, name.as_ptr(), name.len()) == OK }
+    unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) == OK }
 }
 
 /// Sets a header of the request.

@@ -38,7 +38,7 @@ impl Semantics {
         }
     }
 
-    /// The headers of the request that a service would take for the gate's own.
+    /// Those of the fields that a service would take for the gate's own.
     pub(super) fn own_headers(&self, head: &RequestHead) -> Vec<String> {
         match self {
             Self::Gate(policy) => policy.sanitized(head).remove,

@@ -85,6 +85,10 @@ impl Module for Contexts {
         course.action()
     }
 
+    fn request_trailers(&self, request: RequestId) -> Action {
+        self.request(request).map_or(Action::Pause, |driver| driver.on_trailers().action())
+    }
+
     fn call_response(&self, context: u32, token: u32, headers: usize, body: usize) {
         if let Some(driver) = self.root(context) {
             driver.on_answer(token, headers, body, None);

@@ -108,6 +108,19 @@ impl Driver {
         self.run(event, Some(id))
     }
 
+    /// The trailers of a request that went on arrived: what services would believe in its head they do not get behind its body, from
+    /// where some put it there.
+    pub fn on_trailers(&self) -> Course {
+        let trailers = hostcalls::request_trailers();
+        let own = trailers.map(|trailers| self.gate.borrow().own_headers(&trailers));
+        if own.is_some_and(|own| own.iter().all(|name| hostcalls::remove_trailer(name))) {
+            return Course::Passed;
+        }
+        hostcalls::log(Level::Error, "jwt-gate: the host does not edit the trailers of a request, which is refused");
+        hostcalls::deny(&Denial::from(Reason::KeysUnavailable), false);
+        Course::Answered
+    }
+
     /// The request is over: the host ends its calls with it.
     pub fn on_gone(&self, id: RequestId) {
         self.calls.borrow_mut().retain(|_, (context, _)| *context != id);
@@ -224,7 +237,9 @@ impl Driver {
                 Effect::Wait(_) => Vec::new(),
                 Effect::Remove(_, names) => {
                     // What is not removed is removed, or refused, when it goes on.
-                    names.iter().for_each(|name| hostcalls::remove_header(name));
+                    for name in &names {
+                        hostcalls::remove_header(name);
+                    }
                     Vec::new()
                 }
                 Effect::Read(id) => {

@@ -40,9 +40,19 @@ fn edit_request(edits: &Edits) -> bool {
     true
 }
 
+/// The trailers of the request of the effective context, as far as they are like a head; `None` if the host does not give them.
+pub fn request_trailers() -> Option<RequestHead> {
+    RequestHead::from_map(abi::header_map(Map::RequestTrailers)?)
+}
+
 /// Removes a header; whether it is gone. Some hosts do not remove what is not there.
 pub fn remove_header(name: &str) -> bool {
-    abi::remove_header(name) || request_head().is_some_and(|head| !head.has(name))
+    abi::remove_field(Map::RequestHeaders, name) || request_head().is_some_and(|head| !head.has(name))
+}
+
+/// Removes a trailer; whether the host did.
+pub fn remove_trailer(name: &str) -> bool {
+    abi::remove_field(Map::RequestTrailers, name)
 }
 
 /// Edits the request of the effective context, which may then go on; whether it may. What the host did not edit is answered: a service

@@ -29,7 +29,7 @@ fn the_module_exports_no_callback_that_does_nothing() {
     for needed in ["proxy_on_context_create", "proxy_on_request_headers", "proxy_on_delete"] {
         assert!(names(needed), "{needed}");
     }
-    for idle in ["proxy_on_done", "proxy_on_log", "proxy_on_request_body", "proxy_on_response_", "_trailers"] {
+    for idle in ["proxy_on_done", "proxy_on_log", "proxy_on_request_body", "proxy_on_response_"] {
         assert!(!names(idle), "{idle}");
     }
 }

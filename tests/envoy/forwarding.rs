@@ -4,10 +4,38 @@ use base64::prelude::{Engine, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::mint::{Key, Token, ALGORITHMS};
-use crate::proxy::Proxy;
+use crate::proxy::{filter, Form, Proxy};
 use crate::servers::Seen;
 use crate::wire::{get, request};
 use crate::{closed, issuer, provider, start, token};
+
+#[test]
+fn what_stands_behind_the_body_is_no_word_of_the_gate() {
+    let key = Key::rsa().named("k1");
+    let mut main = provider();
+    main["remote_jwks"] = json!(null);
+    main["local_jwks"] = json!({"inline_string": json!({"keys": [key.jwk()]}).to_string()});
+    for semantics in ["jwt_gate", "jwt_authn"] {
+        let gate = json!({"semantics": semantics, "providers": {"main": main}, "rules": [
+            {"match": {"prefix": "/"}, "requires": {"provider_name": "main"}},
+        ]});
+        let proxy = Proxy::with_filters(vec![filter(&gate, Form::Struct)], |manager, _| {
+            manager["http_protocol_options"] = json!({"enable_trailers": true});
+        });
+        let head = request("POST", "/").bearing(&token(&key).mint()).with("transfer-encoding", "chunked");
+        let mut bytes = head.bytes();
+        bytes.extend(b"4\r\nbody\r\n0\r\nx-user-id: root\r\nx_user_id: root\r\nX-User-Id: again\r\nx-sum: 7\r\n\r\n");
+        let mut connection = proxy.connect();
+        connection.send(&bytes);
+        let seen = Seen::of(&connection.receive());
+        assert_eq!(seen.body(), "body");
+        assert_eq!(seen.values("x-sum"), ["7"], "trailers go on");
+        assert_eq!(seen.values("x-user-id"), ["alice"], "{semantics}");
+        if semantics == "jwt_gate" {
+            assert_eq!(seen.values("x_user_id"), [""; 0]);
+        }
+    }
+}
 
 #[test]
 fn the_service_learns_who_calls_and_never_sees_the_token() {

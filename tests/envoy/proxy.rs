@@ -118,7 +118,14 @@ impl Proxy {
         let folder = envoy::new_folder();
         let service = start_service();
         envoy::write(&folder, "listener.json", &listener(&folder));
-        let mut clusters = vec![cluster("service", service), cluster("nowhere", closed_port())];
+        let mut with_trailers = cluster("service", service);
+        with_trailers["typed_extension_protocol_options"] = json!({
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
+            },
+        });
+        let mut clusters = vec![with_trailers, cluster("nowhere", closed_port())];
         clusters.extend(upstreams.iter().map(|&(name, port)| cluster(name, port)));
         let bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},

@@ -32,6 +32,10 @@ abi::main!(Signatures);
 struct Signatures;
 
 impl Module for Signatures {
+    fn request_trailers(&self, _: u32) -> Action {
+        Action::Continue
+    }
+
     fn create_root(&self, _: u32) {}
 
     fn configure(&self, _: u32) -> bool {

@@ -33,8 +33,7 @@ impl Message {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.split_once(':').expect("a field line has a colon");
-            fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
+            fields.push(field(&line));
         }
         Some(Self { start, fields, body: Vec::new() })
     }
@@ -43,13 +42,17 @@ impl Message {
         if self.value("transfer-encoding") == Some("chunked") {
             loop {
                 let size = usize::from_str_radix(line(reader)?.split(';').next()?, 16).expect("a chunk has a size");
-                let mut chunk = vec![0; size];
-                reader.read_exact(&mut chunk).ok()?;
-                line(reader)?;
                 if size == 0 {
                     break;
                 }
+                let mut chunk = vec![0; size];
+                reader.read_exact(&mut chunk).ok()?;
+                line(reader)?;
                 self.body.extend(chunk);
+            }
+            // As careless servers do: what stands behind the body is taken for more of the head.
+            while let Some(trailer) = line(reader).filter(|line| !line.is_empty()) {
+                self.fields.push(field(&trailer));
             }
         } else if let Some(length) = self.value("content-length") {
             self.body = vec![0; length.parse().expect("content-length is a number")];
@@ -75,6 +78,11 @@ impl Message {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
+}
+
+fn field(line: &str) -> (String, String) {
+    let (name, value) = line.split_once(':').expect("a field line has a colon");
+    (name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned())
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {
