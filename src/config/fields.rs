@@ -263,7 +263,7 @@ pub const FIELDS: &[Field] = &[
     field("redirect", "location", "string", "required", "an address, or a path on this host; `{code}` is filled in and, behind a `?`, `{path}`: what was asked for, percent-encoded, without tokens"),
     field("redirect", "status", "302, 303 or 307", "`302`", "the status"),
     field("protected_resource", "resource", "string", "required", "the resource: the address that clients have of it, without query and fragment"),
-    field("protected_resource", "authorization_servers", "list of string", "each `issuer` of a provider", "where tokens for it are issued"),
+    field("protected_resource", "authorization_servers", "list of string", "each `issuer` of a provider, and each of its `issuers` that is no pattern, if it is an address (`https://…` or `http://…`); required where none is", "where tokens for it are issued"),
     field("protected_resource", "scopes_supported", "list of string", "none", "scopes that a client may ask for"),
     field("protected_resource", "bearer_methods_supported", "list of `header` or `query`", "from where the providers look for tokens", "how a token is presented"),
     field("protected_resource", "resource_name", "string", "none", "its name, for people"),

@@ -1,6 +1,7 @@
 //! What operators look at: the access log, Prometheus, and the dashboard that asks it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use jwt_gate::stats;
 use serde_json::{json, Value};
@@ -75,20 +76,44 @@ fn the_access_log_of_the_readme_says_how_each_request_ended_and_whose_it_was() {
     }
 }
 
-/// The page that Prometheus reads: the labels of each metric, and their values.
-fn prometheus(proxy: &Proxy) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
-    let page = proxy.admin(&get("/stats/prometheus")).text().to_owned();
-    let mut metrics: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
-    for line in page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-        let (name, rest) = line.split_once('{').expect("Envoy writes braces");
-        let (labels, _) = rest.rsplit_once('}').expect("Envoy closes them");
-        let known = metrics.entry(name.to_owned()).or_default();
-        for label in labels.split("\",").filter(|label| !label.is_empty()) {
-            let (name, value) = label.split_once("=\"").expect("a label has a value");
-            known.entry(name.to_owned()).or_default().insert(value.trim_end_matches('"').to_owned());
-        }
+/// The page that Prometheus reads.
+struct Page {
+    /// What each metric is: a counter, a gauge or a histogram.
+    kinds: BTreeMap<String, String>,
+    /// Metrics with the values of their labels.
+    series: Vec<(String, BTreeMap<String, String>)>,
+}
+
+impl Page {
+    fn of(proxy: &Proxy) -> Self {
+        let page = proxy.admin(&get("/stats/prometheus")).text().to_owned();
+        let kinds = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let kinds = kinds.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+        let series = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| {
+            let (name, rest) = line.split_once('{').expect("Envoy writes braces");
+            let (labels, _) = rest.rsplit_once('}').expect("Envoy closes them");
+            let labels = labels.split("\",").filter(|label| !label.is_empty()).map(|label| {
+                let (name, value) = label.split_once("=\"").expect("a label has a value");
+                (name.to_owned(), value.trim_end_matches('"').to_owned())
+            });
+            (name.to_owned(), labels.collect())
+        });
+        Self { kinds, series: series.collect() }
     }
-    metrics
+
+    fn is(&self, metric: &str, kind: &str) -> bool {
+        self.kinds.get(metric).is_some_and(|known| known == kind)
+    }
+
+    fn has(&self, metric: &str) -> bool {
+        self.series.iter().any(|(name, _)| name == metric)
+    }
+
+    /// The values that a label has in all series of a metric.
+    fn values(&self, metric: &str, label: &str) -> BTreeSet<&str> {
+        let of_metric = self.series.iter().filter(|(name, _)| name == metric);
+        of_metric.filter_map(|(_, labels)| labels.get(label)).map(String::as_str).collect()
+    }
 }
 
 /// An Envoy that has had a request of every kind that the dashboard shows.
@@ -139,8 +164,7 @@ fn busy(prefix: &str) -> Proxy {
         assert_eq!(proxy.send(&request).status(), 200);
     }
     // Each worker tells what it counted by itself.
-    let codes = |proxy: &Proxy| Some(prometheus(proxy).get("jwt_gate_provider_denied")?.get("code")?.len());
-    eventually("the refusals", || codes(&proxy) == Some(2));
+    eventually("the refusals", || Page::of(&proxy).values("jwt_gate_provider_denied", "code").len() == 2);
     for name in [
         "jwt_gate_allowed",
         "jwt_gate_allowed_public",
@@ -162,11 +186,11 @@ fn prometheus_reads_code_and_provider_as_labels() {
 
 fn check_labels(prefix: &str, prefixes: &[&str]) {
     let proxy = busy(prefix);
-    eventually("the histograms", || prometheus(&proxy).contains_key("jwt_gate_revocation_fetch_milliseconds_bucket"));
-    let metrics = prometheus(&proxy);
+    eventually("the histograms", || Page::of(&proxy).has("jwt_gate_revocation_fetch_milliseconds_bucket"));
+    let page = Page::of(&proxy);
     let values = |name: &str, label: &str| {
-        let labels = metrics.get(name).unwrap_or_else(|| panic!("no {name}"));
-        labels.get(label).cloned().unwrap_or_default().into_iter().collect::<Vec<_>>()
+        assert!(page.has(name), "no {name}");
+        page.values(name, label).into_iter().collect::<Vec<_>>()
     };
     for name in [
         "jwt_gate_provider_allowed",
@@ -184,71 +208,79 @@ fn check_labels(prefix: &str, prefixes: &[&str]) {
     // Of these each has been there since the start; of a provider, those that were counted are.
     for name in ["jwt_gate_denied", "jwt_gate_unenforced", "jwt_gate_shadow_denies"] {
         assert!(values(name, "code").len() > 25, "{name}: {:?}", values(name, "code"));
-        assert!(values(name, "code").contains(&"token_missing".to_owned()), "{name}");
-        assert_eq!(values(name, "provider"), Vec::<String>::new(), "{name}");
+        assert!(values(name, "code").contains(&"token_missing"), "{name}");
+        assert_eq!(values(name, "provider"), Vec::<&str>::new(), "{name}");
     }
     assert_eq!(values("jwt_gate_provider_denied", "code"), ["token_malformed", "token_missing"]);
     // Whatever has a name of its own, and no label, keeps it.
     for name in
         ["jwt_gate_allowed", "jwt_gate_allowed_unenforced", "jwt_gate_shadow_would_deny", "jwt_gate_jwks_fetch_ok"]
     {
-        assert!(metrics.get(name).is_some_and(|labels| !labels.contains_key("code")), "{name}");
+        assert_eq!(values(name, "code"), Vec::<&str>::new(), "{name}");
         assert_eq!(values(name, "stat_prefix"), prefixes, "{name}");
     }
-    let stray: Vec<&String> =
-        metrics.keys().filter(|name| name.contains("auth_api") || name.contains("token_")).collect();
+    let names = page.series.iter().map(|(name, _)| name);
+    let stray: Vec<&String> = names.filter(|name| name.contains("auth_api") || name.contains("token_")).collect();
     assert_eq!(stray, Vec::<&String>::new());
 }
 
-/// The words of a query and the signs between them, without texts and ranges.
-fn words(query: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut characters = query.chars().peekable();
-    while let Some(character) = characters.next() {
-        let is_part = |c: &char| c.is_ascii_alphanumeric() || "_:.".contains(*c);
-        match character {
-            '"' => drop(characters.by_ref().find(|&c| c == '"')),
-            '[' => drop(characters.by_ref().find(|&c| c == ']')),
-            c if is_part(&c) => {
-                let mut word = c.to_string();
-                while let Some(next) = characters.next_if(is_part) {
-                    word.push(next);
-                }
-                words.push(word);
-            }
-            c if c.is_whitespace() => {}
-            c => words.push(c.to_string()),
-        }
-    }
-    words
+/// The trees of queries, by tests/interop/promql.py.
+fn trees(queries: &[String]) -> Vec<Value> {
+    let python = project(".tools/interop/bin/python");
+    assert!(python.exists(), "{} is missing: `make test` installs it", python.display());
+    let program = project("tests/interop/promql.py");
+    let output = Command::new(python).arg(program).arg(json!(queries).to_string()).output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
-/// The metrics in a query, and the labels.
-fn names(query: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut metrics, mut labels) = (BTreeSet::new(), BTreeSet::new());
-    let words = words(query);
-    let mut in_labels = false;
-    for (index, word) in words.iter().enumerate() {
-        let before = index.checked_sub(1).map_or("", |index| words[index].as_str());
-        let behind = words.get(index + 1).map_or("", String::as_str);
-        match word.as_str() {
-            "{" => in_labels = true,
-            "(" => in_labels = matches!(before, "by" | "without"),
-            "}" | ")" => in_labels = false,
-            name if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => {}
-            name if in_labels => drop(labels.insert(name.to_owned())),
-            "by" | "without" => {}
-            name if behind == "(" || behind == "by" => {
-                assert!(["sum", "max", "min", "rate", "histogram_quantile"].contains(&name), "{query}: {name}");
-            }
-            name => drop(metrics.insert(name.to_owned())),
-        }
+/// The labels by which a call puts series together.
+fn by(call: &Value) -> impl Iterator<Item = &str> {
+    call["by"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The labels that a query keeps.
+fn labels(tree: &Value) -> BTreeSet<&str> {
+    by(tree).chain(tree["args"].as_array().into_iter().flatten().flat_map(labels)).collect()
+}
+
+/// Why a query within these calls shows nothing of the page, or nothing true.
+fn problem(tree: &Value, around: &[&Value], page: &Page) -> Option<String> {
+    if let Some(error) = tree["error"].as_str() {
+        return Some(error.to_owned());
     }
-    (metrics, labels)
+    let Some(metric) = tree["metric"].as_str() else {
+        let around = [around, &[tree]].concat();
+        return tree["args"].as_array()?.iter().find_map(|arg| problem(arg, &around, page));
+    };
+    let is_matched = |labels: &BTreeMap<String, String>| {
+        tree["matchers"].as_array().expect("a selector has matchers").iter().all(|matcher| {
+            let [name, sign, value] = [0, 1, 2].map(|at| matcher[at].as_str().expect("a matcher is of texts"));
+            // A label that is not there is empty.
+            (labels.get(name).map_or("", String::as_str) == value) == (sign == "=")
+        })
+    };
+    let series: Vec<_> = page.series.iter().filter(|(name, labels)| name == metric && is_matched(labels)).collect();
+    if series.is_empty() {
+        return Some(format!("no series of {metric} is like that"));
+    }
+    let of_histogram = |end: &str| metric.strip_suffix(end).is_some_and(|name| page.is(name, "histogram"));
+    let only_grows = page.is(metric, "counter") || ["_bucket", "_count", "_sum"].into_iter().any(of_histogram);
+    let is_rate = around.last().is_some_and(|call| call["call"] == "rate" || call["call"] == "increase");
+    if only_grows != is_rate {
+        return Some(format!("{metric} {}", if is_rate { "does not only grow" } else { "only grows" }));
+    }
+    let kept: BTreeSet<&str> = around.iter().flat_map(|call| by(call)).collect();
+    let is_quantile = around.iter().any(|call| call["call"] == "histogram_quantile");
+    if is_quantile && !(of_histogram("_bucket") && kept.contains("le")) {
+        return Some(format!("{metric} is not by the bounds of buckets"));
+    }
+    let absent = kept.iter().find(|label| series.iter().any(|(_, labels)| !labels.contains_key(**label)));
+    absent.map(|label| format!("{metric} has no {label}"))
 }
 
 #[test]
-fn every_name_of_the_dashboard_is_on_the_page_that_prometheus_reads() {
+fn every_query_of_the_dashboard_is_answered_by_the_page_that_prometheus_reads() {
     let text = std::fs::read_to_string(project("examples/microservices/grafana/jwt-gate.json")).expect("a dashboard");
     let dashboard: Value = serde_json::from_str(&text).expect("a dashboard is JSON");
     assert_eq!((&dashboard["uid"], &dashboard["title"]), (&json!("jwt-gate"), &json!("jwt-gate")));
@@ -263,36 +295,56 @@ fn every_name_of_the_dashboard_is_on_the_page_that_prometheus_reads() {
     // What Envoy reads of histograms it tells every few seconds.
     for name in ["jwks_fetch", "revocation_fetch", "introspection", "authorization"] {
         let bucket = format!("jwt_gate_{name}_milliseconds_bucket");
-        eventually(&bucket, || prometheus(&proxy).contains_key(&bucket));
+        eventually(&bucket, || Page::of(&proxy).has(&bucket));
     }
-    let page = prometheus(&proxy);
-    let mut queries = 0;
+    let page = Page::of(&proxy);
+    let (mut queries, mut shown) = (Vec::new(), Vec::new());
     for panel in panels.iter().filter(|panel| panel["type"] != "row") {
         let title = panel["title"].as_str().expect("a panel has a title");
         assert_eq!(panel["datasource"], json!({"type": "prometheus", "uid": "${datasource}"}), "{title}");
         assert!(panel["gridPos"]["w"].as_u64().is_some_and(|width| (1..=24).contains(&width)), "{title}");
         let targets = panel["targets"].as_array().expect("a panel asks something");
         for target in targets {
+            // Grafana puts a duration in the place of these.
             let query = target["expr"].as_str().expect("a target has a query");
-            let (metrics, labels) = names(query);
-            assert!(!metrics.is_empty(), "{title}: {query}");
-            for metric in &metrics {
-                let known = page.get(metric).unwrap_or_else(|| panic!("{title}: {metric} is not there: {query}"));
-                for label in &labels {
-                    assert!(known.contains_key(label), "{title}: {metric} has no {label}: {query}");
-                }
-            }
-            // A legend shows what the query keeps.
-            let legend = target["legendFormat"].as_str().expect("a target has a legend");
-            for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
-                assert!(labels.contains(label), "{title}: {legend}");
-            }
-            queries += 1;
+            let query = ["$__rate_interval", "$__interval", "$__range"]
+                .iter()
+                .fold(query.to_owned(), |query, name| query.replace(name, "1m"));
+            queries.push(query);
+            shown.push((title, target["legendFormat"].as_str().expect("a target has a legend")));
         }
     }
-    assert!(queries > 20, "{queries}");
-    let query =
-        "histogram_quantile(0.5, sum by (le, code) (rate(a_bucket{code=\"x\", x!~\"y\"}[$__rate_interval]))) / b";
-    let of = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(names(query), (of(&["a_bucket", "b"]), of(&["code", "le", "x"])));
+    assert!(queries.len() > 20, "{queries:?}");
+    for ((query, tree), (title, legend)) in queries.iter().zip(trees(&queries)).zip(shown) {
+        assert_eq!(problem(&tree, &[], &page), None, "{title}: {query}");
+        assert!(tree.to_string().contains("\"metric\""), "{title} asks for nothing: {query}");
+        // A legend shows what the query keeps.
+        for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+            assert!(labels(&tree).contains(label), "{title}: {legend}");
+        }
+    }
+
+    // What would not be answered, or not with what the panel says.
+    let wrong = [
+        ("sum(rate(jwt_gate_denied[1m])))", "unexpected right parenthesis"),
+        ("sum(rate(jwt_gate_denied))", "expected type matrix"),
+        ("sum(jwt_gate_denied[1m])", "expected type vector"),
+        ("summ(rate(jwt_gate_denied[1m]))", "unknown function"),
+        ("sum(jwt_gate_denied)", "jwt_gate_denied only grows"),
+        ("rate(jwt_gate_jwks_keys[1m])", "jwt_gate_jwks_keys does not only grow"),
+        ("sum(rate(jwt_gate_refused[1m]))", "no series of jwt_gate_refused"),
+        ("sum(rate(jwt_gate_denied{code=\"token_absent\"}[1m]))", "no series of jwt_gate_denied"),
+        ("sum(rate(jwt_gate_allowed{code!=\"\"}[1m]))", "no series of jwt_gate_allowed"),
+        ("sum by (provider) (rate(jwt_gate_denied[1m]))", "jwt_gate_denied has no provider"),
+        (
+            "histogram_quantile(0.5, sum(rate(jwt_gate_jwks_fetch_milliseconds_bucket[1m])))",
+            "jwt_gate_jwks_fetch_milliseconds_bucket is not by the bounds",
+        ),
+        ("jwt_gate_jwks_keys + on (provider) jwt_gate_revocation_entries", "the tests know no BinaryExpr"),
+    ];
+    let queries: Vec<String> = wrong.iter().map(|(query, _)| (*query).to_owned()).collect();
+    for (tree, (query, expected)) in trees(&queries).iter().zip(wrong) {
+        let found = problem(tree, &[], &page).unwrap_or_else(|| panic!("answered: {query}"));
+        assert!(found.contains(expected), "{query}: {found}");
+    }
 }

@@ -41,6 +41,11 @@ app.post('/orders', (req, res) => {
   res.status(201).json({ caller: req.caller, order })
 })
 
+// The orders of one user. That the caller is this user the gate has seen to, before the request came: its rule compares both.
+app.get('/users/:id/orders', (req, res) => {
+  res.json({ caller: req.caller, orders: orders.get(req.params.id) ?? [] })
+})
+
 // What all users together have ordered. Who may read that the authorization service decides, before the request comes.
 app.get('/orders/report', (req, res) => {
   const all = [...orders.values()].flat()

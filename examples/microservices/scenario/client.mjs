@@ -3,6 +3,8 @@
 import { request } from 'node:http'
 
 const PUBLIC = ['/auth/register', '/auth/login', '/inventory/catalog']
+// The gate's own answer.
+const METADATA = '/.well-known/oauth-protected-resource'
 
 export class Client {
   /** What the gate's counters must show, by their names. */
@@ -17,7 +19,8 @@ export class Client {
     const response = await exchange(this.port, method, path, { token, headers, body })
     // Only the gate's answers have a `code`.
     const code = response.body?.code
-    const outcome = code ? `denied_${code}` : PUBLIC.includes(path) ? 'allowed_public' : 'allowed'
+    const passed = path === METADATA ? 'answered_metadata' : PUBLIC.includes(path) ? 'allowed_public' : 'allowed'
+    const outcome = code ? `denied_${code}` : passed
     this.tally.set(`jwt_gate_${outcome}`, (this.tally.get(`jwt_gate_${outcome}`) ?? 0) + 1)
     return response
   }

@@ -46,6 +46,19 @@ export async function play({ ports, provider, services, accessLog }) {
   await step('GET /inventory/catalog, a public route', '200, caller nobody', async () =>
     seen(await gateway.get('/inventory/catalog')))
 
+  section('A client that does not know where tokens come from')
+  let metadata
+  await step('GET /orders: resource_metadata in the challenge', 'at http://shop.example', async () => {
+    const challenge = (await gateway.get('/orders')).headers['www-authenticate']
+    metadata = new URL(/resource_metadata="([^"]*)"/.exec(challenge)?.[1] ?? 'none:')
+    return `at ${metadata.origin}`
+  })
+  await step(`GET ${metadata.pathname}`, '200, auth-api.example issues', async () => {
+    const response = await gateway.get(metadata.pathname)
+    const servers = response.body.authorization_servers.map(server => new URL(server).host)
+    return `${outcome(response)}, ${servers.join(', ')} issues`
+  })
+
   section('Register and login, through public routes')
   await step('POST /auth/register as ada', '201', async () => outcome(await register('ada')))
   await step('POST /auth/register as ada, again', '409', async () => outcome(await register('ada')))
@@ -86,10 +99,18 @@ export async function play({ ports, provider, services, accessLog }) {
   const cleo = await tokenOf('cleo')
   await step('PUT /inventory/items/lamp as cleo, a clerk', '200, caller cleo', async () => seen(await setStock(cleo)))
 
+  section("One's own and what is another's")
+  const idOf = token => forgery.claimsOf(token).sub
+  const ordersOf = async owner => seen(await gateway.get(`/users/${owner}/orders`, { token: ada }))
+  await step("GET /users/(ada's id)/orders as ada", '200, caller ada', () => ordersOf(idOf(ada)))
+  await step("GET /users/(cleo's id)/orders as ada", '403 claim_insufficient', () => ordersOf(idOf(cleo)))
+  await step("GET /users/(cleo's)/../(ada's)/orders as ada", '403 claim_insufficient', () =>
+    ordersOf(`${idOf(cleo)}/../${idOf(ada)}`))
+
   section('A right that another service grants')
   const report = async () => seen(await gateway.get('/orders/report', { token: ada }))
   const assign = method =>
-    exchange(ports['authz-internal'], method, `/internal/users/${forgery.claimsOf(ada).sub}/roles/auditor`)
+    exchange(ports['authz-internal'], method, `/internal/users/${idOf(ada)}/roles/auditor`)
   await step('GET /orders/report as ada', '403 authorization_denied', report)
   await step('authz-api makes her an auditor', '204', async () => outcome(await assign('PUT')))
   await step('GET /orders/report, the same token', '200, caller ada', report)
@@ -203,14 +224,26 @@ export async function play({ ports, provider, services, accessLog }) {
     for (let waited = 0; waited < 2000 && !accessLog().some(matches); waited += 50) await sleep(50)
     return accessLog().findLast(matches)
   }
-  await step('the caller of GET /orders, from the token', 'ada', async () => {
+  const keyOf = async kid => {
+    const { body } = await exchange(ports['auth-api'], 'GET', '/.well-known/jwks.json')
+    return body.keys.some(key => key.kid === kid) ? "the issuer's" : String(kid)
+  }
+  await step('GET /orders: outcome, provider, sub', 'allowed, auth-api, ada', async () => {
+    const { outcome, provider, sub } = (await logged(200)) ?? {}
+    return `${outcome}, ${provider}, ${people.get(sub) ?? sub}`
+  })
+  await step('  refused: outcome, code, sub', 'denied, token_revoked, ada', async () => {
+    const { outcome, code, sub } = (await logged(401)) ?? {}
+    return `${outcome}, ${code}, ${people.get(sub) ?? sub}`
+  })
+  await step('  the key of the token: kid', "the issuer's", async () => keyOf((await logged(200))?.kid))
+  await step("the caller, from the token's claims", 'ada', async () => {
     const { sub } = JSON.parse((await logged(200))?.caller ?? '{}')
     return people.get(sub) ?? String(sub)
   })
   await step('  the key of that token, from its header', "the issuer's", async () => {
     const { kid } = JSON.parse((await logged(200))?.token_header ?? '{}')
-    const { body } = await exchange(ports['auth-api'], 'GET', '/.well-known/jwks.json')
-    return body.keys.some(key => key.kid === kid) ? "the issuer's" : String(kid)
+    return keyOf(kid)
   })
   await step('the reason of a refusal', 'token_revoked', async () =>
     JSON.parse((await logged(401))?.refusal ?? '{}').code ?? 'none')
