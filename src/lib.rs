@@ -2,7 +2,7 @@
 //!
 //! jwt-gate is one WebAssembly module that a proxy-wasm host (Envoy, Istio) loads as an HTTP filter. It holds the issuers' public
 //! keys and judges every token in place, so that the services behind the proxy hold no authentication code, and the issuer is
-//! never asked about a token.
+//! never asked about a token, unless the configuration says so (`introspection`).
 //!
 //! # The way of a request
 //!
@@ -17,10 +17,13 @@
 //!                        └─▶ authorization   scopes, claims, an expression; a service ◀── asked, and the answer kept
 //! ```
 //!
+//! For a token that is no JWT, or with `introspection` for every one, the issuer's answer stands in for, or beside, the signature.
+//!
 //! * [`gate`] is the whole contract: [`Gate::handle`](gate::Gate::handle) takes an [`Event`](gate::Event) and the time and returns
 //!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know its ABI.
 //! * [`request`] is what arrives, as bytes: the rule that a request falls under, and where its tokens are.
-//! * [`jose`] is the JOSE RFCs: the only way to a [`Verified`](jose::Verified) leads through the signature check.
+//! * [`jose`] is the JOSE RFCs: the only ways to a [`Verified`](jose::Verified) lead through the signature check, or through an
+//!   issuer's answer that the token is active (RFC 7662).
 //! * [`keys`] chooses keys; [`crypto`] checks signatures, through a provider.
 //! * [`cache`] remembers what verified.
 //! * [`remote`] fetches key sets and revocation lists and shares them between the worker threads of a proxy; an issuer may be asked
@@ -42,7 +45,7 @@
 //! * The configuration is read by cursors instead of serde mirrors: a path, a suggestion and both spellings of a name come with
 //!   every access, and one table of fields feeds the reader and the README.
 //! * `crypto` and `remote` are rooms of their own: keys do not fetch, and revocation lists are fetched like keys.
-//! * The SDK binds the answer of a call to the context that made it, so calls are made in the tick of the root context: a fetch that
+//! * A host binds the answer of a call to the context that made it, so calls are made in the tick of the root context: a fetch that
 //!   a request began would be lost with that request. Only in a host that cannot go on with a request from there, a request makes
 //!   its own call too and is held for it; whatever finds the document being fetched by others is answered at once.
 //! * What is asked about one request (introspection, an authorization service) is no document: the call is made in the context of that

@@ -27,6 +27,11 @@ impl Expression {
         match *self {}
     }
 
+    /// The same problem: there is no place.
+    pub fn located(_: &str, _: &str, problem: String) -> String {
+        problem
+    }
+
     /// The parameters of the query that it asks for.
     pub fn parameters(&self) -> &[String] {
         match *self {}

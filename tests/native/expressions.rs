@@ -180,9 +180,18 @@ fn what_cannot_be_an_expression_is_refused_with_its_place() {
         ("claims.sub in request.query", &*format!("line 1, column 15: {names}")),
         ("request.headers['X-A'] == 'a'", r#"line 1, column 18: headers are in lower case, "X-A" is not"#),
         ("request.headers[':path'] == 'a'", r#"line 1, column 18: ":path" is not the name of a header"#),
-        ("request.headers['x-user-id'] == 'a'", r#""x-user-id" is a header that the gate sets, or finds tokens in"#),
-        ("request.headers.x_user_id == 'a'", r#""x_user_id" is a header that the gate sets, or finds tokens in"#),
-        ("request.query.token == 'a'", r#""token" is a parameter that the gate finds tokens in"#),
+        (
+            "request.headers['x-user-id'] == 'a'",
+            r#"line 1, column 18: "x-user-id" is a header that the gate sets, or finds tokens in"#,
+        ),
+        (
+            "true &&\n request.headers.x_user_id == 'a'",
+            r#"line 2, column 18: "x_user_id" is a header that the gate sets, or finds tokens in"#,
+        ),
+        (
+            "claims.token_use == 'a' && request.query.token == 'a'",
+            r#"line 1, column 42: "token" is a parameter that the gate finds tokens in"#,
+        ),
         ("claims.a.all(x, x.all(y, y.all(z, z)))", "line 1, column 32: more than 2 comprehensions within each other"),
         ("claims.a.all(claims, true)", r#"line 1, column 1: "claims" is no name for a variable"#),
         ("(claims.a + claims.b).all(x, x)", &*format!("line 1, column 11: {range}")),

@@ -110,7 +110,8 @@ impl Checked {
 }
 
 impl Problem {
-    fn new(text: impl Into<String>, word: &str) -> Self {
+    /// A problem of what is called so.
+    pub fn new(text: impl Into<String>, word: &str) -> Self {
         Self { text: text.into(), word: word.to_owned() }
     }
 

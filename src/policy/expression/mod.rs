@@ -20,7 +20,7 @@ use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_N
 use crate::request::RequestHead;
 use crate::verdict::HeaderName;
 
-use check::{Checked, Uses};
+use check::{Checked, Problem, Uses};
 use values::Variables;
 
 /// One expression, compiled.
@@ -63,6 +63,11 @@ impl Expression {
     /// The parameters of the query that it asks for.
     pub fn parameters(&self) -> &[String] {
         &self.uses().parameters
+    }
+
+    /// A problem of a header or parameter that it asks for, with line and column of the name in its text.
+    pub fn located(text: &str, name: &str, problem: String) -> String {
+        Problem::new(problem, name).located(text)
     }
 
     fn uses(&self) -> &Uses {
