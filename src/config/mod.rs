@@ -106,9 +106,9 @@ impl Config {
 /// What decides: by its own semantics, or by Envoy's.
 fn semantics(root: &Object<'_>, reading: Reading, sources: &mut source::Sources<'_>) -> Result<Semantics, ConfigError> {
     let semantics = match (root.get("jwt_rules"), reading) {
-        (Some(rules), _) => Semantics::JwtAuthn(istio::read(root, rules, sources)?),
-        (None, Reading::Gate) => Semantics::Gate(policy(root, sources)?),
-        (None, Reading::JwtAuthn) => Semantics::JwtAuthn(jwt_authn::read(root, sources)?),
+        (Some(rules), _) => Semantics::JwtAuthn(Box::new(istio::read(root, rules, sources)?)),
+        (None, Reading::Gate) => Semantics::Gate(Box::new(policy(root, sources)?)),
+        (None, Reading::JwtAuthn) => Semantics::JwtAuthn(Box::new(jwt_authn::read(root, sources)?)),
     };
     Ok(semantics)
 }

@@ -11,9 +11,9 @@ use crate::verdict::{AccessLog, Reply};
 #[derive(Clone, Debug)]
 pub enum Semantics {
     /// The gate's own policy.
-    Gate(Policy),
+    Gate(Box<Policy>),
     /// `semantics: jwt_authn`.
-    JwtAuthn(jwt_authn::Filter),
+    JwtAuthn(Box<jwt_authn::Filter>),
 }
 
 impl Semantics {

@@ -269,7 +269,7 @@ fn asking() -> Value {
 fn shape(config: &Value) -> String {
     let config = Config::parse_in(config.to_string().as_bytes(), &|_| Some("s3cret".to_owned())).unwrap();
     let Semantics::Gate(policy) = &config.semantics else { panic!("a configuration of the gate's own") };
-    let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = policy;
+    let Policy { providers, rules, fallback, bypass_cors_preflight, output_headers, .. } = &**policy;
     let documents = config.documents(1);
     let services: Vec<_> = (0..).map_while(|index| documents.services.get(index)).collect();
     format!(
