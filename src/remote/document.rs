@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::contract::{Gauge, Input, Need, Output};
 use super::discovery::Form;
-use super::fetched::{Failure, Fetched};
-use super::record::Entry;
+use super::fetched::{Failure, Fetched, Validator};
+use super::record::{Edition, Entry};
 use super::{Address, Answer, Call, Content, Record, Source};
 use crate::limits::WAIT_MARGIN;
 use crate::log::Level;
@@ -25,11 +25,9 @@ pub struct Document<T> {
     /// Since when this VM looks for it.
     since: Option<UnixTime>,
     said: Option<(u64, u64)>,
-    loaded: u64,
+    loaded: Edition,
     lost: bool,
-    etag: Option<String>,
-    /// The address that this VM fetched last: an `ETag` says nothing of another one.
-    fetched_from: Option<String>,
+    validator: Validator,
     record: Record,
     wanted: bool,
     task: Task<T>,
@@ -72,7 +70,7 @@ enum Step {
     /// For the address of the document; with what the form before came to.
     Discovery(Form, String),
     /// For the document.
-    Content { conditional: bool },
+    Content { address: String, conditional: bool },
 }
 
 impl<T: Content> Document<T> {
@@ -87,10 +85,9 @@ impl<T: Content> Document<T> {
             generation: 0,
             since: None,
             said: None,
-            loaded: 0,
+            loaded: Edition::default(),
             lost: false,
-            etag: None,
-            fetched_from: None,
+            validator: Validator::default(),
             record: Record::default(),
             wanted: false,
             task: Task::Idle,
@@ -130,7 +127,7 @@ impl<T: Content> Document<T> {
             Need::Content => self.is_due(now) || self.is_retried_soon(now),
             Need::Newer => self.has_cooled_down(now),
         };
-        due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.version != self.loaded
+        due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.edition != self.loaded
     }
 
     /// Asks for a fetch before it is due, if the cooldown allows one.
@@ -186,7 +183,7 @@ impl<T: Content> Document<T> {
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
             Task::Leaving(forced_at) => self.leave(forced_at, cas),
-            Task::Idle if record.version != self.loaded => vec![Output::Load],
+            Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
             Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
                 self.claim(cas, now)
             }
@@ -203,7 +200,7 @@ impl<T: Content> Document<T> {
 
     fn on_shared(&mut self, record: Option<Record>) -> Vec<Output> {
         self.record = record.unwrap_or(self.record);
-        if self.record.version == self.loaded {
+        if self.record.edition == self.loaded {
             Vec::new()
         } else {
             vec![Output::Load]
@@ -225,11 +222,11 @@ impl<T: Content> Document<T> {
         let mut outputs = Vec::new();
         let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
         match &fetched {
-            Fetched::Content { content, body, etag, lifetime } => {
+            Fetched::Content { content, body, validator: Validator { address, etag }, lifetime } => {
                 if self.lost || self.content.as_ref() != Some(content) {
-                    next.version = next.version.saturating_add(1);
-                    let etag = etag.as_deref().unwrap_or_default();
-                    outputs.push(Output::Store(Entry { version: next.version, etag, body }.encode()));
+                    let version = next.edition.version.saturating_add(1);
+                    next.edition = Edition { version, nonce: self.random.u64(..) };
+                    outputs.push(Output::Store(Entry { edition: next.edition, address, etag, body }.encode()));
                 }
                 self.renew(&mut next, *lifetime, now);
             }
@@ -315,15 +312,15 @@ impl<T: Content> Document<T> {
 
     fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
         let mut outputs = Vec::new();
-        let (failures, is_new) = (self.record.failures, next.version != self.record.version);
+        let (failures, is_new) = (self.record.failures, next.edition != self.record.edition);
         if failures > 0 && next.failures == 0 && !is_new {
             let message =
                 format!("{}: the {} is confirmed again, after {failures} failures", self.source.field, T::NAME);
             outputs.push(Output::Log(Level::Info, message));
         }
         match fetched {
-            Fetched::Content { content, etag, .. } => {
-                self.etag = etag;
+            Fetched::Content { content, validator, .. } => {
+                self.validator = validator;
                 self.lost = false;
                 if is_new {
                     outputs.push(Output::Log(
@@ -331,7 +328,7 @@ impl<T: Content> Document<T> {
                         format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
                     ));
                     self.take(content);
-                    self.loaded = next.version;
+                    self.loaded = next.edition;
                 }
             }
             Fetched::NotModified { .. } => {}
@@ -353,18 +350,18 @@ impl<T: Content> Document<T> {
     }
 
     fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
-        self.loaded = self.record.version;
-        // The body is written before the record: another version means that a third VM is at it, and its record comes next. If
-        // none comes, the body is lost, and only a fetch brings it back.
+        self.loaded = self.record.edition;
+        // The body is written before the record: another edition means that a third VM is at it, and its record comes next. If
+        // none comes, as from a VM that lost its lease in between, the body is lost, and only a fetch brings it back.
         self.lost = true;
-        let Some(entry) = entry.filter(|entry| entry.version == self.record.version) else {
+        let Some(entry) = entry.filter(|entry| entry.edition == self.record.edition) else {
             return Vec::new();
         };
         match T::parse(entry.body) {
             Ok(content) => {
                 self.lost = false;
                 self.take(Rc::new(content));
-                self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
+                self.validator = Validator { address: entry.address.to_owned(), etag: entry.etag.to_owned() };
                 vec![Output::Changed]
             }
             Err(problem) => {
@@ -388,12 +385,9 @@ impl<T: Content> Document<T> {
 
     /// Asks for the document.
     fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
-        let is_known =
-            self.content.is_some() && !self.lost && self.fetched_from.as_deref().is_none_or(|from| from == uri);
-        let etag = self.etag.as_deref().filter(|_| is_known);
-        let (call, step) = (self.source.call(uri, etag), Step::Content { conditional: etag.is_some() });
-        self.fetched_from = Some(uri.to_owned());
-        self.call(call, step, begun)
+        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.lost);
+        let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
+        self.call(self.source.call(uri, etag), step, begun)
     }
 
     fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
@@ -405,8 +399,8 @@ impl<T: Content> Document<T> {
     fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Calling { number: current, step, begun } if current == number => match step {
-                Step::Content { conditional } => {
-                    self.on_fetched(Fetched::of(answer, conditional, &self.source), begun, now)
+                Step::Content { address, conditional } => {
+                    self.on_fetched(Fetched::of(answer, address, conditional, &self.source), begun, now)
                 }
                 Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), begun, now),
             },

@@ -5,8 +5,8 @@ use crate::time::UnixTime;
 /// The shared state of one source. All zero before the first fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Counts the contents; 0 means that there was none yet.
-    pub version: u64,
+    /// Which content is current.
+    pub edition: Edition,
     /// When the source last confirmed the content.
     pub fetched_at: UnixTime,
     /// When the next fetch is due.
@@ -21,15 +21,25 @@ pub struct Record {
     pub lease_holder: u64,
 }
 
-/// Changes with the layout, so that two versions of the module in one process ignore each other's records.
-const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate1");
+/// Names one content. Two VMs may both publish what they take for the next one: the one whose lease was over has another nonce.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edition {
+    /// Counts the contents; 0 means that there was none yet.
+    pub version: u64,
+    /// Drawn by whoever published it.
+    pub nonce: u64,
+}
+
+/// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
+const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate2");
 
 impl Record {
     /// The record as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
         [
             MAGIC,
-            self.version,
+            self.edition.version,
+            self.edition.nonce,
             self.fetched_at.as_millis(),
             self.next_attempt.as_millis(),
             self.failures,
@@ -47,25 +57,29 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, fetched_at, next_attempt, failures, forced_at, lease_until, lease_holder] => Some(Self {
-                version,
-                fetched_at: UnixTime::from_millis(fetched_at),
-                next_attempt: UnixTime::from_millis(next_attempt),
-                failures,
-                forced_at: UnixTime::from_millis(forced_at),
-                lease_until: UnixTime::from_millis(lease_until),
-                lease_holder,
-            }),
+            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_until, lease_holder] => {
+                Some(Self {
+                    edition: Edition { version, nonce },
+                    fetched_at: UnixTime::from_millis(fetched_at),
+                    next_attempt: UnixTime::from_millis(next_attempt),
+                    failures,
+                    forced_at: UnixTime::from_millis(forced_at),
+                    lease_until: UnixTime::from_millis(lease_until),
+                    lease_holder,
+                })
+            }
             _ => None,
         }
     }
 }
 
-/// A body as shared: with the version that it belongs to and the `ETag` that the next fetch sends.
+/// A body as shared: with the edition that it is, and what the next fetch sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The [`Record::version`] of the body.
-    pub version: u64,
+    /// The [`Record::edition`] that this is the body of.
+    pub edition: Edition,
+    /// The address that answered it.
+    pub address: &'a str,
     /// `ETag`, empty if there was none.
     pub etag: &'a str,
     /// As the source sent it.
@@ -75,21 +89,39 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// The entry as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(16 + self.etag.len() + self.body.len());
-        bytes.extend_from_slice(&self.version.to_le_bytes());
-        bytes.extend_from_slice(&(self.etag.len() as u64).to_le_bytes());
+        let numbers =
+            [MAGIC, self.edition.version, self.edition.nonce, self.address.len() as u64, self.etag.len() as u64];
+        let texts = self.address.len() + self.etag.len() + self.body.len();
+        let mut bytes = Vec::with_capacity(size_of_val(&numbers) + texts);
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        bytes.extend_from_slice(self.address.as_bytes());
         bytes.extend_from_slice(self.etag.as_bytes());
         bytes.extend_from_slice(self.body);
         bytes
     }
 
-    /// Reads shared bytes.
-    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let (version, rest) = bytes.split_first_chunk::<8>()?;
-        let (length, rest) = rest.split_first_chunk::<8>()?;
-        let (etag, body) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        Some(Self { version: u64::from_le_bytes(*version), etag: std::str::from_utf8(etag).ok()?, body })
+    /// Reads shared bytes; `None` if they are no body of this version.
+    pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
+        let (magic, version, nonce) = (number(&mut bytes)?, number(&mut bytes)?, number(&mut bytes)?);
+        if magic != MAGIC {
+            return None;
+        }
+        let (address, etag) = (number(&mut bytes)?, number(&mut bytes)?);
+        let (address, etag) = (text(&mut bytes, address)?, text(&mut bytes, etag)?);
+        Some(Self { edition: Edition { version, nonce }, address, etag, body: bytes })
     }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*number))
+}
+
+fn text<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a str> {
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
 }
 
 #[cfg(test)]
@@ -98,21 +130,24 @@ mod tests {
 
     #[test]
     fn what_is_shared_reads_back_and_anything_else_is_ignored() {
+        let edition = Edition { version: 7, nonce: 8 };
         let record =
-            Record { version: 7, lease_holder: u64::MAX, fetched_at: UnixTime::from_secs(5), ..Record::default() };
+            Record { edition, lease_holder: u64::MAX, fetched_at: UnixTime::from_secs(5), ..Record::default() };
         let bytes = record.encode();
         assert_eq!(Record::decode(&bytes), Some(record));
         for length in 0..bytes.len() {
             assert_eq!(Record::decode(&bytes[..length]), None);
         }
-        assert_eq!(Record::decode(&[0; 64]), None);
+        assert_eq!(Record::decode(&vec![0; bytes.len()]), None);
+        assert_eq!(Record::decode(&[&bytes[..], &[0; 8]].concat()), None);
 
-        let entry = Entry { version: 7, etag: "\"x\"", body: b"{}" };
+        let entry = Entry { edition, address: "http://x/", etag: "\"x\"", body: b"{}" };
         let bytes = entry.encode();
-        assert_eq!(Entry::decode(&bytes), Some(entry));
-        for length in 0..19 {
+        assert_eq!(Entry::decode(&bytes).as_ref(), Some(&entry));
+        for length in 0..bytes.len() - entry.body.len() {
             assert_eq!(Entry::decode(&bytes[..length]), None);
         }
         assert_eq!(Entry::decode(&[0xff; 64]), None);
+        assert_eq!(Entry::decode(&[&bytes[..24], &[0xff; 40]].concat()), None);
     }
 }

@@ -718,7 +718,15 @@ fn requests_that_wait_in_an_old_configuration_are_still_answered() {
 
 #[test]
 fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
+    // As they were before they had a nonce: leased for ever, and with other keys for the version that is current.
+    let old_record: Vec<u8> = [u64::from_le_bytes(*b"jwtgate1"), 1, 0, 0, 0, 0, u64::MAX, 7]
+        .iter()
+        .flat_map(|field| field.to_le_bytes())
+        .collect();
+    let old_body = [&1u64.to_le_bytes()[..], &0u64.to_le_bytes(), key_set([two().jwk()]).as_bytes()].concat();
     for (what, bytes) in [
+        ("record", old_record.as_slice()),
+        ("body", old_body.as_slice()),
         ("record", &b""[..]),
         ("record", b"garbage"),
         ("record", &[0; 64]),
@@ -735,6 +743,8 @@ fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
         world.scribble(what, bytes);
         world.configure(&config(json!({"cache_duration": "60s"})), 2);
         for vm in 0..2 {
+            let strange = signed(&world, &two());
+            assert_eq!(world.ask_patiently(vm, &strange).code(), "key_unknown", "{what} {bytes:?}: new VM {vm}");
             assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{what} {bytes:?}: new VM {vm}");
         }
         world.seconds_pass(600);

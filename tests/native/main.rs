@@ -29,6 +29,7 @@ mod introspection;
 mod istio;
 mod jwt_authn;
 mod jwt_verify;
+mod leases;
 mod moving;
 mod outages;
 mod properties;
