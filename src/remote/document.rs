@@ -48,8 +48,8 @@ enum Task<T> {
         step: Step,
         begun: Begun,
     },
-    /// Gives the lease of a call back that nobody will hear the answer of, and that time.
-    Leaving(UnixTime),
+    /// Gives the lease of a call back that nobody will hear the answer of.
+    Leaving(Left),
     /// Reads the record once more, to publish this.
     Publishing(Fetched<T>),
     /// Wrote this record, which ends the lease.
@@ -62,6 +62,15 @@ struct Begun {
     /// When a fetch before its time was made before this one.
     forced_before: UnixTime,
     since: UnixTime,
+}
+
+/// Why nobody will hear the answer of a call.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// The configuration is over. When a fetch before its time was made before this one.
+    Stopped(UnixTime),
+    /// The request is gone that made the call.
+    Abandoned,
 }
 
 /// Which request of a fetch is under way.
@@ -163,7 +172,8 @@ impl<T: Content> Document<T> {
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
             Input::Abandoned(number) if !self.is_calling(number) => Vec::new(),
-            Input::Abandoned(_) | Input::Stop => self.on_stop(),
+            Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
+            Input::Stop => self.on_left(|begun| Left::Stopped(begun.forced_before)),
         }
     }
 
@@ -182,7 +192,7 @@ impl<T: Content> Document<T> {
 
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
-            Task::Leaving(forced_at) => self.leave(forced_at, cas),
+            Task::Leaving(left) => self.leave(left, cas, now),
             Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
             Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
                 self.claim(cas, now)
@@ -244,14 +254,28 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    /// Everybody else would wait for the end of the lease, and an unknown key for that of the cooldown.
-    fn leave(&mut self, forced_at: UnixTime, cas: Option<u32>) -> Vec<Output> {
+    /// Everybody else would wait for the end of the lease. All that the call took is given back where the configuration is over;
+    /// where a client went away it is not, since clients could make one call after another by going away.
+    fn leave(&mut self, left: Left, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         if self.record.lease_holder != self.holder {
             return Vec::new();
         }
-        self.task = Task::Leaving(forced_at);
-        let left = Record { forced_at, lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
-        vec![Output::Write(left.encode(), cas)]
+        let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
+        match left {
+            Left::Stopped(forced_before) => next.forced_at = forced_before,
+            // The cooldown runs on.
+            Left::Abandoned if !self.is_due(now) => {}
+            // Whoever comes next calls at once.
+            Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
+            // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
+            Left::Abandoned => {
+                let pause = self.source.pace.after_failure(next.failures, false, &mut self.random);
+                let longest = if next.failures == 1 { self.patience() } else { pause };
+                next.next_attempt = now.plus(pause.min(longest));
+            }
+        }
+        self.task = Task::Leaving(left);
+        vec![Output::Write(next.encode(), cas)]
     }
 
     fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
@@ -277,8 +301,8 @@ impl<T: Content> Document<T> {
                 self.task = Task::Publishing(fetched);
                 Vec::new()
             }
-            Task::Leaving(forced_at) if !won => {
-                self.task = Task::Leaving(forced_at);
+            Task::Leaving(left) if !won => {
+                self.task = Task::Leaving(left);
                 vec![Output::Read]
             }
             _ => Vec::new(),
@@ -443,10 +467,10 @@ impl<T: Content> Document<T> {
         matches!(self.task, Task::Calling { number, .. } if number == call)
     }
 
-    fn on_stop(&mut self) -> Vec<Output> {
+    fn on_left(&mut self, why: impl FnOnce(Begun) -> Left) -> Vec<Output> {
         match self.task {
             Task::Calling { begun, .. } => {
-                self.task = Task::Leaving(begun.forced_before);
+                self.task = Task::Leaving(why(begun));
                 vec![Output::Read]
             }
             _ => Vec::new(),

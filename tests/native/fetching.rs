@@ -572,6 +572,48 @@ fn a_call_of_its_own_that_fails_or_is_lost_leaves_no_request_behind() {
 }
 
 #[test]
+fn whoever_asks_for_unknown_keys_and_leaves_starts_the_cooldown_all_the_same() {
+    let mut world = World::without_waiting(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::hangs());
+    let before = world.fetches.len();
+    for turn in 0..200 {
+        let (known, unknown) = (signed(&world, &one()), signed(&world, &two()));
+        let id = world.request(turn % 2, &unknown);
+        if world.verdict(id).is_none() {
+            world.gone(id);
+        }
+        assert_eq!(world.ask(turn % 2, &known).code(), "allowed");
+        world.advance(TICK);
+    }
+    assert_eq!(world.fetches.len() - before, 1);
+}
+
+#[test]
+fn clients_that_leave_their_own_calls_hold_nobody_up_and_do_not_hammer_the_issuer() {
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    world.gone(first);
+    let second = world.request(0, &request);
+    assert_eq!(world.verdict(second), None, "it makes a call of its own, at once");
+    world.gone(second);
+    for _ in 0..10_000 {
+        world.advance(Duration::from_millis(1));
+        let id = world.request(0, &request);
+        if world.verdict(id).is_none() {
+            world.gone(id);
+        }
+    }
+    assert!((3..=15).contains(&world.fetches.len()), "{} fetches in ten seconds", world.fetches.len());
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(4);
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "allowed", "the pauses stay short");
+}
+
+#[test]
 fn a_good_token_of_one_provider_does_not_wait_for_the_keys_of_another() {
     let config = json!({"providers": {
         "here": local(&[&Key::p256(1)], json!({})),
