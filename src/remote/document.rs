@@ -136,7 +136,7 @@ impl<T: Content> Document<T> {
             Need::Content => self.is_due(now) || self.is_retried_soon(now),
             Need::Newer => self.has_cooled_down(now),
         };
-        due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.edition != self.loaded
+        due || !matches!(self.task, Task::Idle) || self.record.is_leased(now) || self.record.edition != self.loaded
     }
 
     /// Asks for a fetch before it is due, if the cooldown allows one.
@@ -167,7 +167,7 @@ impl<T: Content> Document<T> {
                 outputs.extend(self.gauges(now));
                 outputs
             }
-            Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
+            Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode), now),
             Input::Written(won) => self.on_written(won, now),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
@@ -179,13 +179,13 @@ impl<T: Content> Document<T> {
 
     fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
-        let record = record.unwrap_or(self.record);
+        let record = record.unwrap_or(self.record).at(now);
         let changed = record != self.record;
         if record.forced_at != self.record.forced_at || record.fetched_at != self.record.fetched_at {
             self.wanted = false;
         }
         self.record = record;
-        if matches!(self.task, Task::Calling { .. }) && !self.is_leased(now) {
+        if matches!(self.task, Task::Calling { .. }) && !self.record.is_leased(now) {
             // The host never answered. The number of the next call tells a late answer apart.
             self.task = Task::Idle;
         }
@@ -194,7 +194,9 @@ impl<T: Content> Document<T> {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
             Task::Leaving(left) => self.leave(left, cas, now),
             Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
-            Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
+            Task::Idle
+                if !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) =>
+            {
                 self.claim(cas, now)
             }
             task => {
@@ -208,8 +210,8 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    fn on_shared(&mut self, record: Option<Record>) -> Vec<Output> {
-        self.record = record.unwrap_or(self.record);
+    fn on_shared(&mut self, record: Option<Record>, now: UnixTime) -> Vec<Output> {
+        self.record = record.unwrap_or(self.record).at(now);
         if self.record.edition == self.loaded {
             Vec::new()
         } else {
@@ -219,8 +221,8 @@ impl<T: Content> Document<T> {
 
     fn claim(&mut self, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
-        let lease_until = now.plus(self.patience());
-        let claimed = Record { forced_at, lease_until, lease_holder: self.holder, ..self.record };
+        let (lease_from, lease_until) = (now, now.plus(self.patience()));
+        let claimed = Record { forced_at, lease_from, lease_until, lease_holder: self.holder, ..self.record };
         self.task = Task::Claiming(claimed);
         vec![Output::Write(claimed.encode(), cas)]
     }
@@ -477,21 +479,14 @@ impl<T: Content> Document<T> {
         }
     }
 
-    /// Whether someone's fetch is under way. A lease that ends later than any fetch can is a clock that was set back.
-    fn is_leased(&self, now: UnixTime) -> bool {
-        let longest = self.patience().max(self.source.pace.longest());
-        self.record.lease_until > now && self.record.lease_until.since(now) <= longest
-    }
-
-    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or the clock
-    /// was set back.
+    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
+    /// failure, the clock was set back.
     fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, fetched_at, failures, .. } = self.record;
         if failures > 0 {
             return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
         }
-        let is_old = now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN);
-        next_attempt <= now || is_old || self.lost
+        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || self.lost
     }
 
     /// Whether `retry_policy` has an attempt left, within what a wait may take.

@@ -1,5 +1,6 @@
 //! What the VMs of one process share about a source: a small record that is compared and swapped, and the body beside it.
 
+use crate::limits::WAIT_MARGIN;
 use crate::time::UnixTime;
 
 /// The shared state of one source. All zero before the first fetch.
@@ -15,7 +16,9 @@ pub struct Record {
     pub failures: u64,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
-    /// Until when a fetch is someone's; over before `now` if none is under way.
+    /// Since when a fetch is someone's.
+    pub lease_from: UnixTime,
+    /// Until when; over before `now` if none is under way.
     pub lease_until: UnixTime,
     /// Whose it is.
     pub lease_holder: u64,
@@ -34,6 +37,23 @@ pub struct Edition {
 const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate2");
 
 impl Record {
+    /// Whether a fetch is under way. The lease knows its own length, because whoever holds it may have another timeout; one that
+    /// lasts for more than twice that is a clock that was set back by more than a little.
+    pub fn is_leased(&self, now: UnixTime) -> bool {
+        let length = self.lease_until.since(self.lease_from);
+        self.lease_until > now && self.lease_until.since(now) <= length.saturating_mul(2)
+    }
+
+    /// The record as it is to be read at `now`. If it was fetched later than that, the clock was set back: the content counts as
+    /// fetched now, or it would serve until that time comes and longer, and the next fetch is due.
+    #[must_use]
+    pub fn at(self, now: UnixTime) -> Self {
+        if self.fetched_at <= now.plus(WAIT_MARGIN) {
+            return self;
+        }
+        Self { fetched_at: now, next_attempt: self.next_attempt.min(now), ..self }
+    }
+
     /// The record as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
         [
@@ -44,6 +64,7 @@ impl Record {
             self.next_attempt.as_millis(),
             self.failures,
             self.forced_at.as_millis(),
+            self.lease_from.as_millis(),
             self.lease_until.as_millis(),
             self.lease_holder,
         ]
@@ -57,13 +78,14 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_until, lease_holder] => {
+            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder] => {
                 Some(Self {
                     edition: Edition { version, nonce },
                     fetched_at: UnixTime::from_millis(fetched_at),
                     next_attempt: UnixTime::from_millis(next_attempt),
                     failures,
                     forced_at: UnixTime::from_millis(forced_at),
+                    lease_from: UnixTime::from_millis(lease_from),
                     lease_until: UnixTime::from_millis(lease_until),
                     lease_holder,
                 })

@@ -699,6 +699,55 @@ fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
 }
 
 #[test]
+fn a_lease_holds_though_the_clock_was_set_back_a_little_or_the_timeout_is_another_now() {
+    let quick = |timeout: &str| {
+        json!({
+            "http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": timeout},
+            "async_fetch": {"failed_refetch_duration": "100ms"},
+        })
+    };
+    let slow = || Reply::keys(&[&one()]).after(Duration::from_millis(1500));
+    let mut world = World::new(&config(quick("2s")), 2);
+    world.issuer(JWKS, slow());
+    world.advance(Duration::from_millis(200));
+    world.step_clock(-1);
+    world.seconds_pass(1);
+    assert_eq!(world.fetches.len(), 1, "the clock was set back");
+    let mut world = World::new(&config(quick("60s")), 2);
+    world.issuer(JWKS, slow());
+    world.advance(Duration::from_millis(200));
+    world.configure(&config(quick("1s")), 2);
+    world.seconds_pass(1);
+    assert_eq!(world.fetches.len(), 1, "the timeout is shorter now");
+}
+
+#[test]
+fn keys_that_were_fetched_while_the_clock_was_ahead_do_not_serve_beyond_max_stale() {
+    const MONTH: i64 = 86_400 * 30;
+    let mut world = running(json!({"cache_duration": "60s", "max_stale": "300s"}), 2);
+    world.step_clock(MONTH);
+    world.seconds_pass(61);
+    world.step_clock(-MONTH);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(290);
+    let request = signed(&world, &one());
+    for vm in 0..2 {
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+    let before = world.fetches.len();
+    world.seconds_pass(20);
+    for vm in 0..2 {
+        assert_eq!(world.ask_patiently(vm, &request).code(), "keys_unavailable", "VM {vm}");
+    }
+    world.seconds_pass(600);
+    let attempts = world.fetches.len() - before;
+    assert!((8..=20).contains(&attempts), "{attempts} attempts in ten minutes");
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(61);
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+}
+
+#[test]
 fn a_kid_is_unknown_even_where_a_key_without_a_name_might_have_signed() {
     let mut world = World::new(&config(json!({})), 1);
     world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1)]));
