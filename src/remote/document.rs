@@ -52,6 +52,8 @@ enum Task<T> {
     Leaving(Left),
     /// Reads the record once more, to publish this.
     Publishing(Fetched<T>),
+    /// Wrote this record, by which the log is to say that the content is too old to be used.
+    GivingUp(Record),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
 }
@@ -199,6 +201,11 @@ impl<T: Content> Document<T> {
             {
                 self.claim(cas, now)
             }
+            Task::Idle if self.is_too_old(now) && !self.record.is_given_up => {
+                let next = Record { is_given_up: true, ..self.record };
+                self.task = Task::GivingUp(next);
+                vec![Output::Write(next.encode(), cas)]
+            }
             task => {
                 self.task = task;
                 Vec::new()
@@ -222,7 +229,9 @@ impl<T: Content> Document<T> {
     fn claim(&mut self, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
         let (lease_from, lease_until) = (now, now.plus(self.patience()));
-        let claimed = Record { forced_at, lease_from, lease_until, lease_holder: self.holder, ..self.record };
+        let is_given_up = self.record.is_given_up || self.is_too_old(now);
+        let claimed =
+            Record { forced_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record };
         self.task = Task::Claiming(claimed);
         vec![Output::Write(claimed.encode(), cas)]
     }
@@ -283,6 +292,7 @@ impl<T: Content> Document<T> {
     fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
         next.fetched_at = now;
         next.failures = 0;
+        next.is_given_up = false;
         next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
     }
 
@@ -291,13 +301,15 @@ impl<T: Content> Document<T> {
             Task::Claiming(claimed) if won => {
                 self.wanted = false;
                 let begun = Begun { forced_before: self.record.forced_at, since: now };
-                self.record = claimed;
-                match self.source.address.clone() {
+                let mut outputs = self.given_up(claimed);
+                outputs.extend(match self.source.address.clone() {
                     Address::Fixed(uri) => self.fetch(&uri, begun),
                     Address::Discovered(_) => self.discover(Form::OpenId, String::new(), begun),
-                }
+                });
+                outputs
             }
-            Task::Ending(next, fetched) if won => self.end(next, fetched),
+            Task::GivingUp(next) if won => self.given_up(next),
+            Task::Ending(next, fetched) if won => self.end(next, fetched, now),
             // Someone else wrote in between: the next tick reads again and publishes then.
             Task::Ending(_, fetched) => {
                 self.task = Task::Publishing(fetched);
@@ -336,12 +348,25 @@ impl<T: Content> Document<T> {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
+    /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
+    fn given_up(&mut self, next: Record) -> Vec<Output> {
+        let is_news = next.is_given_up && !self.record.is_given_up;
+        self.record = next;
+        if !is_news {
+            return Vec::new();
+        }
+        let (field, longest) = (&self.source.field, self.source.max_stale.as_secs());
+        let message = format!("{field}: the {} is not used any more: nobody confirmed it for {longest} s", T::NAME);
+        vec![Output::Log(Level::Error, message)]
+    }
+
+    fn end(&mut self, next: Record, fetched: Fetched<T>, now: UnixTime) -> Vec<Output> {
         let mut outputs = Vec::new();
         let (failures, is_new) = (self.record.failures, next.edition != self.record.edition);
-        if failures > 0 && next.failures == 0 && !is_new {
-            let message =
-                format!("{}: the {} is confirmed again, after {failures} failures", self.source.field, T::NAME);
+        let is_good_again = (failures > 0 && next.failures == 0) || (self.record.is_given_up && !next.is_given_up);
+        if is_good_again && !is_new {
+            let after = if failures > 0 { format!(", after {failures} failures") } else { String::new() };
+            let message = format!("{}: the {} is confirmed again{after}", self.source.field, T::NAME);
             outputs.push(Output::Log(Level::Info, message));
         }
         match fetched {
@@ -359,7 +384,7 @@ impl<T: Content> Document<T> {
             }
             Fetched::NotModified { .. } => {}
             Fetched::Failed(Failure { problem, .. }) => {
-                let stays = if self.content.is_some() { "; the last good one stays" } else { "" };
+                let stays = if self.content(now).is_some() { "; the last good one stays" } else { "" };
                 // One before its time, for an unknown key, is no failure of the schedule.
                 let in_a_row = match next.failures {
                     0 => String::new(),
@@ -477,6 +502,11 @@ impl<T: Content> Document<T> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether there is content, and its source has not confirmed it for too long.
+    fn is_too_old(&self, now: UnixTime) -> bool {
+        self.content.is_some() && self.content(now).is_none()
     }
 
     /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a

@@ -22,6 +22,8 @@ pub struct Record {
     pub lease_until: UnixTime,
     /// Whose it is.
     pub lease_holder: u64,
+    /// Whether the log says already that the content is too old to be used.
+    pub is_given_up: bool,
 }
 
 /// Names one content. Two VMs may both publish what they take for the next one: the one whose lease was over has another nonce.
@@ -67,6 +69,7 @@ impl Record {
             self.lease_from.as_millis(),
             self.lease_until.as_millis(),
             self.lease_holder,
+            u64::from(self.is_given_up),
         ]
         .iter()
         .flat_map(|field| field.to_le_bytes())
@@ -78,7 +81,7 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder] => {
+            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, is_given_up @ (0 | 1)] => {
                 Some(Self {
                     edition: Edition { version, nonce },
                     fetched_at: UnixTime::from_millis(fetched_at),
@@ -88,6 +91,7 @@ impl Record {
                     lease_from: UnixTime::from_millis(lease_from),
                     lease_until: UnixTime::from_millis(lease_until),
                     lease_holder,
+                    is_given_up: is_given_up == 1,
                 })
             }
             _ => None,
@@ -153,8 +157,13 @@ mod tests {
     #[test]
     fn what_is_shared_reads_back_and_anything_else_is_ignored() {
         let edition = Edition { version: 7, nonce: 8 };
-        let record =
-            Record { edition, lease_holder: u64::MAX, fetched_at: UnixTime::from_secs(5), ..Record::default() };
+        let record = Record {
+            edition,
+            lease_holder: u64::MAX,
+            fetched_at: UnixTime::from_secs(5),
+            is_given_up: true,
+            ..Record::default()
+        };
         let bytes = record.encode();
         assert_eq!(Record::decode(&bytes), Some(record));
         for length in 0..bytes.len() {

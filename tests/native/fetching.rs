@@ -950,3 +950,35 @@ fn each_change_of_a_key_set_is_one_line_of_the_log() {
     world.seconds_pass(60);
     assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (3, failures), "{:?}", world.logs);
 }
+
+#[test]
+fn that_keys_are_too_old_to_be_used_is_one_line_of_the_log() {
+    for down in [Reply::status(500), Reply::never()] {
+        let mut world = running(json!({"cache_duration": "60s", "max_stale": "300s"}), 4);
+        world.issuer(JWKS, down.clone());
+        world.seconds_pass(299);
+        assert!(world.logged(Level::Error).is_empty(), "{down:?}: {:?}", world.logs);
+        assert!(world.logged(Level::Warn).iter().all(|line| line.ends_with("the last good one stays")), "{down:?}");
+        let before = world.logs.len();
+        world.seconds_pass(5);
+        assert_eq!(
+            world.logged(Level::Error),
+            ["providers.main.remote_jwks: the key set is not used any more: nobody confirmed it for 300 s"],
+            "{down:?}"
+        );
+        world.seconds_pass(900);
+        assert_eq!(world.logged(Level::Error).len(), 1, "{down:?}: {:?}", world.logs);
+        assert!(!world.logs[before..].iter().any(|(_, line)| line.contains("stays")), "{down:?}: {:?}", world.logs);
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(61);
+        assert!(
+            world.logged(Level::Info).last().is_some_and(|line| line.contains("is confirmed again")),
+            "{:?}",
+            world.logs
+        );
+        // It is said again when it happens again.
+        world.issuer(JWKS, down);
+        world.seconds_pass(400);
+        assert_eq!(world.logged(Level::Error).len(), 2, "{:?}", world.logs);
+    }
+}
