@@ -85,6 +85,15 @@ impl KeySet {
         }
     }
 
+    /// Takes those of its keys that `other` has, too, from there: a key keeps what its first check prepared.
+    pub fn share_keys_with(&mut self, other: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = other.keys.iter().find(|same| *same == key) {
+                *key = Rc::clone(same);
+            }
+        }
+    }
+
     /// The usable keys.
     pub fn keys(&self) -> &[Rc<Key>] {
         &self.keys

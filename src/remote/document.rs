@@ -409,7 +409,8 @@ impl<T: Content> Document<T> {
             return Vec::new();
         };
         match T::parse(entry.body) {
-            Ok(content) => {
+            Ok(mut content) => {
+                self.content.iter().for_each(|before| content.inherit(before));
                 self.lost = false;
                 self.take(Rc::new(content));
                 self.validator = Validator { address: entry.address.to_owned(), etag: entry.etag.to_owned() };
@@ -484,7 +485,10 @@ impl<T: Content> Document<T> {
         }
     }
 
-    fn on_fetched(&mut self, fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
+    fn on_fetched(&mut self, mut fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
+        if let (Fetched::Content { content, .. }, Some(before)) = (&mut fetched, &self.content) {
+            Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
+        }
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]

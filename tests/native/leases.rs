@@ -2,6 +2,7 @@
 //! is long over.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jwt_gate::config::Config;
@@ -119,5 +120,25 @@ fn an_old_body_that_is_stored_late_is_not_taken_for_the_newer_one() {
     let now = later.plus(Duration::from_secs(1));
     for (which, vm) in [&slow, &quick, &third].into_iter().enumerate() {
         assert_eq!(names(vm, now), ["new"], "VM {which}");
+    }
+}
+
+#[test]
+fn a_key_that_stays_when_its_set_changes_keeps_what_was_prepared_for_it() {
+    let (first, second) = (Key::p256(1).named("one"), Key::p256(2).named("two"));
+    let (mut fetching, mut loading) = (vm(1), vm(2));
+    let mut shared = Shared::default();
+    let key = |vm: &Document<KeySet>, now| vm.content(now).map(|set| Rc::clone(&set.keys()[0])).expect("keys");
+
+    assert!(shared.tick(&mut fetching, &[&first], START));
+    shared.tick(&mut loading, &[], START);
+    let before = [&fetching, &loading].map(|vm| key(vm, START));
+
+    let later = START.plus(Duration::from_secs(600));
+    assert!(shared.tick(&mut fetching, &[&first, &second], later));
+    shared.tick(&mut loading, &[], later);
+    for (vm, before) in [&fetching, &loading].into_iter().zip(before) {
+        assert_eq!(names(vm, later), ["one", "two"]);
+        assert!(Rc::ptr_eq(&before, &key(vm, later)), "it is another one");
     }
 }
