@@ -331,18 +331,20 @@ fn unknown_kids_fetch_once_per_cooldown_however_many_come() {
 
 #[test]
 fn the_cooldown_is_what_the_configuration_says_and_holds_after_a_failure_too() {
-    let mut world = running(json!({"refetch_cooldown": "5s"}), 2);
-    let mut asked_at = Vec::new();
-    let before = world.fetches.len();
-    for _ in 0..200 {
-        let request = signed(&world, &two());
-        world.request(0, &request);
-        world.advance(TICK);
+    for reply in [Reply::keys(&[&one()]), Reply::status(500)] {
+        let mut world = running(json!({"refetch_cooldown": "5s"}), 2);
+        world.issuer(JWKS, reply.clone());
+        let before = world.fetches.len();
+        for _ in 0..200 {
+            let request = signed(&world, &two());
+            world.request(0, &request);
+            world.advance(TICK);
+        }
+        let asked_at: Vec<u64> = world.fetches[before..].iter().map(|fetch| fetch.at).collect();
+        let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (5000..=5300).contains(gap)), "{reply:?}: {gaps:?}");
+        world.settle();
     }
-    asked_at.extend(world.fetches[before..].iter().map(|fetch| fetch.at));
-    let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (5000..=5300).contains(gap)), "{gaps:?}");
-    world.settle();
 }
 
 #[test]
@@ -459,15 +461,23 @@ fn a_clock_that_is_set_back_or_forward_stops_nothing() {
 
 #[test]
 fn an_answer_that_comes_after_its_lease_changes_nothing() {
-    let mut world = World::new(&config(json!({})), 2);
-    world.issuer(JWKS, Reply::never());
-    world.seconds_pass(1);
-    world.issuer(JWKS, Reply::keys(&[&one()]));
-    world.seconds_pass(10);
-    assert_eq!(world.fetches.len(), 2, "the lease of a call that was never answered ran out");
-    let request = signed(&world, &one());
-    assert_eq!(world.ask(0, &request).code(), "allowed");
-    assert_eq!(world.ask(1, &request).code(), "allowed");
+    for reply in [Reply::never(), Reply::late_keys(&[&two()], Duration::from_millis(3500))] {
+        let mut world = World::new(&config(json!({})), 2);
+        world.issuer(JWKS, reply.clone());
+        world.seconds_pass(1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+        world.advance(Duration::from_millis(2300));
+        assert_eq!(world.fetches.len(), 2, "{reply:?}: the lease of a call without an answer ran out");
+        // The late one comes while the other call is under way.
+        world.seconds_pass(7);
+        assert_eq!(world.fetches.len(), 2, "{reply:?}");
+        assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1, "{reply:?}");
+        for vm in 0..2 {
+            let (good, late) = (signed(&world, &one()), signed(&world, &two()));
+            assert_eq!(world.ask(vm, &good).code(), "allowed", "{reply:?}, VM {vm}");
+            assert_eq!(world.ask_patiently(vm, &late).code(), "key_unknown", "{reply:?}, VM {vm}");
+        }
+    }
 }
 
 #[test]
