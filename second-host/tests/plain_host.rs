@@ -180,3 +180,21 @@ fn a_client_that_leaves_its_own_call_holds_nobody_up() {
     proxy.answer(fetch, 200, &set(&[&key]));
     assert_passed_as_alice(&proxy.outcome(second));
 }
+
+#[test]
+fn clients_that_ask_for_unknown_keys_and_leave_make_one_call_in_the_cooldown() {
+    let (key, unknown) = (Key::p256(1).named("k1"), Key::p256(2).named("k2"));
+    let mut proxy = start(&remote());
+    let first = proxy.send(&bearing(&Token::new(&key).bearer()));
+    let fetch = proxy.fetch();
+    proxy.answer(fetch, 200, &set(&[&key]));
+    assert_passed_as_alice(&proxy.outcome(first));
+    let mut calls = 0;
+    for _ in 0..20 {
+        let id = proxy.send(&bearing(&Token::new(&unknown).bearer()));
+        calls += proxy.fetches().len();
+        proxy.end(id);
+        assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+    }
+    assert_eq!(calls, 1);
+}

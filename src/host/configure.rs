@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
-use super::crypto::HostCrypto;
+use super::crypto::{HostCrypto, HostOrNobody};
 use super::driver::Driver;
 use super::hostcalls;
 use super::metrics::Metrics;
@@ -47,6 +47,7 @@ pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
     let host = if can_wait && config.crypto != Crypto::Portable { HostCrypto::probe() } else { None };
     let mut crypto: Vec<Box<dyn CryptoProvider>> = vec![Box::new(Portable)];
     match host {
+        Some(host) if config.crypto == Crypto::Host => crypto.insert(0, Box::new(HostOrNobody(host))),
         Some(host) => crypto.insert(0, Box::new(host)),
         None if config.crypto == Crypto::Host => {
             refuse("crypto: this host has no \"verify_signature\": \"auto\" or \"portable\" would do");

@@ -11,6 +11,9 @@ use crate::crypto::{Alg, CryptoProvider, PublicKey};
 /// The host as a provider.
 pub struct HostCrypto;
 
+/// The same for `crypto: host`: of the signatures that the host checks, none holds where it cannot tell, whoever else could.
+pub struct HostOrNobody(pub HostCrypto);
+
 /// The argument of `verify_signature`.
 #[derive(Clone, PartialEq, Message)]
 struct Arguments {
@@ -58,12 +61,7 @@ impl CryptoProvider for HostCrypto {
         if !key.fits(alg) {
             return Some(false);
         }
-        let hash_function = match alg {
-            Alg::Rs256 | Alg::Es256 => "sha256",
-            Alg::Rs384 | Alg::Es384 => "sha384",
-            Alg::Rs512 | Alg::Es512 => "sha512",
-            _ => return None,
-        };
+        let hash_function = hash_function(alg)?;
         let Some(signature) = alg.der_signature(signature) else {
             return Some(false);
         };
@@ -75,5 +73,22 @@ impl CryptoProvider for HostCrypto {
         };
         let answer = hostcalls::call_foreign("verify_signature", &arguments.encode_to_vec())?;
         Some(Answer::decode(answer.as_slice()).ok()?.result)
+    }
+}
+
+impl CryptoProvider for HostOrNobody {
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool> {
+        hash_function(alg)?;
+        Some(self.0.verify(key, alg, message, signature).unwrap_or(false))
+    }
+}
+
+/// The host's name for the hash of an algorithm; `None` if the host does not know the algorithm.
+fn hash_function(alg: Alg) -> Option<&'static str> {
+    match alg {
+        Alg::Rs256 | Alg::Es256 => Some("sha256"),
+        Alg::Rs384 | Alg::Es384 => Some("sha384"),
+        Alg::Rs512 | Alg::Es512 => Some("sha512"),
+        _ => None,
     }
 }

@@ -11,6 +11,7 @@
 use super::key::{Key, KeyType, Material};
 use super::{KeySet, Status, Token};
 use crate::crypto::{ecdsa_holds, hmac_holds, Alg, CryptoProvider, Hash, PublicKey};
+use crate::json::{Map, Value};
 
 /// A token whose signature holds. Nothing but [`verify`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +23,31 @@ impl Verified {
         &self.0
     }
 
-    /// About what it takes in memory, in bytes: its text, and the trees of its JSON, which take several times theirs.
+    /// About what it takes in memory, in bytes. Counted, because the trees of its JSON may take a hundred times their text.
     pub fn size(&self) -> usize {
-        size_of::<Self>() + 6 * self.0.signing_input.len() + self.0.signature.len()
+        let Token { header, payload, kid, iss, sub, audiences, jti, signature, signing_input, .. } = &self.0;
+        let texts: usize = [kid, iss, sub, jti, signing_input].into_iter().map(String::capacity).sum();
+        let audiences: usize = audiences.iter().map(|audience| size_of::<String>() + audience.capacity()).sum();
+        size_of::<Self>() + members(header) + members(payload) + texts + audiences + signature.capacity()
+    }
+}
+
+/// What the members of an object take: their texts and trees, and for each, place in a list with its hash and place in an index.
+/// Both have room for more, and for the first few at once.
+fn members(object: &Map<String, Value>) -> usize {
+    const FEWEST: usize = 4;
+    const PLACE: usize = size_of::<(usize, String, Value)>() + 2 * size_of::<usize>();
+    let places = if object.is_empty() { 0 } else { object.len().next_power_of_two().max(FEWEST) };
+    places * PLACE + object.iter().map(|(name, value)| name.capacity() + within(value)).sum::<usize>()
+}
+
+/// What a value takes beyond its own place. How deep it goes has a bound in the reader.
+fn within(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.capacity(),
+        Value::Array(values) => values.capacity() * size_of::<Value>() + values.iter().map(within).sum::<usize>(),
+        Value::Object(object) => members(object),
     }
 }
 
@@ -80,5 +103,34 @@ fn holds(token: &Token, key: &Key, providers: &[Box<dyn CryptoProvider>]) -> boo
             hmac_holds(&secret.0, hash, message, signature)
         }
         Material::Unusable(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    fn size(payload: &str) -> usize {
+        let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.c2ln", encode(r#"{"alg":"ES256"}"#), encode(payload));
+        Verified(Token::parse(token.as_bytes()).unwrap()).size()
+    }
+
+    #[test]
+    fn a_token_weighs_what_its_values_take_however_short_they_are_written() {
+        let least = 2000 * size_of::<Value>();
+        for (what, values) in [
+            ("an array", format!("[{}]", vec!["1"; 2000].join(","))),
+            ("arrays within arrays", format!("[{}]", vec!["[1]"; 1000].join(","))),
+            ("an object", format!("{{{}}}", (0..2000).map(|at| format!("\"{at:x}\":1")).collect::<Vec<_>>().join(","))),
+            ("objects within an array", format!("[{}]", vec![r#"{"a":1}"#; 1000].join(","))),
+        ] {
+            let size = size(&format!(r#"{{"v":{values}}}"#));
+            assert!(size >= least && size <= 6 * least, "{what}: {size}, and its values alone take {least}");
+        }
+        let text = size(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(3000)));
+        assert!((10_000..12_000).contains(&text), "{text}: as text in base64, as a claim, and as `sub`");
     }
 }

@@ -68,7 +68,9 @@ impl KeySet {
         if let Some(kid) = kid {
             let mut named = fitting().filter(|key| key.kid().is_some_and(|own| own == kid));
             if let Some(key) = named.next() {
-                return if named.next().is_none() { Selection::Keys(vec![key]) } else { Selection::Unknown };
+                // Some issuers list one key several times, with `alg` and without.
+                let is_one = named.all(|other| other.public() == key.public());
+                return if is_one { Selection::Keys(vec![key]) } else { Selection::Unknown };
             }
             if self.keys.iter().any(|key| key.kid().is_some_and(|own| own == kid)) {
                 return Selection::Unknown;
@@ -80,6 +82,15 @@ impl KeySet {
             _ if tried.is_empty() => Selection::Unknown,
             None => Selection::Keys(tried),
             Some(_) => Selection::Nameless(tried),
+        }
+    }
+
+    /// Takes those of its keys that `other` has, too, from there: a key keeps what its first check prepared.
+    pub fn share_keys_with(&mut self, other: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = other.keys.iter().find(|same| *same == key) {
+                *key = Rc::clone(same);
+            }
         }
     }
 

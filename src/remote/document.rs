@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::contract::{Gauge, Input, Need, Output};
 use super::discovery::Form;
-use super::fetched::{Failure, Fetched};
-use super::record::Entry;
+use super::fetched::{Failure, Fetched, Validator};
+use super::record::{Edition, Entry};
 use super::{Address, Answer, Call, Content, Record, Source};
 use crate::limits::WAIT_MARGIN;
 use crate::log::Level;
@@ -25,11 +25,9 @@ pub struct Document<T> {
     /// Since when this VM looks for it.
     since: Option<UnixTime>,
     said: Option<(u64, u64)>,
-    loaded: u64,
+    loaded: Edition,
     lost: bool,
-    etag: Option<String>,
-    /// The address that this VM fetched last: an `ETag` says nothing of another one.
-    fetched_from: Option<String>,
+    validator: Validator,
     record: Record,
     wanted: bool,
     task: Task<T>,
@@ -50,10 +48,12 @@ enum Task<T> {
         step: Step,
         begun: Begun,
     },
-    /// Gives the lease of a call back that nobody will hear the answer of, and that time.
-    Leaving(UnixTime),
+    /// Gives the lease of a call back that nobody will hear the answer of.
+    Leaving(Left),
     /// Reads the record once more, to publish this.
     Publishing(Fetched<T>),
+    /// Wrote this record, by which the log is to say that the content is too old to be used.
+    GivingUp(Record),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
 }
@@ -66,13 +66,22 @@ struct Begun {
     since: UnixTime,
 }
 
+/// Why nobody will hear the answer of a call.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// The configuration is over. When a fetch before its time was made before this one.
+    Stopped(UnixTime),
+    /// The request is gone that made the call.
+    Abandoned,
+}
+
 /// Which request of a fetch is under way.
 #[derive(Debug)]
 enum Step {
     /// For the address of the document; with what the form before came to.
     Discovery(Form, String),
     /// For the document.
-    Content { conditional: bool },
+    Content { address: String, conditional: bool },
 }
 
 impl<T: Content> Document<T> {
@@ -87,10 +96,9 @@ impl<T: Content> Document<T> {
             generation: 0,
             since: None,
             said: None,
-            loaded: 0,
+            loaded: Edition::default(),
             lost: false,
-            etag: None,
-            fetched_from: None,
+            validator: Validator::default(),
             record: Record::default(),
             wanted: false,
             task: Task::Idle,
@@ -130,7 +138,7 @@ impl<T: Content> Document<T> {
             Need::Content => self.is_due(now) || self.is_retried_soon(now),
             Need::Newer => self.has_cooled_down(now),
         };
-        due || !matches!(self.task, Task::Idle) || self.is_leased(now) || self.record.version != self.loaded
+        due || !matches!(self.task, Task::Idle) || self.record.is_leased(now) || self.record.edition != self.loaded
     }
 
     /// Asks for a fetch before it is due, if the cooldown allows one.
@@ -161,34 +169,42 @@ impl<T: Content> Document<T> {
                 outputs.extend(self.gauges(now));
                 outputs
             }
-            Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode)),
+            Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode), now),
             Input::Written(won) => self.on_written(won, now),
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
             Input::Abandoned(number) if !self.is_calling(number) => Vec::new(),
-            Input::Abandoned(_) | Input::Stop => self.on_stop(),
+            Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
+            Input::Stop => self.on_left(|begun| Left::Stopped(begun.forced_before)),
         }
     }
 
     fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
-        let record = record.unwrap_or(self.record);
+        let record = record.unwrap_or(self.record).at(now);
         let changed = record != self.record;
         if record.forced_at != self.record.forced_at || record.fetched_at != self.record.fetched_at {
             self.wanted = false;
         }
         self.record = record;
-        if matches!(self.task, Task::Calling { .. }) && !self.is_leased(now) {
+        if matches!(self.task, Task::Calling { .. }) && !self.record.is_leased(now) {
             // The host never answered. The number of the next call tells a late answer apart.
             self.task = Task::Idle;
         }
 
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
-            Task::Leaving(forced_at) => self.leave(forced_at, cas),
-            Task::Idle if record.version != self.loaded => vec![Output::Load],
-            Task::Idle if !self.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) => {
+            Task::Leaving(left) => self.leave(left, cas, now),
+            Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
+            Task::Idle
+                if !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) =>
+            {
                 self.claim(cas, now)
+            }
+            Task::Idle if self.is_too_old(now) && !self.record.is_given_up => {
+                let next = Record { is_given_up: true, ..self.record };
+                self.task = Task::GivingUp(next);
+                vec![Output::Write(next.encode(), cas)]
             }
             task => {
                 self.task = task;
@@ -201,9 +217,9 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    fn on_shared(&mut self, record: Option<Record>) -> Vec<Output> {
-        self.record = record.unwrap_or(self.record);
-        if self.record.version == self.loaded {
+    fn on_shared(&mut self, record: Option<Record>, now: UnixTime) -> Vec<Output> {
+        self.record = record.unwrap_or(self.record).at(now);
+        if self.record.edition == self.loaded {
             Vec::new()
         } else {
             vec![Output::Load]
@@ -212,8 +228,10 @@ impl<T: Content> Document<T> {
 
     fn claim(&mut self, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
-        let lease_until = now.plus(self.patience());
-        let claimed = Record { forced_at, lease_until, lease_holder: self.holder, ..self.record };
+        let (lease_from, lease_until) = (now, now.plus(self.patience()));
+        let is_given_up = self.record.is_given_up || self.is_too_old(now);
+        let claimed =
+            Record { forced_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record };
         self.task = Task::Claiming(claimed);
         vec![Output::Write(claimed.encode(), cas)]
     }
@@ -225,11 +243,11 @@ impl<T: Content> Document<T> {
         let mut outputs = Vec::new();
         let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
         match &fetched {
-            Fetched::Content { content, body, etag, lifetime } => {
+            Fetched::Content { content, body, validator: Validator { address, etag }, lifetime } => {
                 if self.lost || self.content.as_ref() != Some(content) {
-                    next.version = next.version.saturating_add(1);
-                    let etag = etag.as_deref().unwrap_or_default();
-                    outputs.push(Output::Store(Entry { version: next.version, etag, body }.encode()));
+                    let version = next.edition.version.saturating_add(1);
+                    next.edition = Edition { version, nonce: self.random.u64(..) };
+                    outputs.push(Output::Store(Entry { edition: next.edition, address, etag, body }.encode()));
                 }
                 self.renew(&mut next, *lifetime, now);
             }
@@ -247,19 +265,34 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    /// Everybody else would wait for the end of the lease, and an unknown key for that of the cooldown.
-    fn leave(&mut self, forced_at: UnixTime, cas: Option<u32>) -> Vec<Output> {
+    /// Everybody else would wait for the end of the lease. All that the call took is given back where the configuration is over;
+    /// where a client went away it is not, since clients could make one call after another by going away.
+    fn leave(&mut self, left: Left, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         if self.record.lease_holder != self.holder {
             return Vec::new();
         }
-        self.task = Task::Leaving(forced_at);
-        let left = Record { forced_at, lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
-        vec![Output::Write(left.encode(), cas)]
+        let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
+        match left {
+            Left::Stopped(forced_before) => next.forced_at = forced_before,
+            // The cooldown runs on.
+            Left::Abandoned if !self.is_due(now) => {}
+            // Whoever comes next calls at once.
+            Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
+            // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
+            Left::Abandoned => {
+                let pause = self.source.pace.after_failure(next.failures, false, &mut self.random);
+                let longest = if next.failures == 1 { self.patience() } else { pause };
+                next.next_attempt = now.plus(pause.min(longest));
+            }
+        }
+        self.task = Task::Leaving(left);
+        vec![Output::Write(next.encode(), cas)]
     }
 
     fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
         next.fetched_at = now;
         next.failures = 0;
+        next.is_given_up = false;
         next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
     }
 
@@ -268,20 +301,22 @@ impl<T: Content> Document<T> {
             Task::Claiming(claimed) if won => {
                 self.wanted = false;
                 let begun = Begun { forced_before: self.record.forced_at, since: now };
-                self.record = claimed;
-                match self.source.address.clone() {
+                let mut outputs = self.given_up(claimed);
+                outputs.extend(match self.source.address.clone() {
                     Address::Fixed(uri) => self.fetch(&uri, begun),
                     Address::Discovered(_) => self.discover(Form::OpenId, String::new(), begun),
-                }
+                });
+                outputs
             }
-            Task::Ending(next, fetched) if won => self.end(next, fetched),
+            Task::GivingUp(next) if won => self.given_up(next),
+            Task::Ending(next, fetched) if won => self.end(next, fetched, now),
             // Someone else wrote in between: the next tick reads again and publishes then.
             Task::Ending(_, fetched) => {
                 self.task = Task::Publishing(fetched);
                 Vec::new()
             }
-            Task::Leaving(forced_at) if !won => {
-                self.task = Task::Leaving(forced_at);
+            Task::Leaving(left) if !won => {
+                self.task = Task::Leaving(left);
                 vec![Output::Read]
             }
             _ => Vec::new(),
@@ -313,17 +348,30 @@ impl<T: Content> Document<T> {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    fn end(&mut self, next: Record, fetched: Fetched<T>) -> Vec<Output> {
+    /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
+    fn given_up(&mut self, next: Record) -> Vec<Output> {
+        let is_news = next.is_given_up && !self.record.is_given_up;
+        self.record = next;
+        if !is_news {
+            return Vec::new();
+        }
+        let (field, longest) = (&self.source.field, self.source.max_stale.as_secs());
+        let message = format!("{field}: the {} is not used any more: nobody confirmed it for {longest} s", T::NAME);
+        vec![Output::Log(Level::Error, message)]
+    }
+
+    fn end(&mut self, next: Record, fetched: Fetched<T>, now: UnixTime) -> Vec<Output> {
         let mut outputs = Vec::new();
-        let (failures, is_new) = (self.record.failures, next.version != self.record.version);
-        if failures > 0 && next.failures == 0 && !is_new {
-            let message =
-                format!("{}: the {} is confirmed again, after {failures} failures", self.source.field, T::NAME);
+        let (failures, is_new) = (self.record.failures, next.edition != self.record.edition);
+        let is_good_again = (failures > 0 && next.failures == 0) || (self.record.is_given_up && !next.is_given_up);
+        if is_good_again && !is_new {
+            let after = if failures > 0 { format!(", after {failures} failures") } else { String::new() };
+            let message = format!("{}: the {} is confirmed again{after}", self.source.field, T::NAME);
             outputs.push(Output::Log(Level::Info, message));
         }
         match fetched {
-            Fetched::Content { content, etag, .. } => {
-                self.etag = etag;
+            Fetched::Content { content, validator, .. } => {
+                self.validator = validator;
                 self.lost = false;
                 if is_new {
                     outputs.push(Output::Log(
@@ -331,12 +379,12 @@ impl<T: Content> Document<T> {
                         format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
                     ));
                     self.take(content);
-                    self.loaded = next.version;
+                    self.loaded = next.edition;
                 }
             }
             Fetched::NotModified { .. } => {}
             Fetched::Failed(Failure { problem, .. }) => {
-                let stays = if self.content.is_some() { "; the last good one stays" } else { "" };
+                let stays = if self.content(now).is_some() { "; the last good one stays" } else { "" };
                 // One before its time, for an unknown key, is no failure of the schedule.
                 let in_a_row = match next.failures {
                     0 => String::new(),
@@ -353,18 +401,19 @@ impl<T: Content> Document<T> {
     }
 
     fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
-        self.loaded = self.record.version;
-        // The body is written before the record: another version means that a third VM is at it, and its record comes next. If
-        // none comes, the body is lost, and only a fetch brings it back.
+        self.loaded = self.record.edition;
+        // The body is written before the record: another edition means that a third VM is at it, and its record comes next. If
+        // none comes, as from a VM that lost its lease in between, the body is lost, and only a fetch brings it back.
         self.lost = true;
-        let Some(entry) = entry.filter(|entry| entry.version == self.record.version) else {
+        let Some(entry) = entry.filter(|entry| entry.edition == self.record.edition) else {
             return Vec::new();
         };
         match T::parse(entry.body) {
-            Ok(content) => {
+            Ok(mut content) => {
+                self.content.iter().for_each(|before| content.inherit(before));
                 self.lost = false;
                 self.take(Rc::new(content));
-                self.etag = (!entry.etag.is_empty()).then(|| entry.etag.to_owned());
+                self.validator = Validator { address: entry.address.to_owned(), etag: entry.etag.to_owned() };
                 vec![Output::Changed]
             }
             Err(problem) => {
@@ -388,12 +437,9 @@ impl<T: Content> Document<T> {
 
     /// Asks for the document.
     fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
-        let is_known =
-            self.content.is_some() && !self.lost && self.fetched_from.as_deref().is_none_or(|from| from == uri);
-        let etag = self.etag.as_deref().filter(|_| is_known);
-        let (call, step) = (self.source.call(uri, etag), Step::Content { conditional: etag.is_some() });
-        self.fetched_from = Some(uri.to_owned());
-        self.call(call, step, begun)
+        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.lost);
+        let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
+        self.call(self.source.call(uri, etag), step, begun)
     }
 
     fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
@@ -405,8 +451,8 @@ impl<T: Content> Document<T> {
     fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Calling { number: current, step, begun } if current == number => match step {
-                Step::Content { conditional } => {
-                    self.on_fetched(Fetched::of(answer, conditional, &self.source), begun, now)
+                Step::Content { address, conditional } => {
+                    self.on_fetched(Fetched::of(answer, address, conditional, &self.source), begun, now)
                 }
                 Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), begun, now),
             },
@@ -439,7 +485,10 @@ impl<T: Content> Document<T> {
         }
     }
 
-    fn on_fetched(&mut self, fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
+    fn on_fetched(&mut self, mut fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
+        if let (Fetched::Content { content, .. }, Some(before)) = (&mut fetched, &self.content) {
+            Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
+        }
         let outcome = fetched.outcome();
         self.task = Task::Publishing(fetched);
         vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
@@ -449,31 +498,29 @@ impl<T: Content> Document<T> {
         matches!(self.task, Task::Calling { number, .. } if number == call)
     }
 
-    fn on_stop(&mut self) -> Vec<Output> {
+    fn on_left(&mut self, why: impl FnOnce(Begun) -> Left) -> Vec<Output> {
         match self.task {
             Task::Calling { begun, .. } => {
-                self.task = Task::Leaving(begun.forced_before);
+                self.task = Task::Leaving(why(begun));
                 vec![Output::Read]
             }
             _ => Vec::new(),
         }
     }
 
-    /// Whether someone's fetch is under way. A lease that ends later than any fetch can is a clock that was set back.
-    fn is_leased(&self, now: UnixTime) -> bool {
-        let longest = self.patience().max(self.source.pace.longest());
-        self.record.lease_until > now && self.record.lease_until.since(now) <= longest
+    /// Whether there is content, and its source has not confirmed it for too long.
+    fn is_too_old(&self, now: UnixTime) -> bool {
+        self.content.is_some() && self.content(now).is_none()
     }
 
-    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or the clock
-    /// was set back.
+    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
+    /// failure, the clock was set back.
     fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, fetched_at, failures, .. } = self.record;
         if failures > 0 {
             return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
         }
-        let is_old = now.since(fetched_at) >= self.source.lifetime || fetched_at > now.plus(WAIT_MARGIN);
-        next_attempt <= now || is_old || self.lost
+        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || self.lost
     }
 
     /// Whether `retry_policy` has an attempt left, within what a wait may take.

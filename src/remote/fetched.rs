@@ -8,9 +8,24 @@ use super::{cache_control, Answer, Content, Source};
 /// How a fetch ended.
 #[derive(Clone, Debug)]
 pub(super) enum Fetched<T> {
-    Content { content: Rc<T>, body: Vec<u8>, etag: Option<String>, lifetime: Duration },
+    Content { content: Rc<T>, body: Vec<u8>, validator: Validator, lifetime: Duration },
     NotModified { lifetime: Duration },
     Failed(Failure),
+}
+
+/// What makes the next request conditional. An `ETag` says nothing of another address than its own (RFC 9110 section 8.8.3).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validator {
+    pub address: String,
+    /// Empty if there is none.
+    pub etag: String,
+}
+
+impl Validator {
+    /// The `ETag` to send to `address`.
+    pub fn etag_for(&self, address: &str) -> Option<&str> {
+        (self.address == address && !self.etag.is_empty()).then_some(self.etag.as_str())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -46,8 +61,8 @@ impl Outcome {
 }
 
 impl<T: Content> Fetched<T> {
-    /// Reads an answer; `conditional` says whether 304 can be one.
-    pub fn of(answer: Option<Answer>, conditional: bool, source: &Source) -> Self {
+    /// Reads what `address` answered; `conditional` says whether 304 can be an answer.
+    pub fn of(answer: Option<Answer>, address: String, conditional: bool, source: &Source) -> Self {
         let connection = |problem: String| Fetched::Failed(Failure { problem, connection: true });
         let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
         match answer {
@@ -58,7 +73,8 @@ impl<T: Content> Fetched<T> {
             Some(Answer { status: Some(200), etag, cache_control, body, .. }) => match T::parse(&body) {
                 Ok(content) => {
                     let lifetime = cache_control::lifetime(cache_control.as_deref(), source.lifetime);
-                    Fetched::Content { content: Rc::new(content), body, etag, lifetime }
+                    let validator = Validator { address, etag: etag.unwrap_or_default() };
+                    Fetched::Content { content: Rc::new(content), body, validator, lifetime }
                 }
                 Err(problem) => content(problem),
             },

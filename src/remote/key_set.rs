@@ -12,6 +12,10 @@ impl Content for KeySet {
         Self::parse(body, Origin::Remote).map_err(|problem| problem.to_string())
     }
 
+    fn inherit(&mut self, before: &Self) {
+        self.share_keys_with(before);
+    }
+
     fn length(&self) -> usize {
         self.keys().len()
     }

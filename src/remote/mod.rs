@@ -50,6 +50,9 @@ pub trait Content: PartialEq + Sized {
     /// A sentence without any part of the body.
     fn parse(body: &[u8]) -> Result<Self, String>;
 
+    /// Takes over from the content before it what is the same there and was prepared.
+    fn inherit(&mut self, _before: &Self) {}
+
     /// How many keys or entries it has.
     fn length(&self) -> usize;
 

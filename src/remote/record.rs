@@ -1,12 +1,13 @@
 //! What the VMs of one process share about a source: a small record that is compared and swapped, and the body beside it.
 
+use crate::limits::WAIT_MARGIN;
 use crate::time::UnixTime;
 
 /// The shared state of one source. All zero before the first fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Counts the contents; 0 means that there was none yet.
-    pub version: u64,
+    /// Which content is current.
+    pub edition: Edition,
     /// When the source last confirmed the content.
     pub fetched_at: UnixTime,
     /// When the next fetch is due.
@@ -15,27 +16,60 @@ pub struct Record {
     pub failures: u64,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
-    /// Until when a fetch is someone's; over before `now` if none is under way.
+    /// Since when a fetch is someone's.
+    pub lease_from: UnixTime,
+    /// Until when; over before `now` if none is under way.
     pub lease_until: UnixTime,
     /// Whose it is.
     pub lease_holder: u64,
+    /// Whether the log says already that the content is too old to be used.
+    pub is_given_up: bool,
 }
 
-/// Changes with the layout, so that two versions of the module in one process ignore each other's records.
-const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate1");
+/// Names one content. Two VMs may both publish what they take for the next one: the one whose lease was over has another nonce.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edition {
+    /// Counts the contents; 0 means that there was none yet.
+    pub version: u64,
+    /// Drawn by whoever published it.
+    pub nonce: u64,
+}
+
+/// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
+const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate2");
 
 impl Record {
+    /// Whether a fetch is under way. The lease knows its own length, because whoever holds it may have another timeout; one that
+    /// lasts for more than twice that is a clock that was set back by more than a little.
+    pub fn is_leased(&self, now: UnixTime) -> bool {
+        let length = self.lease_until.since(self.lease_from);
+        self.lease_until > now && self.lease_until.since(now) <= length.saturating_mul(2)
+    }
+
+    /// The record as it is to be read at `now`. If it was fetched later than that, the clock was set back: the content counts as
+    /// fetched now, or it would serve until that time comes and longer, and the next fetch is due.
+    #[must_use]
+    pub fn at(self, now: UnixTime) -> Self {
+        if self.fetched_at <= now.plus(WAIT_MARGIN) {
+            return self;
+        }
+        Self { fetched_at: now, next_attempt: self.next_attempt.min(now), ..self }
+    }
+
     /// The record as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
         [
             MAGIC,
-            self.version,
+            self.edition.version,
+            self.edition.nonce,
             self.fetched_at.as_millis(),
             self.next_attempt.as_millis(),
             self.failures,
             self.forced_at.as_millis(),
+            self.lease_from.as_millis(),
             self.lease_until.as_millis(),
             self.lease_holder,
+            u64::from(self.is_given_up),
         ]
         .iter()
         .flat_map(|field| field.to_le_bytes())
@@ -47,25 +81,31 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, fetched_at, next_attempt, failures, forced_at, lease_until, lease_holder] => Some(Self {
-                version,
-                fetched_at: UnixTime::from_millis(fetched_at),
-                next_attempt: UnixTime::from_millis(next_attempt),
-                failures,
-                forced_at: UnixTime::from_millis(forced_at),
-                lease_until: UnixTime::from_millis(lease_until),
-                lease_holder,
-            }),
+            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, is_given_up @ (0 | 1)] => {
+                Some(Self {
+                    edition: Edition { version, nonce },
+                    fetched_at: UnixTime::from_millis(fetched_at),
+                    next_attempt: UnixTime::from_millis(next_attempt),
+                    failures,
+                    forced_at: UnixTime::from_millis(forced_at),
+                    lease_from: UnixTime::from_millis(lease_from),
+                    lease_until: UnixTime::from_millis(lease_until),
+                    lease_holder,
+                    is_given_up: is_given_up == 1,
+                })
+            }
             _ => None,
         }
     }
 }
 
-/// A body as shared: with the version that it belongs to and the `ETag` that the next fetch sends.
+/// A body as shared: with the edition that it is, and what the next fetch sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The [`Record::version`] of the body.
-    pub version: u64,
+    /// The [`Record::edition`] that this is the body of.
+    pub edition: Edition,
+    /// The address that answered it.
+    pub address: &'a str,
     /// `ETag`, empty if there was none.
     pub etag: &'a str,
     /// As the source sent it.
@@ -75,21 +115,39 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// The entry as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(16 + self.etag.len() + self.body.len());
-        bytes.extend_from_slice(&self.version.to_le_bytes());
-        bytes.extend_from_slice(&(self.etag.len() as u64).to_le_bytes());
+        let numbers =
+            [MAGIC, self.edition.version, self.edition.nonce, self.address.len() as u64, self.etag.len() as u64];
+        let texts = self.address.len() + self.etag.len() + self.body.len();
+        let mut bytes = Vec::with_capacity(size_of_val(&numbers) + texts);
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        bytes.extend_from_slice(self.address.as_bytes());
         bytes.extend_from_slice(self.etag.as_bytes());
         bytes.extend_from_slice(self.body);
         bytes
     }
 
-    /// Reads shared bytes.
-    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let (version, rest) = bytes.split_first_chunk::<8>()?;
-        let (length, rest) = rest.split_first_chunk::<8>()?;
-        let (etag, body) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        Some(Self { version: u64::from_le_bytes(*version), etag: std::str::from_utf8(etag).ok()?, body })
+    /// Reads shared bytes; `None` if they are no body of this version.
+    pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
+        let (magic, version, nonce) = (number(&mut bytes)?, number(&mut bytes)?, number(&mut bytes)?);
+        if magic != MAGIC {
+            return None;
+        }
+        let (address, etag) = (number(&mut bytes)?, number(&mut bytes)?);
+        let (address, etag) = (text(&mut bytes, address)?, text(&mut bytes, etag)?);
+        Some(Self { edition: Edition { version, nonce }, address, etag, body: bytes })
     }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*number))
+}
+
+fn text<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a str> {
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
 }
 
 #[cfg(test)]
@@ -98,21 +156,29 @@ mod tests {
 
     #[test]
     fn what_is_shared_reads_back_and_anything_else_is_ignored() {
-        let record =
-            Record { version: 7, lease_holder: u64::MAX, fetched_at: UnixTime::from_secs(5), ..Record::default() };
+        let edition = Edition { version: 7, nonce: 8 };
+        let record = Record {
+            edition,
+            lease_holder: u64::MAX,
+            fetched_at: UnixTime::from_secs(5),
+            is_given_up: true,
+            ..Record::default()
+        };
         let bytes = record.encode();
         assert_eq!(Record::decode(&bytes), Some(record));
         for length in 0..bytes.len() {
             assert_eq!(Record::decode(&bytes[..length]), None);
         }
-        assert_eq!(Record::decode(&[0; 64]), None);
+        assert_eq!(Record::decode(&vec![0; bytes.len()]), None);
+        assert_eq!(Record::decode(&[&bytes[..], &[0; 8]].concat()), None);
 
-        let entry = Entry { version: 7, etag: "\"x\"", body: b"{}" };
+        let entry = Entry { edition, address: "http://x/", etag: "\"x\"", body: b"{}" };
         let bytes = entry.encode();
-        assert_eq!(Entry::decode(&bytes), Some(entry));
-        for length in 0..19 {
+        assert_eq!(Entry::decode(&bytes).as_ref(), Some(&entry));
+        for length in 0..bytes.len() - entry.body.len() {
             assert_eq!(Entry::decode(&bytes[..length]), None);
         }
         assert_eq!(Entry::decode(&[0xff; 64]), None);
+        assert_eq!(Entry::decode(&[&bytes[..24], &[0xff; 40]].concat()), None);
     }
 }

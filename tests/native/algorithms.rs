@@ -7,7 +7,7 @@ use jwt_gate::crypto::Alg;
 use serde_json::{json, Value};
 
 use crate::mint::{encode, key_set, sign_compact, Key, Token, ALGORITHMS};
-use crate::world::{local, remote, Reply, Request, World, JWKS};
+use crate::world::{local, merged, remote, Reply, Request, World, JWKS};
 
 /// A gate that holds these keys and takes every algorithm.
 fn gate(keys: &[&Key]) -> World {
@@ -216,6 +216,34 @@ fn a_kid_names_one_key() {
     let mut world = gate(&[&Key::p256(1).named("k"), &Key::p256(2).named("k")]);
     assert_eq!(code(&mut world, &Token::new(&Key::p256(1)).kid("k").mint()), "key_unknown");
     assert_eq!(code(&mut world, &Token::new(&Key::p256(2)).kid("k").mint()), "key_unknown");
+}
+
+#[test]
+fn a_key_that_is_listed_twice_by_one_name_is_one_key_with_what_each_entry_says() {
+    let jwk = |key: Key, more: Value| merged(key.named("k").jwk(), more);
+    let twice = |more: Value, again: Value| key_set([jwk(Key::rsa(), more), jwk(Key::rsa(), again)]);
+    let other = jwk(Key::other_rsa(), json!({}));
+    for (set, alg, expected, what) in [
+        (twice(json!({}), json!({"alg": "RS256"})), "RS256", "allowed", "with alg and without"),
+        (twice(json!({"alg": "RS256"}), json!({})), "RS256", "allowed", "without alg and with"),
+        (twice(json!({"alg": "RS256"}), json!({})), "RS512", "allowed", "by the entry without alg"),
+        (twice(json!({"alg": "RS256"}), json!({"alg": "PS256"})), "PS256", "allowed", "one alg each"),
+        (twice(json!({"alg": "RS256"}), json!({"alg": "PS256"})), "RS512", "key_unknown", "by neither"),
+        (twice(json!({"use": "enc"}), json!({"alg": "RS256"})), "PS256", "key_unknown", "what is no key for it"),
+        (key_set([jwk(Key::rsa(), json!({})), other.clone()]), "RS256", "key_unknown", "two keys"),
+        (
+            key_set([jwk(Key::rsa(), json!({})), jwk(Key::rsa(), json!({"alg": "RS256"})), other]),
+            "RS256",
+            "key_unknown",
+            "three",
+        ),
+    ] {
+        let mut world = gate_with_set(&set);
+        let token = Token::new(&Key::rsa()).alg(alg).kid("k").mint();
+        assert_eq!(code(&mut world, &token), expected, "{what}: {alg}");
+        let forged = Token::new(&Key::other_rsa()).alg(alg).kid("k").mint();
+        assert_ne!(code(&mut world, &forged), "allowed", "{what}: {alg}, forged");
+    }
 }
 
 #[test]

@@ -115,6 +115,55 @@ fn keys_that_moved_are_fetched_anew_and_without_the_etag_of_the_old_place() {
 }
 
 #[test]
+fn an_etag_goes_to_no_other_place_whatever_failed_there_and_whoever_asks() {
+    let moved = "https://keys.example/b";
+    let new = Key::ed25519(2).named("two");
+    for taken_up in [false, true] {
+        let mut world = World::new(&config(json!({"cache_duration": "10s"})), 3);
+        world.issuer(OPENID, Reply::ok(document().to_string()));
+        world.issuer(KEYS, Reply::keys(&[&key()]).etag("\"a\""));
+        world.seconds_pass(1);
+        world.issuer(OPENID, Reply::ok(merged(document(), json!({"jwks_uri": moved})).to_string()));
+        if taken_up {
+            // Those that take up what others fetched know its place from them alone.
+            world.configure_at_once(&config(json!({"cache_duration": "11s"})), 3);
+            world.issuer(moved, Reply::keys(&[&new]).etag("\"a\""));
+        } else {
+            world.issuer(moved, Reply::status(500));
+        }
+        world.seconds_pass(12);
+        world.issuer(moved, Reply::keys(&[&new]).etag("\"a\""));
+        world.seconds_pass(30);
+        let conditions: Vec<_> =
+            world.fetches.iter().filter(|fetch| fetch.uri == moved).map(|fetch| fetch.if_none_match.clone()).collect();
+        let unknown_there = conditions.iter().take_while(|condition| condition.is_none()).count();
+        assert!(unknown_there >= if taken_up { 1 } else { 2 }, "{taken_up}: {conditions:?}");
+        assert_eq!(conditions.last(), Some(&Some("\"a\"".to_owned())), "{taken_up}: {conditions:?}");
+        for vm in 0..3 {
+            let token = Token::at(&new, world.seconds()).claim("iss", ISSUER).mint();
+            assert_eq!(world.ask(vm, &Request::get("/").bearer(&token)).code(), "allowed", "{taken_up}, VM {vm}");
+        }
+    }
+}
+
+#[test]
+fn an_etag_goes_to_its_own_place_after_a_failure_and_from_those_that_take_it_up() {
+    let mut world = World::new(&config(json!({"cache_duration": "10s"})), 3);
+    world.issuer(OPENID, Reply::ok(document().to_string()));
+    world.issuer(KEYS, Reply::keys(&[&key()]).etag("\"a\""));
+    world.seconds_pass(1);
+    world.issuer(KEYS, Reply::status(500));
+    world.seconds_pass(12);
+    world.issuer(KEYS, Reply::keys(&[&key()]).etag("\"a\""));
+    world.configure_at_once(&config(json!({"cache_duration": "11s"})), 3);
+    world.seconds_pass(20);
+    let asked: Vec<_> =
+        world.fetches.iter().filter(|fetch| fetch.uri == KEYS).map(|fetch| &fetch.if_none_match).collect();
+    assert!(asked.len() >= 4, "{asked:?}");
+    assert!(asked[1..].iter().all(|condition| condition.as_deref() == Some("\"a\"")), "{asked:?}");
+}
+
+#[test]
 fn a_host_that_cannot_hold_requests_discovers_in_the_context_of_one() {
     let mut world = World::without_waiting(&config(json!({})), 1);
     world.issuer(OPENID, Reply::status(404));

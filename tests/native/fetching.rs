@@ -331,18 +331,20 @@ fn unknown_kids_fetch_once_per_cooldown_however_many_come() {
 
 #[test]
 fn the_cooldown_is_what_the_configuration_says_and_holds_after_a_failure_too() {
-    let mut world = running(json!({"refetch_cooldown": "5s"}), 2);
-    let mut asked_at = Vec::new();
-    let before = world.fetches.len();
-    for _ in 0..200 {
-        let request = signed(&world, &two());
-        world.request(0, &request);
-        world.advance(TICK);
+    for reply in [Reply::keys(&[&one()]), Reply::status(500)] {
+        let mut world = running(json!({"refetch_cooldown": "5s"}), 2);
+        world.issuer(JWKS, reply.clone());
+        let before = world.fetches.len();
+        for _ in 0..200 {
+            let request = signed(&world, &two());
+            world.request(0, &request);
+            world.advance(TICK);
+        }
+        let asked_at: Vec<u64> = world.fetches[before..].iter().map(|fetch| fetch.at).collect();
+        let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (5000..=5300).contains(gap)), "{reply:?}: {gaps:?}");
+        world.settle();
     }
-    asked_at.extend(world.fetches[before..].iter().map(|fetch| fetch.at));
-    let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (5000..=5300).contains(gap)), "{gaps:?}");
-    world.settle();
 }
 
 #[test]
@@ -459,15 +461,23 @@ fn a_clock_that_is_set_back_or_forward_stops_nothing() {
 
 #[test]
 fn an_answer_that_comes_after_its_lease_changes_nothing() {
-    let mut world = World::new(&config(json!({})), 2);
-    world.issuer(JWKS, Reply::never());
-    world.seconds_pass(1);
-    world.issuer(JWKS, Reply::keys(&[&one()]));
-    world.seconds_pass(10);
-    assert_eq!(world.fetches.len(), 2, "the lease of a call that was never answered ran out");
-    let request = signed(&world, &one());
-    assert_eq!(world.ask(0, &request).code(), "allowed");
-    assert_eq!(world.ask(1, &request).code(), "allowed");
+    for reply in [Reply::never(), Reply::late_keys(&[&two()], Duration::from_millis(3500))] {
+        let mut world = World::new(&config(json!({})), 2);
+        world.issuer(JWKS, reply.clone());
+        world.seconds_pass(1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+        world.advance(Duration::from_millis(2300));
+        assert_eq!(world.fetches.len(), 2, "{reply:?}: the lease of a call without an answer ran out");
+        // The late one comes while the other call is under way.
+        world.seconds_pass(7);
+        assert_eq!(world.fetches.len(), 2, "{reply:?}");
+        assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1, "{reply:?}");
+        for vm in 0..2 {
+            let (good, late) = (signed(&world, &one()), signed(&world, &two()));
+            assert_eq!(world.ask(vm, &good).code(), "allowed", "{reply:?}, VM {vm}");
+            assert_eq!(world.ask_patiently(vm, &late).code(), "key_unknown", "{reply:?}, VM {vm}");
+        }
+    }
 }
 
 #[test]
@@ -572,6 +582,48 @@ fn a_call_of_its_own_that_fails_or_is_lost_leaves_no_request_behind() {
 }
 
 #[test]
+fn whoever_asks_for_unknown_keys_and_leaves_starts_the_cooldown_all_the_same() {
+    let mut world = World::without_waiting(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::hangs());
+    let before = world.fetches.len();
+    for turn in 0..200 {
+        let (known, unknown) = (signed(&world, &one()), signed(&world, &two()));
+        let id = world.request(turn % 2, &unknown);
+        if world.verdict(id).is_none() {
+            world.gone(id);
+        }
+        assert_eq!(world.ask(turn % 2, &known).code(), "allowed");
+        world.advance(TICK);
+    }
+    assert_eq!(world.fetches.len() - before, 1);
+}
+
+#[test]
+fn clients_that_leave_their_own_calls_hold_nobody_up_and_do_not_hammer_the_issuer() {
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    world.gone(first);
+    let second = world.request(0, &request);
+    assert_eq!(world.verdict(second), None, "it makes a call of its own, at once");
+    world.gone(second);
+    for _ in 0..10_000 {
+        world.advance(Duration::from_millis(1));
+        let id = world.request(0, &request);
+        if world.verdict(id).is_none() {
+            world.gone(id);
+        }
+    }
+    assert!((3..=15).contains(&world.fetches.len()), "{} fetches in ten seconds", world.fetches.len());
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(4);
+    let request = signed(&world, &one());
+    assert_eq!(world.ask(0, &request).code(), "allowed", "the pauses stay short");
+}
+
+#[test]
 fn a_good_token_of_one_provider_does_not_wait_for_the_keys_of_another() {
     let config = json!({"providers": {
         "here": local(&[&Key::p256(1)], json!({})),
@@ -657,6 +709,55 @@ fn a_clock_step_during_a_fetch_neither_loses_it_nor_holds_requests_for_ever() {
 }
 
 #[test]
+fn a_lease_holds_though_the_clock_was_set_back_a_little_or_the_timeout_is_another_now() {
+    let quick = |timeout: &str| {
+        json!({
+            "http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": timeout},
+            "async_fetch": {"failed_refetch_duration": "100ms"},
+        })
+    };
+    let slow = || Reply::keys(&[&one()]).after(Duration::from_millis(1500));
+    let mut world = World::new(&config(quick("2s")), 2);
+    world.issuer(JWKS, slow());
+    world.advance(Duration::from_millis(200));
+    world.step_clock(-1);
+    world.seconds_pass(1);
+    assert_eq!(world.fetches.len(), 1, "the clock was set back");
+    let mut world = World::new(&config(quick("60s")), 2);
+    world.issuer(JWKS, slow());
+    world.advance(Duration::from_millis(200));
+    world.configure(&config(quick("1s")), 2);
+    world.seconds_pass(1);
+    assert_eq!(world.fetches.len(), 1, "the timeout is shorter now");
+}
+
+#[test]
+fn keys_that_were_fetched_while_the_clock_was_ahead_do_not_serve_beyond_max_stale() {
+    const MONTH: i64 = 86_400 * 30;
+    let mut world = running(json!({"cache_duration": "60s", "max_stale": "300s"}), 2);
+    world.step_clock(MONTH);
+    world.seconds_pass(61);
+    world.step_clock(-MONTH);
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(290);
+    let request = signed(&world, &one());
+    for vm in 0..2 {
+        assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
+    }
+    let before = world.fetches.len();
+    world.seconds_pass(20);
+    for vm in 0..2 {
+        assert_eq!(world.ask_patiently(vm, &request).code(), "keys_unavailable", "VM {vm}");
+    }
+    world.seconds_pass(600);
+    let attempts = world.fetches.len() - before;
+    assert!((8..=20).contains(&attempts), "{attempts} attempts in ten minutes");
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(61);
+    assert_eq!(world.ask(1, &request).code(), "allowed");
+}
+
+#[test]
 fn a_kid_is_unknown_even_where_a_key_without_a_name_might_have_signed() {
     let mut world = World::new(&config(json!({})), 1);
     world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1)]));
@@ -718,7 +819,15 @@ fn requests_that_wait_in_an_old_configuration_are_still_answered() {
 
 #[test]
 fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
+    // As they were before they had a nonce: leased for ever, and with other keys for the version that is current.
+    let old_record: Vec<u8> = [u64::from_le_bytes(*b"jwtgate1"), 1, 0, 0, 0, 0, u64::MAX, 7]
+        .iter()
+        .flat_map(|field| field.to_le_bytes())
+        .collect();
+    let old_body = [&1u64.to_le_bytes()[..], &0u64.to_le_bytes(), key_set([two().jwk()]).as_bytes()].concat();
     for (what, bytes) in [
+        ("record", old_record.as_slice()),
+        ("body", old_body.as_slice()),
         ("record", &b""[..]),
         ("record", b"garbage"),
         ("record", &[0; 64]),
@@ -735,6 +844,8 @@ fn what_a_stranger_wrote_into_the_shared_data_is_overcome() {
         world.scribble(what, bytes);
         world.configure(&config(json!({"cache_duration": "60s"})), 2);
         for vm in 0..2 {
+            let strange = signed(&world, &two());
+            assert_eq!(world.ask_patiently(vm, &strange).code(), "key_unknown", "{what} {bytes:?}: new VM {vm}");
             assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "{what} {bytes:?}: new VM {vm}");
         }
         world.seconds_pass(600);
@@ -848,4 +959,36 @@ fn each_change_of_a_key_set_is_one_line_of_the_log() {
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     world.seconds_pass(60);
     assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (3, failures), "{:?}", world.logs);
+}
+
+#[test]
+fn that_keys_are_too_old_to_be_used_is_one_line_of_the_log() {
+    for down in [Reply::status(500), Reply::never()] {
+        let mut world = running(json!({"cache_duration": "60s", "max_stale": "300s"}), 4);
+        world.issuer(JWKS, down.clone());
+        world.seconds_pass(299);
+        assert!(world.logged(Level::Error).is_empty(), "{down:?}: {:?}", world.logs);
+        assert!(world.logged(Level::Warn).iter().all(|line| line.ends_with("the last good one stays")), "{down:?}");
+        let before = world.logs.len();
+        world.seconds_pass(5);
+        assert_eq!(
+            world.logged(Level::Error),
+            ["providers.main.remote_jwks: the key set is not used any more: nobody confirmed it for 300 s"],
+            "{down:?}"
+        );
+        world.seconds_pass(900);
+        assert_eq!(world.logged(Level::Error).len(), 1, "{down:?}: {:?}", world.logs);
+        assert!(!world.logs[before..].iter().any(|(_, line)| line.contains("stays")), "{down:?}: {:?}", world.logs);
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(61);
+        assert!(
+            world.logged(Level::Info).last().is_some_and(|line| line.contains("is confirmed again")),
+            "{:?}",
+            world.logs
+        );
+        // It is said again when it happens again.
+        world.issuer(JWKS, down);
+        world.seconds_pass(400);
+        assert_eq!(world.logged(Level::Error).len(), 2, "{:?}", world.logs);
+    }
 }

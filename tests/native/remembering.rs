@@ -1,5 +1,6 @@
 //! The cache of verified tokens: it saves the signature check and nothing else.
 
+use jwt_gate::limits::CACHED_TOKEN_BYTES;
 use serde_json::{json, Value};
 
 use crate::mint::{Key, Token};
@@ -162,6 +163,37 @@ fn a_flood_of_tokens_that_come_once_does_not_push_out_those_that_come_again() {
     }
     assert_eq!(once, 2000);
     assert!(again <= 40, "{again} of 2000 good repeated tokens were checked again");
+    // Nor does one that is ten times as long as the cache, between any two of theirs.
+    again = 0;
+    for round in 0..5 {
+        for id in 0..1000 {
+            ask(&mut world, &Token::new(&key()).claim("jti", format!("once {round} {id}")).mint());
+        }
+        let before = world.checks();
+        for token in &regulars {
+            assert_eq!(ask(&mut world, token), "allowed");
+        }
+        again += world.checks() - before;
+    }
+    assert!(again <= 10, "{again} of 100 good repeated tokens were checked again");
+}
+
+#[test]
+fn no_more_tokens_are_remembered_than_the_limit_says_and_fewer_of_large_ones() {
+    for (filler, count, most) in [(0, 1000, 100), (2500, 200, 100 * CACHED_TOKEN_BYTES as u64 / 2500)] {
+        let mut world = World::new(&config(json!({"token_cache": {"max_entries": 100}})), 1);
+        let token = |id| Token::new(&key()).claim("jti", format!("t{id}")).claim("filler", "x".repeat(filler)).mint();
+        for id in 0..count {
+            assert_eq!(ask(&mut world, &token(id)), "allowed");
+        }
+        assert_eq!(world.checks(), count);
+        // Each once more: what is not checked again was remembered all the time.
+        for id in 0..count {
+            assert_eq!(ask(&mut world, &token(id)), "allowed");
+        }
+        let remembered = 2 * count - world.checks();
+        assert!((most / 2..=most).contains(&remembered), "{remembered} of {count} with {filler} bytes, not {most}");
+    }
 }
 
 #[test]

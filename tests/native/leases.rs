@@ -1,0 +1,144 @@
+//! Whose outcome counts and what becomes of it, step by step: a VM can stop between any two of its steps, and go on when its lease
+//! is long over.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jwt_gate::config::Config;
+use jwt_gate::keys::KeySet;
+use jwt_gate::remote::{Answer, Document, Input, Output};
+use jwt_gate::time::UnixTime;
+use serde_json::json;
+
+use crate::mint::{key_set, Key, NOW};
+use crate::world::remote;
+
+const START: UnixTime = UnixTime::from_secs(NOW);
+
+/// What the VMs share, with versions.
+#[derive(Default)]
+struct Shared {
+    record: Option<(Vec<u8>, u32)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Shared {
+    /// Does what one VM asks for, and returns what it asks for next.
+    fn step(&mut self, vm: &mut Document<KeySet>, output: Output, now: UnixTime) -> Vec<Output> {
+        match output {
+            Output::Read => {
+                let (bytes, cas) = self.record.clone().unzip();
+                vm.handle(Input::Record(bytes.as_deref(), cas), now)
+            }
+            Output::Write(bytes, cas) => {
+                let version = self.record.as_ref().map(|(_, version)| *version);
+                let won = version == cas;
+                if won {
+                    self.record = Some((bytes, version.unwrap_or(0) + 1));
+                }
+                vm.handle(Input::Written(won), now)
+            }
+            Output::Load => vm.handle(Input::Entry(self.body.as_deref()), now),
+            Output::Store(bytes) => {
+                self.body = Some(bytes);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same until nothing is left; the number of the call that was made, if one was.
+    fn run(&mut self, vm: &mut Document<KeySet>, outputs: Vec<Output>, now: UnixTime) -> Option<u64> {
+        let mut outputs = VecDeque::from(outputs);
+        let mut called = None;
+        while let Some(output) = outputs.pop_front() {
+            if let Output::Call(number, _) = &output {
+                called = Some(*number);
+            }
+            for next in self.step(vm, output, now).into_iter().rev() {
+                outputs.push_front(next);
+            }
+        }
+        called
+    }
+
+    /// Ticks, and has a call that is made answered with these keys.
+    fn tick(&mut self, vm: &mut Document<KeySet>, keys: &[&Key], now: UnixTime) -> bool {
+        let tick = vm.handle(Input::Tick, now);
+        let call = self.run(vm, tick, now);
+        if let Some(number) = call {
+            let outputs = vm.handle(Input::Answer(number, Some(answer(keys))), now);
+            self.run(vm, outputs, now);
+        }
+        call.is_some()
+    }
+}
+
+fn answer(keys: &[&Key]) -> Answer {
+    let body = key_set(keys.iter().map(|key| key.jwk())).into_bytes();
+    Answer { status: Some(200), body, ..Answer::default() }
+}
+
+fn vm(seed: u64) -> Document<KeySet> {
+    let config = json!({"providers": {"main": remote(json!({}))}}).to_string();
+    let config = Config::parse(config.as_bytes()).expect("a configuration");
+    config.documents(seed).key_sets.remove(0)
+}
+
+fn names(vm: &Document<KeySet>, now: UnixTime) -> Vec<&str> {
+    let keys = vm.content(now).map(|set| set.keys()).unwrap_or_default();
+    keys.iter().filter_map(|key| key.kid().map(String::as_str)).collect()
+}
+
+#[test]
+fn an_old_body_that_is_stored_late_is_not_taken_for_the_newer_one() {
+    let (old, new) = (Key::ed25519(1).named("old"), Key::ed25519(2).named("new"));
+    let (mut slow, mut quick, mut third) = (vm(1), vm(2), vm(3));
+    let mut shared = Shared::default();
+
+    // The slow one has its answer and reads the record once more: it holds the lease still. There it stops.
+    let tick = slow.handle(Input::Tick, START);
+    let number = shared.run(&mut slow, tick, START).expect("it fetches");
+    let mut held = Vec::new();
+    for output in slow.handle(Input::Answer(number, Some(answer(&[&old]))), START) {
+        held.extend(shared.step(&mut slow, output, START));
+    }
+    assert!(matches!(held[..], [Output::Store(_), Output::Write(..), ..]), "{held:?}");
+
+    let later = START.plus(Duration::from_secs(4));
+    assert!(shared.tick(&mut quick, &[&new], later), "its lease is over");
+    shared.run(&mut slow, held, later);
+
+    for round in 0..5 {
+        let now = later.plus(Duration::from_millis(100 * round));
+        for vm in [&mut third, &mut slow, &mut quick] {
+            shared.tick(vm, &[&new], now);
+            assert!(!names(vm, now).contains(&"old"), "round {round}");
+        }
+    }
+    let now = later.plus(Duration::from_secs(1));
+    for (which, vm) in [&slow, &quick, &third].into_iter().enumerate() {
+        assert_eq!(names(vm, now), ["new"], "VM {which}");
+    }
+}
+
+#[test]
+fn a_key_that_stays_when_its_set_changes_keeps_what_was_prepared_for_it() {
+    let (first, second) = (Key::p256(1).named("one"), Key::p256(2).named("two"));
+    let (mut fetching, mut loading) = (vm(1), vm(2));
+    let mut shared = Shared::default();
+    let key = |vm: &Document<KeySet>, now| vm.content(now).map(|set| Rc::clone(&set.keys()[0])).expect("keys");
+
+    assert!(shared.tick(&mut fetching, &[&first], START));
+    shared.tick(&mut loading, &[], START);
+    let before = [&fetching, &loading].map(|vm| key(vm, START));
+
+    let later = START.plus(Duration::from_secs(600));
+    assert!(shared.tick(&mut fetching, &[&first, &second], later));
+    shared.tick(&mut loading, &[], later);
+    for (vm, before) in [&fetching, &loading].into_iter().zip(before) {
+        assert_eq!(names(vm, later), ["one", "two"]);
+        assert!(Rc::ptr_eq(&before, &key(vm, later)), "it is another one");
+    }
+}
