@@ -64,8 +64,16 @@ const PATHS: [&str; 14] = [
 /// Where the metadata of `protected_resource` is.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
+/// The path of [`PATHS`] whose rule asks for a scope.
+const SCOPED: usize = 3;
+
 /// The path of [`PATHS`] about which a service is asked.
 const ASKED: usize = 13;
+
+/// Whether the rule of this path requires the provider `main`, so that a token of `secret` is none there.
+fn takes_main_alone(path: usize) -> bool {
+    matches!(path, SCOPED | ASKED)
+}
 
 fuzz_target!(|input: &[u8]| {
     let mut letters = input.iter().copied();
@@ -315,7 +323,7 @@ impl Script {
         let needs_none = *path == 1 || (*path == 2 && tokens.is_empty());
         let now = self.world.now().as_millis();
         let good = |token: &Minted| self.may_be_good(token, *path, before, now);
-        let in_scope = *path != 3 || tokens.iter().any(|token| token.has_scope);
+        let in_scope = *path != SCOPED || tokens.iter().any(|token| token.has_scope);
         let all = !tokens.is_empty() && tokens.iter().all(good) && in_scope;
         let one = if self.lenient { tokens.iter().any(good) } else { all };
         // To the lenient semantics, a path is what is written.
@@ -344,8 +352,11 @@ impl Script {
             None => self.lenient && token.without_expiration,
         };
         let has_begun = |date: u64| date * 1000 <= now + SKEW + if self.lenient { 1000 } else { 0 };
-        let is_named =
-            if token.of_secret { token.key == 4 && !self.lenient && path != 3 } else { self.may_trust(token.key) };
+        let is_named = if token.of_secret {
+            token.key == 4 && !self.lenient && !takes_main_alone(path)
+        } else {
+            self.may_trust(token.key)
+        };
         let is_whole = match token.changed {
             Changed::No => true,
             Changed::Perhaps => self.lenient,

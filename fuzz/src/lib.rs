@@ -6,14 +6,14 @@ mod base64url;
 mod claims;
 mod configurations;
 mod json;
-mod number;
 mod readers;
+mod rsa_case;
 mod script;
 
 pub use base64url::{decode, encode};
 pub use claims::{date, verify, Claims, Signatures};
 pub use configurations::{configuration, BASES};
 pub use json::Json;
-pub use number::{flip, Number};
 pub use readers::{readings, MOST_BYTES};
+pub use rsa_case::{flip, padded, Case, Hash, Holds};
 pub use script::{lines, word};

@@ -12,15 +12,16 @@ use crate::servers::{Behaviour, Issuer, Seen};
 use crate::wire::{get, request};
 use crate::{closed, issuer, key_set, provider, start, token};
 
-const INTROSPECTION: &str = "/introspect";
-const DECISION: &str = "/access/v1/evaluation";
+pub const INTROSPECTION: &str = "/introspect";
+pub const DECISION: &str = "/access/v1/evaluation";
 
 fn http_uri(path: &str) -> Value {
     json!({"uri": format!("http://issuer.example{path}"), "cluster": "issuer", "timeout": "2s"})
 }
 
-fn opaque() -> Value {
-    json!({"providers": {"main": {
+/// A provider whose tokens the issuer is asked about.
+pub fn opaque() -> Value {
+    json!({
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
         "introspection": {
@@ -29,17 +30,27 @@ fn opaque() -> Value {
             "client_secret_env": "INTROSPECTION_SECRET",
         },
         "claim_to_headers": [{"header_name": "x-user-id", "claim_name": "sub"}],
-    }}})
+    })
 }
 
-fn active() -> Value {
+/// A configuration with that provider alone.
+fn asking() -> Value {
+    json!({"providers": {"main": opaque()}})
+}
+
+pub fn active() -> Value {
     json!({"active": true, "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": 4_000_000_000_u64})
+}
+
+/// That service, where the tests' issuer answers.
+pub fn decided_by(mut service: Value) -> Value {
+    service["http_uri"] = http_uri(DECISION);
+    service
 }
 
 /// A rule for everything, whose callers a service decides about.
 fn decided(service: Value) -> Value {
-    let mut service = service;
-    service["http_uri"] = http_uri(DECISION);
+    let service = decided_by(service);
     let mut gate = closed();
     gate["rules"] = json!([
         {"match": {"prefix": "/"}, "requires": {"provider_name": "main"}, "authorize": {"service": service}},
@@ -77,7 +88,7 @@ fn the_issuer_says_what_an_opaque_token_is_while_the_request_waits_with_its_body
         INTROSPECTION,
         Behaviour::After(std::time::Duration::from_millis(200), Box::new(Behaviour::json(&active()))),
     );
-    let proxy = Proxy::start(&opaque(), &issuer);
+    let proxy = Proxy::start(&asking(), &issuer);
     let body = "b".repeat(100_000);
     let posted = request("POST", "/").bearing("opaque+token").carrying(body.as_bytes());
     let seen = proxy.send(&posted);
@@ -109,7 +120,7 @@ fn clients_that_leave_while_their_token_is_asked_about_leave_the_others_their_an
     let issuer = Issuer::start();
     let open = Arc::new(AtomicBool::new(false));
     issuer.set(INTROSPECTION, Behaviour::Held(Arc::clone(&open), Box::new(Behaviour::json(&active()))));
-    let proxy = Proxy::start(&opaque(), &issuer);
+    let proxy = Proxy::start(&asking(), &issuer);
     let request = get("/").bearing("opaque").bytes();
     let waiting = || proxy.stat("http.gateway.downstream_rq_active");
     let mut clients = Vec::new();

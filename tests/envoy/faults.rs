@@ -145,7 +145,8 @@ fn whatever_issuers_do_no_decision_is_wrong_and_no_request_is_lost() {
     issuer.set("/elsewhere", key_set(&[&attacker()]));
     break_all();
     let proxy = Proxy::answering(&gate(), &issuer);
-    let mut patient = Crowd::open(proxy.port, 200);
+    // Most of these wait. The VMs of four workers have room for 4,096.
+    let mut patient = Crowd::open(proxy.port, 2_000);
     let mut crowd = Crowd::open(proxy.port, 2_000);
 
     // From the start: who waits is told when to come again, and nobody passes whose token cannot be checked.

@@ -16,6 +16,9 @@ mod machine;
 mod mint;
 mod modules;
 mod proxy;
+#[allow(dead_code)] // Made for a fuzz target, which asks about the other padding, too.
+#[path = "../../fuzz/src/rsa_case.rs"]
+mod rsa_case;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../support/signature_cases.rs"]

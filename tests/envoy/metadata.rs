@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 
 use crate::mint::{Key, AUDIENCE, ISSUER};
-use crate::proxy::{eventually, filter, Form, Proxy};
+use crate::proxy::{eventually, filter, log_access, Form, Proxy};
 use crate::servers::Seen;
 use crate::token;
 use crate::wire::{get, request, Message, Request};
@@ -62,16 +62,7 @@ fn start(gate: &Value, later: Vec<Value>, format: &Value) -> Proxy {
 }
 
 fn start_filters(filters: Vec<Value>, format: &Value) -> Proxy {
-    Proxy::with_filters(filters, |manager, folder| {
-        manager["access_log"] = json!([{
-            "name": "file",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                "path": folder.join("access.log"),
-                "log_format": {"json_format": format},
-            },
-        }]);
-    })
+    Proxy::with_filters(filters, |manager, folder| log_access(manager, folder, &json!({"json_format": format})))
 }
 
 /// The lines of the access log, as soon as there are so many.

@@ -15,6 +15,8 @@ use crate::wire::{Connection, Message, Request};
 /// Everything that the gate says is written, so that a test can look for what must not be in it.
 const LOGS: &str = "wasm:debug,config:info";
 
+const NOTHING: Change = |_, _| {};
+
 /// The worker threads of [`Proxy::answering`].
 pub const WORKERS: usize = 4;
 
@@ -28,7 +30,7 @@ pub struct Proxy {
 /// Where Envoy has the gate from.
 enum Source {
     /// The file of its listener: connections end with the configuration.
-    Listener(Form),
+    Listener(Form, Change),
     /// A file of its own (ECDS): they go on.
     Filter,
 }
@@ -43,11 +45,15 @@ pub struct Options {
     pub logs: &'static str,
     /// Whether statistics have the labels of the example.
     pub labels: bool,
+    pub change: Change,
 }
+
+/// Changes the connection manager. It gets the folder of Envoy's files, too.
+pub type Change = fn(&mut Value, &Path);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { form: Form::Struct, workers: 2, logs: LOGS, labels: false }
+        Self { form: Form::Struct, workers: 2, logs: LOGS, labels: false, change: NOTHING }
     }
 }
 
@@ -67,20 +73,27 @@ impl Proxy {
     /// The same, or Envoy's log where it exits instead.
     pub fn try_start(gate: &Value, issuer: &Issuer, options: Options) -> Result<Self, String> {
         let tags = if options.labels { stats_tags() } else { Vec::new() };
-        let (Options { form, workers, logs, .. }, upstreams) = (options, [("issuer", issuer.port)]);
-        Self::serve(&upstreams, Source::Listener(form), workers, logs, tags, |_| listener(gate, form))
+        let (Options { form, workers, logs, change, .. }, upstreams) = (options, [("issuer", issuer.port)]);
+        let make = |folder: &Path| listener(gate, form, change, folder);
+        Self::serve(&upstreams, Source::Listener(form, change), workers, logs, tags, make)
     }
 
     /// Starts Envoy with this configuration of the gate, and these upstreams by name and port.
     pub fn with_upstreams(gate: &Value, upstreams: &[(&str, u16)]) -> Self {
         let form = Form::Struct;
-        Self::serve(upstreams, Source::Listener(form), 2, LOGS, Vec::new(), |_| listener(gate, form))
+        let make = |folder: &Path| listener(gate, form, NOTHING, folder);
+        Self::serve(upstreams, Source::Listener(form, NOTHING), 2, LOGS, Vec::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// Starts Envoy with four workers and a gate that can be replaced while connections go on. What the gate lets pass Envoy
     /// answers by itself, with the caller's name in `x-caller`.
     pub fn answering(gate: &Value, issuer: &Issuer) -> Self {
+        Self::answering_with(gate, issuer, NOTHING)
+    }
+
+    /// The same behind a connection manager that is changed.
+    pub fn answering_with(gate: &Value, issuer: &Issuer, change: Change) -> Self {
         let make = |folder: &Path| {
             fs::create_dir(folder.join(FILTERS)).expect("the folder is ours");
             publish(&folder.join(FILTERS), "filter.json", &extension(gate, &envoy::module()));
@@ -88,7 +101,9 @@ impl Proxy {
                 "direct_response": {"status": 200},
                 "response_headers_to_add": [{"header": {"key": "x-caller", "value": "%REQ(x-user-id)%"}}],
             });
-            resource(envoy::listener("gateway", vec![discovered(folder)], &route))
+            let mut listener = envoy::listener("gateway", vec![discovered(folder)], &route);
+            change(manager(&mut listener), folder);
+            resource(listener)
         };
         // A line for each denial would cost more than the denial.
         let upstreams = [("issuer", issuer.port)];
@@ -100,10 +115,10 @@ impl Proxy {
     pub fn with_filters(filters: Vec<Value>, change: impl FnOnce(&mut Value, &Path)) -> Self {
         let make = |folder: &Path| {
             let mut listener = envoy::listener("gateway", filters, &json!({"route": {"cluster": "service"}}));
-            change(&mut listener["filter_chains"][0]["filters"][0]["typed_config"], folder);
+            change(manager(&mut listener), folder);
             resource(listener)
         };
-        Self::serve(&[], Source::Listener(Form::Struct), 1, LOGS, Vec::new(), make)
+        Self::serve(&[], Source::Listener(Form::Struct, NOTHING), 1, LOGS, Vec::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -144,7 +159,10 @@ impl Proxy {
     /// Replaces the configuration of the gate, as a file-based control plane does. The caller waits for what shows that it took.
     pub fn reconfigure(&self, gate: &Value) {
         match self.source {
-            Source::Listener(form) => publish(self.envoy.folder(), "listener.json", &listener(gate, form)),
+            Source::Listener(form, change) => {
+                let folder = self.envoy.folder();
+                publish(folder, "listener.json", &listener(gate, form, change, folder));
+            }
             Source::Filter => self.extend(&extension(gate, &envoy::module())),
         }
     }
@@ -241,8 +259,27 @@ fn closed_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-fn listener(gate: &Value, form: Form) -> Value {
-    resource(envoy::listener("gateway", vec![filter(gate, form)], &json!({"route": {"cluster": "service"}})))
+fn listener(gate: &Value, form: Form, change: Change, folder: &Path) -> Value {
+    let mut listener = envoy::listener("gateway", vec![filter(gate, form)], &json!({"route": {"cluster": "service"}}));
+    change(manager(&mut listener), folder);
+    resource(listener)
+}
+
+/// The connection manager of a listener.
+fn manager(listener: &mut Value) -> &mut Value {
+    &mut listener["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+/// A file `access.log` in the folder of Envoy's files.
+pub fn log_access(manager: &mut Value, folder: &Path, format: &Value) {
+    manager["access_log"] = json!([{
+        "name": "file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": folder.join("access.log"),
+            "log_format": format,
+        },
+    }]);
 }
 
 /// Where the file of the gate is, apart from what else changes.

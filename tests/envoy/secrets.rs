@@ -8,9 +8,12 @@ use std::collections::HashSet;
 
 use serde_json::{json, Value};
 
+use crate::asking::{active, decided_by, opaque, DECISION, INTROSPECTION};
+use crate::envoy::INTROSPECTION_SECRET;
 use crate::mint::{encode, Key, AUDIENCE};
 use crate::proxy::{eventually, Options, Proxy};
-use crate::servers::Behaviour;
+use crate::seen::log_lines;
+use crate::servers::{Behaviour, Issuer};
 use crate::wire::{get, Message, Request};
 use crate::{issuer, key_set, provider, token, JWKS};
 
@@ -20,15 +23,18 @@ const PART: usize = 16;
 /// In a secret of the configuration, in claims, and in a document that is no key set.
 const MARKER: &str = "marker-that-nobody-else-writes";
 
+/// Below this path the issuer is asked what a token is.
+const OPAQUE: &str = "/opaque";
+
 /// How much of the URI a challenge repeats with `semantics: jwt_authn`, as the README says.
 const REPEATED: usize = 256;
 
 /// Every run of [`PART`] bytes that must not be found.
 #[derive(Default)]
-struct Secrets(HashSet<[u8; PART]>);
+pub struct Secrets(HashSet<[u8; PART]>);
 
 impl Secrets {
-    fn add(&mut self, secret: &str) {
+    pub fn add(&mut self, secret: &str) {
         self.0.extend(secret.as_bytes().windows(PART).filter_map(|part| <[u8; PART]>::try_from(part).ok()));
     }
 
@@ -36,7 +42,7 @@ impl Secrets {
         text.windows(PART).find(|part| self.0.contains(*part))
     }
 
-    fn assert_not_in(&self, text: &[u8], what: &str) {
+    pub fn assert_not_in(&self, text: &[u8], what: &str) {
         let found = self.find(text).map(String::from_utf8_lossy);
         assert_eq!(found, None, "a part of a token is in {what}");
     }
@@ -72,6 +78,12 @@ fn gate(semantics: &str) -> Value {
         "access_log": ["outcome", "code", "provider", "sub", "kid"],
     });
     if semantics == "jwt_gate" {
+        gate["providers"]["opaque"] = opaque();
+        let service = decided_by(json!({"protocol": "authzen"}));
+        gate["rules"] = json!([
+            {"match": {"prefix": OPAQUE}, "requires": {"provider_name": "opaque"}, "authorize": {"service": service}},
+            {"match": {"prefix": "/"}, "requires": either, "authorize": {"service": service}},
+        ]);
         let stricter =
             json!({"issuer": "https://shared.example", "audiences": ["others"], "local_jwks": {"inline_string": keys}});
         gate["shadow"] = json!({"providers": {"other": stricter}});
@@ -154,10 +166,35 @@ fn said(answer: &Message, semantics: &str, target_is_secret: bool) -> Vec<u8> {
     said
 }
 
+/// Shows tokens that are none of the gate's to read, while the issuer knows them, does not know them, and is silent; and good ones
+/// while the service that is asked says no, and nothing. None of them is in an answer.
+fn ask_others(proxy: &Proxy, issuer: &Issuer, good: &str, secrets: &mut Secrets) {
+    secrets.add(INTROSPECTION_SECRET);
+    secrets.add(&base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("gate:{INTROSPECTION_SECRET}")));
+    let mut check = |what: &str, token: &str, target: &str, status: u16| {
+        secrets.add(token);
+        let answer = proxy.send(&get(target).bearing(token));
+        assert_eq!(answer.status(), status, "{what}: {}", answer.text());
+        secrets.assert_not_in(&said(&answer, "jwt_gate", false), &format!("the answer to a token that is {what}"));
+    };
+    let opaque = |name: &str| format!("{name}+of~the/issuer.that-nobody_else-knows==");
+    check("known to the issuer", &opaque("known"), OPAQUE, 200);
+    issuer.set(INTROSPECTION, Behaviour::json(&json!({"active": false, "sub": MARKER})));
+    check("unknown to the issuer", &opaque("unknown"), OPAQUE, 401);
+    issuer.set(INTROSPECTION, Behaviour::Close);
+    check("not answered by the issuer", &opaque("unanswered"), OPAQUE, 503);
+    issuer.set(DECISION, Behaviour::json(&json!({"decision": false, "context": {"reason": MARKER}})));
+    check("not allowed by the service", good, "/", 403);
+    issuer.set(DECISION, Behaviour::Close);
+    check("not answered by the service", good, "/", 503);
+}
+
 fn check(semantics: &str) {
     let key = Key::rsa().named("k1");
     let issuer = issuer(&[&key]);
-    let options = Options { logs: "wasm:trace,config:info", ..Options::default() };
+    issuer.set(INTROSPECTION, Behaviour::json(&active()));
+    issuer.set(DECISION, Behaviour::json(&json!({"decision": true})));
+    let options = Options { logs: "wasm:trace,config:info", change: log_lines, ..Options::default() };
     let proxy = Proxy::try_start(&gate(semantics), &issuer, options).unwrap_or_else(|log| panic!("{log}"));
     eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
 
@@ -179,6 +216,10 @@ fn check(semantics: &str) {
     }
     assert!(statuses.is_superset(&HashSet::from([200, 401, 431])), "{statuses:?}");
 
+    if semantics == "jwt_gate" {
+        ask_others(&proxy, &issuer, &tokens(&key)[0].1, &mut secrets);
+    }
+
     // What is logged besides denials: a key set that is none, the next one that is, and a configuration that is refused.
     issuer.set(JWKS, Behaviour::json(&json!({"keys": MARKER, MARKER: [MARKER]})));
     eventually("a fetch that failed", || proxy.count("jwt_gate_jwks_fetch_failed") > 0);
@@ -188,6 +229,12 @@ fn check(semantics: &str) {
     refused["providers"]["other"]["unknown"] = MARKER.into();
     proxy.reconfigure(&refused);
     eventually("the refusal of a configuration", || proxy.log().contains("configuration refused"));
+
+    let requests = tokens(&key).len() * requests("").len();
+    eventually("the access log", || proxy.file("access.log").lines().count() >= requests);
+    let access_log = proxy.file("access.log");
+    secrets.assert_not_in(access_log.as_bytes(), "the access log");
+    assert!(access_log.contains(" allowed - main alice k1\n"), "{access_log}");
 
     secrets.assert_not_in(proxy.admin(&get("/stats")).text().as_bytes(), "the statistics");
     secrets.assert_not_in(proxy.admin(&get("/stats/prometheus")).text().as_bytes(), "the statistics");

@@ -1,6 +1,7 @@
 //! What operators look at: the access log, Prometheus, and the dashboard that asks it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use jwt_gate::stats;
@@ -8,7 +9,7 @@ use serde_json::{json, Value};
 
 use crate::envoy::project;
 use crate::mint::{key_set, Key, AUDIENCE, ISSUER};
-use crate::proxy::{eventually, filter, Form, Options, Proxy};
+use crate::proxy::{eventually, filter, log_access, Form, Options, Proxy};
 use crate::servers::Behaviour;
 use crate::wire::get;
 use crate::{issuer, provider, token};
@@ -17,6 +18,11 @@ use crate::{issuer, provider, token};
 const LINE: &str = "\"%REQ(:METHOD)% %PATH(NQ)%\" %RESPONSE_CODE% %FILTER_STATE(wasm.jwt_gate.outcome:PLAIN)% \
     %FILTER_STATE(wasm.jwt_gate.code:PLAIN)% %FILTER_STATE(wasm.jwt_gate.provider:PLAIN)% \
     %FILTER_STATE(wasm.jwt_gate.sub:PLAIN)% %FILTER_STATE(wasm.jwt_gate.kid:PLAIN)%\n";
+
+/// Has Envoy write such lines.
+pub fn log_lines(manager: &mut Value, folder: &Path) {
+    log_access(manager, folder, &json!({"text_format_source": {"inline_string": LINE}}));
+}
 
 #[test]
 fn the_access_log_of_the_readme_says_how_each_request_ended_and_whose_it_was() {
@@ -40,16 +46,7 @@ fn the_access_log_of_the_readme_says_how_each_request_ended_and_whose_it_was() {
                 {"match": {"prefix": "/"}, "requires": {"provider_name": "main"}},
             ],
         });
-        let proxy = Proxy::with_filters(vec![filter(&gate, Form::Struct)], |manager, folder| {
-            manager["access_log"] = json!([{
-                "name": "file",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                    "path": folder.join("access.log"),
-                    "log_format": {"text_format_source": {"inline_string": LINE}},
-                },
-            }]);
-        });
+        let proxy = Proxy::with_filters(vec![filter(&gate, Form::Struct)], log_lines);
         let forger = token(&key).claim("sub", "x\" 200 allowed - main root k1\nGET");
         for request in [
             get("/").bearing(&token(&key).mint()),

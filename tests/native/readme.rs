@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jwt_gate::config::{Config, FIELDS};
+use jwt_gate::remote::Outcome;
 use jwt_gate::stats::{Counter, Histogram, JWKS_GAUGES, REVOCATION_GAUGES};
 use jwt_gate::verdict::{Challenge, Reason};
 use serde_json::json;
@@ -94,8 +95,17 @@ fn every_metric_is_in_the_readme_with_the_labels_that_the_example_makes_of_it() 
     let metrics = readme.split("\n## Metrics\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let metrics = metrics.expect("the README has a section on metrics");
     let of_provider = [Counter::ProviderAllowed(0), Counter::ProviderDenied(0, Reason::TokenExpired)];
-    for counter in Counter::all(true, true).into_iter().chain(of_provider) {
+    let fetches = Outcome::ALL
+        .into_iter()
+        .flat_map(|outcome| [Counter::ProviderJwksFetch(0, outcome), Counter::ProviderRevocationFetch(0, outcome)]);
+    for counter in Counter::all(true, true).into_iter().chain(of_provider).chain(fetches) {
         let mut name = counter.name("main").replace("_main", "_<provider>");
+        // One row for each of these, which says how a fetch can end.
+        if let Counter::ProviderJwksFetch(_, outcome) | Counter::ProviderRevocationFetch(_, outcome) = counter {
+            name = name.replace(&format!("_{}_", outcome.code()), "_<how>_");
+            let row = metrics.lines().find(|line| line.contains(&format!("`{name}`"))).unwrap_or_default();
+            assert!(row.contains(&format!("`{}`", outcome.code())), "{name} does not say {outcome:?}");
+        }
         if let Some(code) = Reason::ALL.iter().map(|reason| reason.code()).find(|code| name.ends_with(code)) {
             name = format!("{}<code>", name.strip_suffix(code).expect("it ends so"));
         }
