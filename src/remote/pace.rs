@@ -10,7 +10,7 @@ use crate::limits::BACKOFF;
 pub struct Pace {
     /// First and longest pause; each is twice the one before. `failed_refetch_duration` is both.
     pub backoff: RangeInclusive<Duration>,
-    /// `retry_policy`: quicker attempts, before those.
+    /// `retry_policy`: quicker attempts, before each of those.
     pub retries: Option<Retries>,
 }
 
@@ -38,16 +38,31 @@ impl Pace {
     /// The pause after so many failures in a row, the last of which another attempt may mend if it was the `connection`'s or the
     /// server's.
     pub fn after_failure(&self, failures: u64, connection: bool, random: &mut fastrand::Rng) -> Duration {
-        let (backoff, failures) = match &self.retries {
-            Some(retries) if connection && failures <= retries.count => (&retries.backoff, failures),
-            Some(retries) if failures > retries.count => (&self.backoff, failures.saturating_sub(retries.count)),
-            _ => (&self.backoff, failures),
+        let before = failures.saturating_sub(1);
+        let (backoff, before) = match &self.retries {
+            // Each fetch has all of its retries, as in Envoy: the pauses between fetches grow by the fetch.
+            Some(retries) if connection => {
+                let attempts = retries.count.saturating_add(1);
+                let (fetches, attempt) = (before / attempts, before % attempts);
+                if attempt < retries.count {
+                    (&retries.backoff, attempt)
+                } else {
+                    (&self.backoff, fetches)
+                }
+            }
+            _ => (&self.backoff, before),
         };
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        let doublings = u32::try_from(before).unwrap_or(u32::MAX).min(16);
         let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
         // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
         let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
         longest.mul_f64(1.0 - spread * random.f64())
+    }
+
+    /// Whether `retry_policy` has an attempt left after so many failures in a row.
+    pub fn has_retry(&self, failures: u64) -> bool {
+        let retries = self.retries.as_ref().map(|retries| retries.count).unwrap_or_default();
+        failures % retries.saturating_add(1) != 0
     }
 
     /// The longest pause after a failure.
@@ -97,10 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_policy_comes_first_and_only_for_what_another_attempt_may_mend() {
+    fn every_fetch_has_its_retries_and_only_for_what_another_attempt_may_mend() {
         let pace = Pace { backoff: seconds(10, 60), retries: Some(Retries { count: 3, backoff: seconds(1, 3) }) };
-        assert_eq!(pauses(&pace, true, 1..=6), [1000, 2000, 3000, 10_000, 20_000, 40_000]);
-        assert_eq!(pauses(&pace, false, 1..=5), [10_000, 20_000, 40_000, 10_000, 20_000]);
+        let twice = [1000, 2000, 3000, 10_000, 1000, 2000, 3000, 20_000, 1000];
+        assert_eq!(pauses(&pace, true, 1..=9), twice);
+        assert_eq!(pauses(&pace, false, 1..=5), [10_000, 20_000, 40_000, 60_000, 60_000]);
+        assert_eq!([1, 3, 4, 5, 8].map(|failures| pace.has_retry(failures)), [true, true, false, true, false]);
+        assert!(!Pace::default().has_retry(1));
     }
 
     #[test]
