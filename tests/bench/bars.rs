@@ -18,7 +18,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    fn is_met(&self) -> Option<bool> {
+    pub fn is_met(&self) -> Option<bool> {
         Some(self.measured? <= self.most)
     }
 }

@@ -31,5 +31,6 @@ for (const [which, name, bar] of [
     best = Math.min(best, process.cpuUsage(before).user / TIMES);
   }
   const verdict = best <= bar ? "met" : "missed";
+  if (verdict === "missed") process.exitCode = 1;
   console.log(`portable ${name.padEnd(16)} ${best.toFixed(1).padStart(7)} us in V8, at most ${bar}: ${verdict}`);
 }
