@@ -3,6 +3,7 @@
 use std::iter;
 use std::ops::Range;
 
+use super::path::{other_spellings, split_path};
 use super::{RequestHead, StringMatch};
 use crate::verdict::{is_spelling, Reason};
 
@@ -41,13 +42,17 @@ impl HeaderMatch {
     /// # Errors
     /// [`Reason::PathAmbiguous`]: the header is there several times, or in another spelling too, and not all of its values would
     /// do; or it is `:authority`, and it matters whether somebody compares hosts in lower case, without the port, or without a dot
-    /// at the end, as proxies and servers do when they look for a host.
+    /// at the end, as proxies and servers do when they look for a host; or it is `:path`, and its spelling or case matters.
     pub(super) fn matches_only(&self, head: &RequestHead) -> Result<bool, Reason> {
         let matches = self.matches(head);
         let is_alike = |value: &[u8]| self.holds(iter::once(value)) == matches;
         let is_certain = if self.name == ":authority" {
             let mut hosts = head.values(&self.name).chain(head.values("host"));
             hosts.all(|host| self.readings(host).iter().all(|reading| is_alike(reading)))
+        } else if self.name == ":path" {
+            head.values(&self.name)
+                .all(|target| self.spellings(target).is_some_and(|all| all.iter().all(|one| is_alike(one))))
+                && self.in_any_case().holds(head.values(&self.name)) == matches
         } else if self.name.starts_with(':') {
             true
         } else {
@@ -66,6 +71,22 @@ impl HeaderMatch {
         let host = port.and_then(|at| lower.get(..at)).unwrap_or(&lower).to_vec();
         let without_dot = host.strip_suffix(b".").map(<[u8]>::to_vec);
         [lower, host].into_iter().chain(without_dot).collect()
+    }
+
+    /// How else a path with its query may be read; `None` if there are more ways than can be tried.
+    fn spellings(&self, target: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let (path, _) = split_path(target)?;
+        let query = target.get(path.len()..)?;
+        let spellings = other_spellings(path)?.into_iter();
+        Some(spellings.map(|spelling| [&spelling, query].concat()).collect())
+    }
+
+    fn in_any_case(&self) -> Self {
+        let mut other = self.clone();
+        if let HeaderTest::Value(matcher) = &mut other.test {
+            matcher.ignore_case = true;
+        }
+        other
     }
 
     fn holds<'v>(&self, mut values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
@@ -174,6 +195,13 @@ mod tests {
             (host("[::1]"), vec![(":authority", "[::1]")], Ok(true)),
             (host("[::1]"), vec![(":authority", "[::1]:80")], ambiguous),
             (is(":authority", "a.example", true), vec![(":authority", "A.example")], ambiguous),
+            (is(":path", "/a?x", false), vec![(":path", "/a?x")], Ok(true)),
+            (is(":path", "/a?x", false), vec![(":path", "/b")], Ok(false)),
+            (is(":path", "/a?x", false), vec![(":path", "//a?x")], ambiguous),
+            (is(":path", "/a?x", false), vec![(":path", "/%61?x")], ambiguous),
+            (is(":path", "/a?x", false), vec![(":path", "/b/../a?x")], ambiguous),
+            (is(":path", "/a?x", false), vec![(":path", "/A?x")], ambiguous),
+            (is(":path", "/a?x", true), vec![(":path", "/b/../a?x")], ambiguous),
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
