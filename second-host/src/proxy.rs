@@ -217,6 +217,15 @@ impl Proxy {
         id
     }
 
+    /// The headers of a request as the host holds them, whatever becomes of it.
+    ///
+    /// # Panics
+    /// If there is no such request.
+    pub fn held(&self, id: ContextId) -> Vec<(String, String)> {
+        let stream = self.streams.as_ref().and_then(|streams| streams.requests.get(&id.get())).expect("a request");
+        stream.headers.pairs().iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
     /// What has become of a request.
     ///
     /// # Panics

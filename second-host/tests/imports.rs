@@ -38,6 +38,12 @@ fn the_module_imports_what_every_host_has_and_nothing_else() {
 }
 
 #[test]
+fn the_module_is_no_larger_than_it_may_be() {
+    let size = module_bytes("jwt_gate").len();
+    assert!(size <= 3 * 512 * 1024, "{size} bytes, and every VM of Envoy keeps a copy");
+}
+
+#[test]
 fn the_module_with_expressions_imports_the_same() {
     assert_imports(&module_bytes("jwt_gate_cel"));
 }

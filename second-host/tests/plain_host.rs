@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jwt_gate_second_host::{module_bytes, Call, Outcome, Platform, Proxy};
+use proxy_wasm_host::abi::v0_2_1::types::Status;
 use wasmparser::Parser;
 
 use crate::mint::{Key, Token, NOW};
@@ -86,6 +87,35 @@ fn a_request_makes_its_own_call_and_is_decided_when_that_is_answered() {
         }
         assert!(proxy.is_alive(), "{what}");
     }
+}
+
+#[test]
+fn a_request_waits_without_what_services_believe() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&remote());
+    let id = proxy.send(&bearing(&Token::new(&key).bearer()));
+    assert_eq!(proxy.outcome(id), Outcome::Parked);
+    // Should the answer to its call be a trap, this is what goes on.
+    let held = proxy.held(id);
+    assert!(!held.iter().any(|(name, _)| name == "x-user-id"), "{held:?}");
+    assert!(held.contains(&("accept".to_owned(), "*/*".to_owned())), "{held:?}");
+    let fetch = proxy.fetch();
+    proxy.answer(fetch, 200, &set(&[&key]));
+    assert_passed_as_alice(&proxy.outcome(id));
+}
+
+#[test]
+fn a_refusal_that_the_host_does_not_take_is_said_in_the_fewest_words() {
+    let key = Key::p256(1).named("k1");
+    let forged = Token::new(&Key::p256(2).named("k1")).bearer();
+    let mut proxy = start(&remote());
+    let id = proxy.send(&bearing(&forged));
+    let fetch = proxy.fetch();
+    proxy.faults().refuse_once(Call::Answer, 0, Status::BadArgument);
+    proxy.answer(fetch, 200, &set(&[&key]));
+    let outcome = proxy.outcome(id);
+    assert!(matches!(&outcome, Outcome::Answered { status: 503, body, .. } if body.is_empty()), "{outcome:?}");
+    assert_eq!(outcome.code(), "signature_invalid", "for the access log");
 }
 
 #[test]
