@@ -110,7 +110,7 @@ macro_rules! reasons {
 reasons! {
     /// No token where one is required.
     TokenMissing, "token_missing", 401, Bare, "The request carries no token.";
-    /// Two `Authorization` values, joined by commas or not, or more tokens than one request may carry.
+    /// Two `Authorization` values, joined by commas or not, two good tokens of one provider, or more tokens than one request may carry.
     MultipleTokens, "multiple_tokens", 400, InvalidRequest, "The request carries more than one credential.";
     /// Another spelling of the path would match another rule.
     PathAmbiguous, "path_ambiguous", 400, None, "The path can be read in more than one way.";
