@@ -28,6 +28,7 @@ mod wire;
 
 mod answers;
 mod asking;
+mod clock;
 mod configuration;
 mod dry_run;
 mod expressions;

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::envoy::{self, address, cluster, wasm_filter, Envoy, Settings, PATIENCE};
+use crate::envoy::{self, address, cluster, wasm_filter, Environment, Envoy, Settings, PATIENCE};
 use crate::servers::{start_service, Issuer};
 use crate::wire::{Connection, Message, Request};
 
 /// Everything that the gate says is written, so that a test can look for what must not be in it.
 const LOGS: &str = "wasm:debug,config:info";
 
-const NOTHING: Change = |_, _| {};
+pub const NOTHING: Change = |_, _| {};
 
 /// The worker threads of [`Proxy::answering`].
 pub const WORKERS: usize = 4;
@@ -75,25 +75,25 @@ impl Proxy {
         let tags = if options.labels { stats_tags() } else { Vec::new() };
         let (Options { form, workers, logs, change, .. }, upstreams) = (options, [("issuer", issuer.port)]);
         let make = |folder: &Path| listener(gate, form, change, folder);
-        Self::serve(&upstreams, Source::Listener(form, change), workers, logs, tags, make)
+        Self::serve(&upstreams, Source::Listener(form, change), workers, logs, tags, &Environment::new(), make)
     }
 
     /// Starts Envoy with this configuration of the gate, and these upstreams by name and port.
     pub fn with_upstreams(gate: &Value, upstreams: &[(&str, u16)]) -> Self {
         let form = Form::Struct;
         let make = |folder: &Path| listener(gate, form, NOTHING, folder);
-        Self::serve(upstreams, Source::Listener(form, NOTHING), 2, LOGS, Vec::new(), make)
+        Self::serve(upstreams, Source::Listener(form, NOTHING), 2, LOGS, Vec::new(), &Environment::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// Starts Envoy with four workers and a gate that can be replaced while connections go on. What the gate lets pass Envoy
     /// answers by itself, with the caller's name in `x-caller`.
     pub fn answering(gate: &Value, issuer: &Issuer) -> Self {
-        Self::answering_with(gate, issuer, NOTHING)
+        Self::answering_with(gate, issuer, NOTHING, &Environment::new())
     }
 
-    /// The same behind a connection manager that is changed.
-    pub fn answering_with(gate: &Value, issuer: &Issuer, change: Change) -> Self {
+    /// The same behind a connection manager that is changed, in an Envoy with these variables.
+    pub fn answering_with(gate: &Value, issuer: &Issuer, change: Change, environment: &Environment) -> Self {
         let make = |folder: &Path| {
             fs::create_dir(folder.join(FILTERS)).expect("the folder is ours");
             publish(&folder.join(FILTERS), "filter.json", &extension(gate, &envoy::module()));
@@ -107,7 +107,7 @@ impl Proxy {
         };
         // A line for each denial would cost more than the denial.
         let upstreams = [("issuer", issuer.port)];
-        Self::serve(&upstreams, Source::Filter, WORKERS, "wasm:info,config:info", Vec::new(), make)
+        Self::serve(&upstreams, Source::Filter, WORKERS, "wasm:info,config:info", Vec::new(), environment, make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -118,7 +118,7 @@ impl Proxy {
             change(manager(&mut listener), folder);
             resource(listener)
         };
-        Self::serve(&[], Source::Listener(Form::Struct, NOTHING), 1, LOGS, Vec::new(), make)
+        Self::serve(&[], Source::Listener(Form::Struct, NOTHING), 1, LOGS, Vec::new(), &Environment::new(), make)
             .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -128,6 +128,7 @@ impl Proxy {
         workers: usize,
         logs: &'static str,
         tags: Vec<Value>,
+        environment: &Environment,
         listener: impl FnOnce(&Path) -> Value,
     ) -> Result<Self, String> {
         let folder = envoy::new_folder();
@@ -151,7 +152,8 @@ impl Proxy {
             }},
             "static_resources": {"clusters": clusters},
         });
-        let envoy = Envoy::start(folder, &bootstrap, 1, Settings { concurrency: workers, cpu: None, logs })?;
+        let settings = Settings { concurrency: workers, cpu: None, logs };
+        let envoy = Envoy::start_in(folder, &bootstrap, 1, settings, environment)?;
         let port = envoy.ports()["gateway"];
         Ok(Self { envoy, source, port })
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::crowd::{outcome, Crowd, Kind};
-use crate::envoy::module;
+use crate::envoy::{module, Environment};
 use crate::mint::Key;
 use crate::modules;
 use crate::proxy::{eventually, eventually_on_every_worker, Proxy, WORKERS};
@@ -76,7 +76,12 @@ fn requests_that_waited_in_a_vm_that_traps_end_by_the_idle_timeout_and_none_of_t
     // The gate itself would wait for a minute.
     let (issuer, open, main) = held_issuer(&key);
     let gate = json!({"providers": {"main": main}, "rules": [{"match": {"prefix": "/open"}, "public": true}]});
-    let proxy = Proxy::answering_with(&gate, &issuer, |manager, _| manager["stream_idle_timeout"] = json!("5s"));
+    let proxy = Proxy::answering_with(
+        &gate,
+        &issuer,
+        |manager, _| manager["stream_idle_timeout"] = json!("5s"),
+        &Environment::new(),
+    );
     let module = std::fs::read(module()).expect("the module");
     proxy.replace(&gate, &modules::trapping(&module, MOST_HEADERS));
     eventually_on_every_worker("the module that traps", || {

@@ -26,6 +26,9 @@ pub struct Envoy {
     admin: u16,
 }
 
+/// Variables of the process, by name.
+pub type Environment = BTreeMap<String, String>;
+
 /// How Envoy runs.
 #[derive(Clone, Copy)]
 pub struct Settings {
@@ -41,7 +44,18 @@ impl Envoy {
     /// Starts Envoy with this bootstrap in `folder`, and waits until it has that many listeners. The log where it exits
     /// instead, or refuses a listener.
     pub fn start(folder: PathBuf, bootstrap: &Value, listeners: usize, settings: Settings) -> Result<Self, String> {
-        let mut envoy = Self::spawn(folder, bootstrap, settings, &BTreeMap::new());
+        Self::start_in(folder, bootstrap, listeners, settings, &Environment::new())
+    }
+
+    /// The same with these variables.
+    pub fn start_in(
+        folder: PathBuf,
+        bootstrap: &Value,
+        listeners: usize,
+        settings: Settings,
+        environment: &Environment,
+    ) -> Result<Self, String> {
+        let mut envoy = Self::spawn(folder, bootstrap, settings, environment);
         envoy.wait_until_it_listens(listeners)?;
         Ok(envoy)
     }
@@ -52,14 +66,14 @@ impl Envoy {
         folder: PathBuf,
         bootstrap: &Value,
         settings: Settings,
-        environment: &BTreeMap<String, String>,
+        environment: &Environment,
     ) -> Result<Self, String> {
         let mut envoy = Self::spawn(folder, bootstrap, settings, environment);
         envoy.wait(|_| true)?;
         Ok(envoy)
     }
 
-    fn spawn(folder: PathBuf, bootstrap: &Value, settings: Settings, environment: &BTreeMap<String, String>) -> Self {
+    fn spawn(folder: PathBuf, bootstrap: &Value, settings: Settings, environment: &Environment) -> Self {
         write(&folder, "bootstrap.json", bootstrap);
         let (mut command, container) = command(&folder, settings, environment);
         let log = fs::File::create(folder.join("envoy.log")).expect("the log can be written");
@@ -247,7 +261,7 @@ pub fn listener(name: &str, filters: Vec<Value>, route: &Value) -> Value {
 }
 
 /// Envoy, or the container that runs it, and the name of that container. Both see the same files and the host's loopback.
-fn command(folder: &Path, settings: Settings, environment: &BTreeMap<String, String>) -> (Command, Option<String>) {
+fn command(folder: &Path, settings: Settings, environment: &Environment) -> (Command, Option<String>) {
     let (mut command, container) = match std::env::var("ENVOY").as_deref() {
         Ok("docker") => {
             assert_eq!(settings.cpu, None, "a container is not bound to a CPU");
