@@ -62,7 +62,7 @@ impl Pace {
     /// Whether `retry_policy` has an attempt left after so many failures in a row.
     pub fn has_retry(&self, failures: u64) -> bool {
         let retries = self.retries.as_ref().map(|retries| retries.count).unwrap_or_default();
-        failures % retries.saturating_add(1) != 0
+        !failures.is_multiple_of(retries.saturating_add(1))
     }
 
     /// The longest pause after a failure.
