@@ -27,7 +27,7 @@ pub trait Module {
     fn create_request(&self, request: u32, root: u32);
     /// The head of that request is there.
     fn request_headers(&self, request: u32) -> Action;
-    /// The trailers of that request are there, behind its body.
+    /// The trailers of that request are there, behind its body; at least one.
     fn request_trailers(&self, request: u32) -> Action;
     /// A call that this context dispatched is answered, with so many headers, 0 for a failure, and so many bytes of body.
     fn call_response(&self, context: u32, token: u32, headers: usize, body: usize);
@@ -98,7 +98,11 @@ extern "C" fn proxy_on_request_headers(request: u32, _: usize, _: bool) -> Actio
 }
 
 #[no_mangle]
-extern "C" fn proxy_on_request_trailers(request: u32, _: usize) -> Action {
+extern "C" fn proxy_on_request_trailers(request: u32, trailers: usize) -> Action {
+    if trailers == 0 {
+        // A host has no map to show then.
+        return Action::Continue;
+    }
     with(Action::Pause, |module| module.request_trailers(request))
 }
 
