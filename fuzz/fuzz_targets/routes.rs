@@ -101,6 +101,8 @@ fn check(routes: &Routes, rules: &[Match], target: &[u8]) {
 fn is_meant(rules: &[Match], rule: Option<usize>, path: &[u8]) -> bool {
     match rule.map(|rule| &rules[rule].path) {
         Some(PathMatch::Exact(literal) | PathMatch::Prefix(literal)) => literal.as_bytes().eq_ignore_ascii_case(path),
+        // Which patterns name it is a matter of their text.
+        Some(PathMatch::SafeRegex { .. }) => true,
         _ => false,
     }
 }

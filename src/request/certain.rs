@@ -117,14 +117,22 @@ pub(super) fn named<'q>(
     name: &str,
     dividers: &'q [u8],
 ) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
-    let wanted = loosely(name.as_bytes());
+    let (wanted, whole) = (loosely(name.as_bytes()), folded(name.as_bytes()));
+    let is_part = name.contains('[');
     let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
         let mut parts = parameter.splitn(2, |&b| b == b'=');
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     });
+    // Of `a[x]` there may be others beside it: `a[y]` is another parameter, while `a` and `a[]` stand for all of `a`.
+    let is_named = move |spelt: &[u8]| {
+        let is_all = |spelt: &[u8]| {
+            matches!(spelt.iter().position(|&b| b == b'[').map(|at| spelt.split_at(at)), None | Some((_, b"[]")))
+        };
+        loosely(spelt) == wanted && (!is_part || folded(spelt) == whole || is_all(spelt))
+    };
     parameters.filter(move |(spelt, _)| {
         let once: Vec<u8> = percent_decode(spelt).collect();
-        loosely(&once) == wanted || loosely(&percent_decode(&once).collect::<Vec<u8>>()) == wanted
+        is_named(&once) || is_named(&percent_decode(&once).collect::<Vec<u8>>())
     })
 }
 
@@ -143,7 +151,12 @@ fn parameter(query: &[u8], name: &str, dividers: &[u8]) -> Option<String> {
 
 /// A name as the most lenient readers take it: in any case, `a[]` and `a[x]` for more of `a`, `a.b` and `a b` for `a_b`.
 fn loosely(name: &[u8]) -> Vec<u8> {
-    let name = name.iter().skip_while(|&b| matches!(b, b' ' | b'+')).take_while(|&b| !matches!(b, b'[' | b'\0'));
+    folded(name).into_iter().take_while(|&b| b != b'[').collect()
+}
+
+/// The same with what stands in brackets.
+fn folded(name: &[u8]) -> Vec<u8> {
+    let name = name.iter().skip_while(|&b| matches!(b, b' ' | b'+')).take_while(|&&b| b != b'\0');
     name.map(|&b| if matches!(b, b'.' | b' ' | b'+') { b'_' } else { b.to_ascii_lowercase() }).collect()
 }
 

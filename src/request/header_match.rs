@@ -73,12 +73,18 @@ impl HeaderMatch {
         [lower, host].into_iter().chain(without_dot).collect()
     }
 
-    /// How else a path with its query may be read; `None` if there are more ways than can be tried.
+    /// How else a path with its query may be read; `None` if there are more ways than can be tried. Without its last slash, where
+    /// the rule does not mean that slash.
     fn spellings(&self, target: &[u8]) -> Option<Vec<Vec<u8>>> {
         let (path, _) = split_path(target)?;
         let query = target.get(path.len()..)?;
-        let spellings = other_spellings(path)?.into_iter();
-        Some(spellings.map(|spelling| [&spelling, query].concat()).collect())
+        let mut spellings = other_spellings(path)?;
+        if self.invert || !self.holds(iter::once(target)) {
+            let whole = [path.to_vec()].into_iter().chain(spellings.iter().cloned());
+            let bare: Vec<Vec<u8>> = whole.filter_map(|path| path.strip_suffix(b"/").map(<[u8]>::to_vec)).collect();
+            spellings.extend(bare);
+        }
+        Some(spellings.into_iter().map(|spelling| [&spelling, query].concat()).collect())
     }
 
     fn in_any_case(&self) -> Self {
@@ -202,6 +208,9 @@ mod tests {
             (is(":path", "/a?x", false), vec![(":path", "/b/../a?x")], ambiguous),
             (is(":path", "/a?x", false), vec![(":path", "/A?x")], ambiguous),
             (is(":path", "/a?x", true), vec![(":path", "/b/../a?x")], ambiguous),
+            (is(":path", "/a?x", false), vec![(":path", "/a/?x")], ambiguous),
+            (is(":path", "/a/?x", false), vec![(":path", "/a/?x")], Ok(true)),
+            (is(":path", "/a", true), vec![(":path", "/a/")], ambiguous),
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());

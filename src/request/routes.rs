@@ -169,13 +169,14 @@ impl Conditions<'_> {
 }
 
 impl PathMatch {
-    /// Whether it is `path` as it stands there, or begins with the whole of it.
+    /// Whether it is `path` as it stands there, or begins with the whole of it; or it is a pattern that ends with a slash.
     fn is_literally(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(literal) | Self::Prefix(literal) | Self::Beginning(literal) => {
                 literal.as_bytes().eq_ignore_ascii_case(path)
             }
-            Self::SafeRegex { .. } | Self::Connect => false,
+            Self::SafeRegex { regex, .. } => regex.names_slash(path),
+            Self::Connect => false,
         }
     }
 
@@ -228,6 +229,14 @@ impl Regex {
         };
         build(pattern)?;
         build(&format!(r"\A(?:{pattern})\z")).map(Self)
+    }
+
+    /// Whether the pattern begins with the whole of this path, or ends with a slash.
+    fn names_slash(&self, path: &[u8]) -> bool {
+        let pattern = self.0.as_str();
+        let pattern = pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(pattern);
+        let path = std::str::from_utf8(path).map(regex::escape);
+        pattern.ends_with('/') || path.is_ok_and(|path| pattern.starts_with(&path))
     }
 
     /// Whether the whole of `value` matches.
@@ -291,6 +300,9 @@ mod tests {
             (vec![exact("/a/b"), prefix("/a")], "/a/b/c/", Ok(Some(1))),
             (vec![exact("/a/b")], "/a/b/", ambiguous),
             (vec![regex("/a/[0-9]+"), prefix("/a")], "/a/7/", ambiguous),
+            (vec![regex("/a/[0-9]+"), regex("/a/[0-9]+/")], "/a/7/", Ok(Some(1))),
+            (vec![exact("/a"), regex("/a/.*")], "/a/", Ok(Some(1))),
+            (vec![exact("/a/b"), regex("/a/.*")], "/a/b/", ambiguous),
             // A later rule makes no difference: the first one that matches is what counts.
             (vec![prefix("/a"), exact("/a/b")], "/a/b/", Ok(Some(0))),
             // Who writes the slash means it: that is how a path and all below it are written without path_separated_prefix.
