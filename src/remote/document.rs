@@ -525,7 +525,9 @@ impl<T: Content> Document<T> {
 
     /// Whether `retry_policy` has an attempt left, within what a wait may take.
     fn is_retried_soon(&self, now: UnixTime) -> bool {
-        self.source.pace.has_retry(self.record.failures) && self.record.next_attempt.since(now) < self.patience()
+        // In the first round alone: in a long outage nobody waits for what has failed so often.
+        let left = self.source.pace.retries.as_ref().is_some_and(|retries| self.record.failures <= retries.count);
+        left && self.record.failures > 0 && self.record.next_attempt.since(now) < self.patience()
     }
 
     fn has_cooled_down(&self, now: UnixTime) -> bool {

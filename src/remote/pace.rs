@@ -59,12 +59,6 @@ impl Pace {
         longest.mul_f64(1.0 - spread * random.f64())
     }
 
-    /// Whether `retry_policy` has an attempt left after so many failures in a row.
-    pub fn has_retry(&self, failures: u64) -> bool {
-        let retries = self.retries.as_ref().map(|retries| retries.count).unwrap_or_default();
-        !failures.is_multiple_of(retries.saturating_add(1))
-    }
-
     /// The longest pause after a failure.
     pub fn longest(&self) -> Duration {
         let retries = self.retries.as_ref().map(|retries| *retries.backoff.end()).unwrap_or_default();
@@ -117,8 +111,6 @@ mod tests {
         let twice = [1000, 2000, 3000, 10_000, 1000, 2000, 3000, 20_000, 1000];
         assert_eq!(pauses(&pace, true, 1..=9), twice);
         assert_eq!(pauses(&pace, false, 1..=5), [10_000, 20_000, 40_000, 60_000, 60_000]);
-        assert_eq!([1, 3, 4, 5, 8].map(|failures| pace.has_retry(failures)), [true, true, false, true, false]);
-        assert!(!Pace::default().has_retry(1));
     }
 
     #[test]
