@@ -73,8 +73,10 @@ fn requests_that_waited_in_a_vm_that_traps_end_by_the_idle_timeout_and_none_of_t
     /// What the connection manager is told below.
     const IDLE: Duration = Duration::from_secs(5);
     let key = Key::p256(1).named("k1");
-    // The gate itself would wait for a minute.
-    let (issuer, open, main) = held_issuer(&key);
+    let (issuer, open, mut main) = held_issuer(&key);
+    // The gate itself would wait for longer than Envoy does. The VM that fetches may be among those that trap; the others wait for
+    // the end of its lease, which is a second longer than this.
+    main["remote_jwks"]["http_uri"]["timeout"] = json!("8s");
     let gate = json!({"providers": {"main": main}, "rules": [{"match": {"prefix": "/open"}, "public": true}]});
     let proxy = Proxy::answering_with(
         &gate,
