@@ -266,7 +266,7 @@ impl Policy {
         (edits, needs): (&mut Edits, &mut Vec<Want>),
     ) -> Result<Pass, Reason> {
         let authorized = authorize.check(head, principals).and_then(|caller| {
-            if let Some(place) = caller {
+            if let Some(place) = caller.filter(|&place| place > 0) {
                 // Whose rights count is who is calling, for the service and the access log, too.
                 principals.get_mut(..=place).into_iter().for_each(|before| before.rotate_right(1));
                 edits.caller = self.caller_of(principals.first());
