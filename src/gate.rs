@@ -14,13 +14,15 @@ mod shadow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, MAX_WAITING_KNOWN, WAIT_MARGIN};
 use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Protocol, Verifier, Want};
 use crate::remote::{Answer, Gauge, Input, Outcome, Output};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
-use crate::verdict::Reason;
+use crate::verdict::{plain, Reason};
 
 pub use contract::{Effect, Event, RequestId};
 use questions::{Questions, UnderWay};
@@ -40,6 +42,8 @@ pub struct Gate {
     room: usize,
     calls: RequestCalls,
     questions: Questions,
+    /// The names of the providers as the access log shows them.
+    logged_names: Vec<SmolStr>,
 }
 
 /// In hosts that cannot resume a request from the root context: the request in whose context the host is, and the calls that
@@ -66,6 +70,8 @@ struct Waiting {
 impl Gate {
     /// A gate. `can_wait` says whether the host can hold a request and go on with it later.
     pub fn new(semantics: Semantics, documents: Documents, verifier: Verifier, can_wait: bool) -> Self {
+        let names = (0..semantics.provider_count()).filter_map(|index| semantics.provider(index));
+        let logged_names = if semantics.access_log().is_on() { names.map(plain).collect() } else { Vec::new() };
         Self {
             semantics,
             shadow: None,
@@ -77,6 +83,7 @@ impl Gate {
             room: MAX_RELEASED,
             calls: RequestCalls::default(),
             questions: Questions::default(),
+            logged_names,
         }
     }
 
@@ -134,7 +141,7 @@ impl Gate {
     }
 
     /// The fields of a head, or of trailers, that a service would take for the gate's own.
-    pub fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+    pub fn own_headers(&self, head: &RequestHead) -> Vec<SmolStr> {
         self.semantics.own_headers(head)
     }
 
@@ -384,7 +391,7 @@ impl Gate {
     /// Carries a decision out.
     fn apply(&self, id: RequestId, head: &RequestHead, decision: Decision) -> Vec<Effect> {
         let log = self.semantics.access_log();
-        let name = |provider: Option<usize>| provider.and_then(|provider| self.semantics.provider(provider));
+        let name = |provider: Option<usize>| provider.and_then(|provider| self.logged_names.get(provider));
         match decision {
             Decision::Allow(pass, mut edits) => {
                 let by_provider = match pass.refusal() {

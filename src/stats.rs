@@ -63,7 +63,7 @@ pub enum Comparison {
 }
 
 /// How long something took, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Histogram {
     /// A fetch of a key set.
     JwksFetch,

@@ -193,9 +193,8 @@ pub fn add_header(name: &str, value: &[u8]) -> bool {
     unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
-/// A property, by the parts of its path; `None` if there is none.
-pub fn property(path: &[&str]) -> Option<Vec<u8>> {
-    let path = path.join("\0");
+/// A property, by its path, whose parts are divided by zeros; `None` if there is none.
+pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: see above.
     answer(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }

@@ -12,12 +12,13 @@ use super::source::{self, Sources};
 use super::values::{duration, header, output_header};
 use super::{access_log, jwt_authn, ConfigError};
 use crate::jose::ClaimPath;
-use crate::jwt_authn::{Extractor, Filter, Keys, Leaf, Provider, Requirement};
+use crate::jwt_authn::{what_is_said, Extractor, Filter, Keys, Leaf, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
 use crate::policy::{ClaimEncoding, ClaimHeader, Metadata, PayloadHeader};
 use crate::remote::{Address, Pace, Source};
 use crate::request::{Match, PathMatch, Routes};
+use crate::verdict::state_name;
 
 /// How long a fetch of keys may take, unless `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +69,7 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         strip_failure_response: root.flag("strip_failure_response", false)?,
         enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
+        says: what_is_said(),
         providers,
     })
 }
@@ -135,7 +137,7 @@ fn claim_header(element: &Cursor<'_>) -> Result<ClaimHeader, ConfigError> {
 fn metadata(rule: &Object<'_>) -> Result<Metadata, ConfigError> {
     let mut claims = texts(rule, "space_delimited_claims")?;
     claims.extend(SPACE_DELIMITED.map(str::to_owned));
-    Ok(Metadata { payload: Some(PAYLOAD.to_owned()), space_delimited_claims: claims, ..Metadata::default() })
+    Ok(Metadata { payload: Some(state_name(PAYLOAD)), space_delimited_claims: claims, ..Metadata::default() })
 }
 
 fn keys(rule: &Object<'_>, sources: &mut Sources<'_>) -> Result<Keys, ConfigError> {

@@ -5,6 +5,7 @@ use super::values::{claim, one_of, output_header, Reading};
 use super::{template, ConfigError};
 use crate::jose::ClaimPath;
 use crate::policy::{ClaimEncoding, ClaimHeader, IssuerPattern, Metadata, TextHeader};
+use crate::verdict::state_name;
 
 /// Reads those of `claim_to_headers` with a `value`.
 pub(super) fn text_headers(object: &Object<'_>, issuers: &[IssuerPattern]) -> Result<Vec<TextHeader>, ConfigError> {
@@ -53,7 +54,7 @@ pub(super) fn claim_headers(object: &Object<'_>, reading: Reading) -> Result<Vec
 pub(super) fn metadata(object: &Object<'_>) -> Result<Metadata, ConfigError> {
     let name = |field: &str| {
         let name = object.get(field).map(Cursor::any_text).transpose()?;
-        Ok(name.filter(|name| !name.is_empty()).map(str::to_owned))
+        Ok(name.filter(|name| !name.is_empty()).map(state_name))
     };
     let space_delimited_claims = match object.get("normalize_payload_in_metadata") {
         None => Vec::new(),

@@ -1,5 +1,7 @@
 //! What happens to the gate, and what it has the host do.
 
+use smol_str::SmolStr;
+
 use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Answer, Call, Gauge};
@@ -49,7 +51,7 @@ pub enum Effect {
     /// Hold the request, its body included.
     Wait(RequestId),
     /// Take these headers, which services believe, out of a request that is about to wait.
-    Remove(RequestId, Vec<String>),
+    Remove(RequestId, Vec<SmolStr>),
     /// Read the shared record of the document.
     Read(DocumentId),
     /// Write it, if its version is still this one; `None`, if there is still no record.

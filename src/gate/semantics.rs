@@ -1,5 +1,7 @@
 //! What decides about requests, and what the gate has to know of it.
 
+use smol_str::SmolStr;
+
 use crate::jwt_authn;
 use crate::policy::{Decision, DocumentId, Documents, Enforcement, Keys, Metadata, Policy, Verifier};
 use crate::request::RequestHead;
@@ -39,7 +41,7 @@ impl Semantics {
     }
 
     /// Those of the fields that a service would take for the gate's own.
-    pub(super) fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+    pub(super) fn own_headers(&self, head: &RequestHead) -> Vec<SmolStr> {
         match self {
             Self::Gate(policy) => policy.sanitized(head).remove,
             Self::JwtAuthn(filter) => filter.own_headers(head),

@@ -14,7 +14,7 @@ use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES, MAX_SERVICE_ANSWER_
 use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Answer, Call, Gauge};
-use crate::stats::{self, Counter};
+use crate::stats::{self, Counter, Histogram};
 use crate::verdict::{Denial, Reason};
 
 /// What became of the request whose callback it is.
@@ -51,13 +51,15 @@ pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
     can_wait: bool,
-    /// The key of the filter state that requests are asked for.
+    /// The path of the filter state that requests are asked for.
     filter_state: Option<String>,
     stat_prefix: String,
     metrics: Rc<Metrics>,
     /// By their [indices](Counter::index).
     counters: RefCell<Vec<Option<Counted>>>,
     gauges: HashMap<(DocumentId, Gauge), u32>,
+    /// Those that were recorded, by what they are of.
+    histograms: RefCell<HashMap<Histogram, u32>>,
     shared_names: HashMap<DocumentId, String>,
     /// By the host's numbers, with the contexts in which they are. Some hosts show every answer to the root context.
     calls: RefCell<HashMap<u32, (u32, Called)>>,
@@ -82,13 +84,24 @@ impl Driver {
         let full = |name: &str| stats::full_name(stat_prefix, name);
         let gauges = gate.gauges().into_iter();
         let gauges = gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), metrics.gauge(full(&name))?))).collect();
-        let filter_state = gate.filter_state().map(str::to_owned);
+        let filter_state = gate.filter_state().map(|name| ["filter_state\0", name].concat());
         let (stat_prefix, metrics) = (stat_prefix.to_owned(), Rc::clone(metrics));
-        let (counters, calls) = Default::default();
+        let (counters, histograms, calls) = Default::default();
         let at_the_start = gate.counters();
         let (can_wait, gate) = (gate.can_wait(), RefCell::new(gate));
-        let driver =
-            Self { root, gate, can_wait, filter_state, stat_prefix, metrics, counters, gauges, shared_names, calls };
+        let driver = Self {
+            root,
+            gate,
+            can_wait,
+            filter_state,
+            stat_prefix,
+            metrics,
+            counters,
+            gauges,
+            histograms,
+            shared_names,
+            calls,
+        };
         for counter in at_the_start {
             driver.count(counter, 0);
         }
@@ -103,7 +116,7 @@ impl Driver {
             hostcalls::deny(&Denial::from(Reason::KeysUnavailable), false);
             return Course::Answered;
         };
-        let filter_state = self.filter_state.as_deref().and_then(hostcalls::filter_state);
+        let filter_state = self.filter_state.as_deref().and_then(hostcalls::property);
         let event = Event::Request(id, head.with_filter_state(filter_state));
         self.run(event, Some(id))
     }
@@ -165,6 +178,15 @@ impl Driver {
             let name = self.gate.borrow().counter_name(counted.counter);
             counted.metric = self.metrics.counter(stats::full_name(&self.stat_prefix, &name));
         }
+    }
+
+    fn histogram(&self, histogram: Histogram) -> Option<u32> {
+        let known = self.histograms.borrow().get(&histogram).copied();
+        known.or_else(|| {
+            let metric = self.metrics.histogram(stats::full_name(&self.stat_prefix, histogram.name()))?;
+            self.histograms.borrow_mut().insert(histogram, metric);
+            Some(metric)
+        })
     }
 
     /// The answer to a call that the current context made: the root context, or that of a request, which is then `current`.
@@ -270,8 +292,7 @@ impl Driver {
                     Vec::new()
                 }
                 Effect::Record(histogram, value) => {
-                    let name = stats::full_name(&self.stat_prefix, histogram.name());
-                    if let Some(metric) = self.metrics.histogram(name) {
+                    if let Some(metric) = self.histogram(histogram) {
                         hostcalls::record(metric, value);
                     }
                     Vec::new()

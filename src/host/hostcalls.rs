@@ -71,16 +71,16 @@ pub fn allow(edits: &Edits) -> bool {
 fn publish(state: &State, published: &Published) {
     // A host without filter state says so, to no avail: the request is judged the same.
     for (name, text) in state {
-        abi::set_property(&["jwt_authn.", name].concat(), text);
+        abi::set_property(name, text);
     }
     for (name, text) in published {
-        abi::set_property(&["jwt_gate.", name].concat(), text);
+        abi::set_property(name, text);
     }
 }
 
-/// The text of a key of the filter state; `None` if there is none.
-pub fn filter_state(name: &str) -> Option<Vec<u8>> {
-    abi::property(&["filter_state", name])
+/// The value of a property, by its path, whose parts are divided by zeros; `None` if there is none.
+pub fn property(path: &str) -> Option<Vec<u8>> {
+    abi::property(path)
 }
 
 /// Answers the request of the effective context.
@@ -88,9 +88,9 @@ pub fn deny(denial: &Denial, grpc: bool) {
     publish(&denial.state, &denial.published);
     let headers = denial.headers(grpc);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    let is_sent = abi::send_local_response(u32::from(denial.status), &denial.details(), &headers, &denial.body(grpc));
+    let is_sent = abi::send_local_response(u32::from(denial.status), denial.details(), &headers, &denial.body(grpc));
     // What the host does not say, it may not take for a refusal either. The least that can be said may be said.
-    if !is_sent && !abi::send_local_response(503, &denial.details(), &[], "") {
+    if !is_sent && !abi::send_local_response(503, denial.details(), &[], "") {
         log(Level::Error, "jwt-gate: the host does not answer a request");
     }
 }

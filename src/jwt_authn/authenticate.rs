@@ -3,13 +3,16 @@
 //! The order of checks is Envoy's: form, issuer, time, audience, subject, lifetime, key, signature. So what is said about a token
 //! may come from claims that nobody signed; what lets it pass never does.
 
+use std::borrow::Cow;
 use std::rc::Rc;
+
+use smol_str::SmolStr;
 
 use super::extract::{Extractor, Found};
 use super::filter::Filter;
 use super::headers::Headers;
 use super::provider::{Keys, Provider};
-use crate::json::{self, Value};
+use crate::json::Value;
 use crate::jwt_verify::{header_value, json_text, CheckAudience, KeySet, Status, Token, Verified};
 use crate::policy::{DocumentId, Documents, Verifier, Want};
 use crate::remote::Need;
@@ -206,10 +209,10 @@ impl<'a> Run<'a> {
         }
         let metadata = &provider.metadata;
         if let Some(name) = &metadata.header {
-            self.set_state(name, json_text::write(&Value::Object(token.header.clone())));
+            self.set_state(name, json_text::write(&Value::Object(token.header.clone())).into());
         }
         if let Some(name) = &metadata.payload {
-            self.set_state(name, json_text::write(&metadata.normalized(token.payload.clone())));
+            self.set_state(name, json_text::write(&metadata.normalized(token.payload.clone())).into());
         }
         self.clear_route_cache |= provider.clear_route_cache && (claim_added || metadata.payload.is_some());
     }
@@ -218,13 +221,12 @@ impl<'a> Run<'a> {
     fn note_failure(&mut self, status: Status, provider: Option<usize>) {
         let provider = provider.or(self.filter.only_provider()).and_then(|index| self.filter.provider(index));
         if let Some(name) = provider.and_then(|provider| provider.metadata.failed_status.as_ref()) {
-            let failure = [("code", Value::from(status.code())), ("message", Value::from(status.text()))];
-            self.set_state(name, json::object(failure));
+            self.set_state(name, status.failure().into());
         }
     }
 
-    fn set_state(&mut self, name: &str, value: String) {
+    fn set_state(&mut self, name: &SmolStr, value: Cow<'static, str>) {
         self.state.retain(|(known, _)| known != name);
-        self.state.push((name.to_owned(), value));
+        self.state.push((name.clone(), value));
     }
 }

@@ -1,5 +1,7 @@
 //! The whole filter: from the head of a request to a decision.
 
+use smol_str::SmolStr;
+
 use super::authenticate::{Outcome, Proof, Refusal, Run};
 use super::headers::Headers;
 use super::provider::Provider;
@@ -8,7 +10,7 @@ use crate::jwt_verify::Status;
 use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, Form, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, Envoys, Form, Reason};
 
 /// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
 const MAX_URI: usize = 256;
@@ -32,6 +34,13 @@ pub struct Filter {
     pub enforce: bool,
     /// `access_log`.
     pub access_log: AccessLog,
+    /// What is said of each status.
+    pub says: Vec<Envoys>,
+}
+
+/// What Envoy says of each status, by its number.
+pub fn what_is_said() -> Vec<Envoys> {
+    Status::ALL.iter().map(|status| Envoys::new(status.text())).collect()
 }
 
 impl Filter {
@@ -101,7 +110,7 @@ impl Filter {
     }
 
     /// The headers of the request that providers set, to be removed.
-    pub(crate) fn own_headers(&self, head: &RequestHead) -> Vec<String> {
+    pub(crate) fn own_headers(&self, head: &RequestHead) -> Vec<SmolStr> {
         self.sanitized(head).into_edits().remove
     }
 
@@ -119,7 +128,7 @@ impl Filter {
         let outputs = || self.providers.iter().flat_map(Provider::output_headers);
         let added = &edits.add;
         edits.remove.retain(|name| {
-            outputs().any(|output| output.as_str() == name) || added.iter().any(|(known, _)| known == name)
+            outputs().any(|output| *name == output.as_str()) || added.iter().any(|(known, _)| known == name)
         });
         // What is set is `:path`, without the token.
         edits.set.clear();
@@ -157,7 +166,8 @@ impl Filter {
             let invalid_token = status != Status::JwtMissed;
             Form::JwtAuthn { realm: original_uri(head), invalid_token }
         };
-        Denial { status: http_status, form, envoys_text: Some(status.text()), ..reason(status).into() }
+        let envoys = self.says.get(status as usize).cloned();
+        Denial { status: http_status, form, envoys, ..reason(status).into() }
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use crate::request::RequestHead;
 use crate::verdict::{Edits, HeaderName};
 
@@ -33,21 +35,20 @@ impl<'a> Headers<'a> {
 
     /// Takes every value of the header out.
     pub fn remove(&mut self, name: &HeaderName) {
-        let name = name.as_str();
-        self.edits.add.retain(|(known, _)| known != name);
-        if self.head.has(name) {
-            self.edits.remove(name);
+        self.edits.add.retain(|(known, _)| known != name.as_str());
+        if self.head.has(name.as_str()) {
+            self.edits.remove(name.for_edits());
         }
     }
 
     /// Adds a value beside what is there.
     pub fn add(&mut self, name: &HeaderName, value: Vec<u8>) {
-        self.edits.add.push((name.as_str().to_owned(), value));
+        self.edits.add.push((name.for_edits(), value));
     }
 
     /// Sets `:path`.
     pub fn set_target(&mut self, target: Vec<u8>) {
-        self.edits.set(":path", target);
+        self.edits.set(SmolStr::new_static(":path"), target);
     }
 
     /// What was edited.

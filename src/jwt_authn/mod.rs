@@ -17,6 +17,6 @@ mod query;
 mod requirement;
 
 pub use extract::Extractor;
-pub use filter::Filter;
+pub use filter::{what_is_said, Filter};
 pub use provider::{Keys, Provider};
 pub use requirement::{Leaf, Requirement};

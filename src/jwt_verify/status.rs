@@ -1,15 +1,15 @@
 //! What Envoy's JWT library says about a token or a key set: its statuses, by their numbers and sentences.
 //!
 //! Both are seen outside: the sentence is the body of the answer, and number and sentence stand in `failed_status_in_metadata`.
-//! So the order of the table is that of the library's enumeration, and the sentences are its own, errors of grammar included.
+//! So numbers and sentences are the library's own, errors of grammar included.
 
 use std::fmt;
 
 macro_rules! statuses {
-    ($($(#[$doc:meta])* $name:ident, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
         /// What became of a token or a key set.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Status { $($(#[$doc])* $name,)* }
+        pub enum Status { $($(#[$doc])* $name = $code,)* }
 
         impl Status {
             /// Every status, by number.
@@ -24,157 +24,162 @@ macro_rules! statuses {
             pub const fn text(self) -> &'static str {
                 match self { $(Status::$name => $text,)* }
             }
+
+            /// Number and sentence, as `failed_status_in_metadata` says them.
+            pub const fn failure(self) -> &'static str {
+                match self { $(Status::$name => concat!(r#"{"code":"#, $code, r#","message":""#, $text, r#""}"#),)* }
+            }
         }
     };
 }
 
 statuses! {
     /// Nothing is wrong.
-    Ok, "OK";
+    Ok = 0, "OK";
     /// The request carries no token.
-    JwtMissed, "Jwt is missing";
+    JwtMissed = 1, "Jwt is missing";
     /// `nbf` has yet to come.
-    JwtNotYetValid, "Jwt not yet valid";
+    JwtNotYetValid = 2, "Jwt not yet valid";
     /// `exp` has passed.
-    JwtExpired, "Jwt is expired";
+    JwtExpired = 3, "Jwt is expired";
     /// Not three parts.
-    JwtBadFormat, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
+    JwtBadFormat = 4, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
     /// The header is no base64url.
-    JwtHeaderParseErrorBadBase64, "Jwt header is an invalid Base64url encoded";
+    JwtHeaderParseErrorBadBase64 = 5, "Jwt header is an invalid Base64url encoded";
     /// The header is no JSON object, by the [lenient reader](super::json).
-    JwtHeaderParseErrorBadJson, "Jwt header is an invalid JSON";
+    JwtHeaderParseErrorBadJson = 6, "Jwt header is an invalid JSON";
     /// `alg` is absent or no string.
-    JwtHeaderBadAlg, "Jwt header [alg] field is required and must be a string";
+    JwtHeaderBadAlg = 7, "Jwt header [alg] field is required and must be a string";
     /// `alg` is unknown.
-    JwtHeaderNotImplementedAlg, "Jwt header [alg] is not supported";
+    JwtHeaderNotImplementedAlg = 8, "Jwt header [alg] is not supported";
     /// `kid` is no string.
-    JwtHeaderBadKid, "Jwt header [kid] field is not a string";
+    JwtHeaderBadKid = 9, "Jwt header [kid] field is not a string";
     /// The payload is no base64url.
-    JwtPayloadParseErrorBadBase64, "Jwt payload is an invalid Base64url encoded";
+    JwtPayloadParseErrorBadBase64 = 10, "Jwt payload is an invalid Base64url encoded";
     /// The payload is no JSON object, by the [lenient reader](super::json).
-    JwtPayloadParseErrorBadJson, "Jwt payload is an invalid JSON";
+    JwtPayloadParseErrorBadJson = 11, "Jwt payload is an invalid JSON";
     /// `iss` is no string.
-    JwtPayloadParseErrorIssNotString, "Jwt payload [iss] field is not a string";
+    JwtPayloadParseErrorIssNotString = 12, "Jwt payload [iss] field is not a string";
     /// `sub` is no string.
-    JwtPayloadParseErrorSubNotString, "Jwt payload [sub] field is not a string";
+    JwtPayloadParseErrorSubNotString = 13, "Jwt payload [sub] field is not a string";
     /// `iat` is no number.
-    JwtPayloadParseErrorIatNotInteger, "Jwt payload [iat] field is not an integer";
+    JwtPayloadParseErrorIatNotInteger = 14, "Jwt payload [iat] field is not an integer";
     /// `iat` is negative, or 2^64 or more.
-    JwtPayloadParseErrorIatOutOfRange, "Jwt payload [iat] field is not a positive 64 bit integer";
+    JwtPayloadParseErrorIatOutOfRange = 15, "Jwt payload [iat] field is not a positive 64 bit integer";
     /// `nbf` is no number.
-    JwtPayloadParseErrorNbfNotInteger, "Jwt payload [nbf] field is not an integer";
+    JwtPayloadParseErrorNbfNotInteger = 16, "Jwt payload [nbf] field is not an integer";
     /// `nbf` is negative, or 2^64 or more.
-    JwtPayloadParseErrorNbfOutOfRange, "Jwt payload [nbf] field is not a positive 64 bit integer";
+    JwtPayloadParseErrorNbfOutOfRange = 17, "Jwt payload [nbf] field is not a positive 64 bit integer";
     /// `exp` is no number.
-    JwtPayloadParseErrorExpNotInteger, "Jwt payload [exp] field is not an integer";
+    JwtPayloadParseErrorExpNotInteger = 18, "Jwt payload [exp] field is not an integer";
     /// `exp` is negative, or 2^64 or more.
-    JwtPayloadParseErrorExpOutOfRange, "Jwt payload [exp] field is not a positive 64 bit integer";
+    JwtPayloadParseErrorExpOutOfRange = 19, "Jwt payload [exp] field is not a positive 64 bit integer";
     /// `jti` is no string.
-    JwtPayloadParseErrorJtiNotString, "Jwt payload [jti] field is not a string";
+    JwtPayloadParseErrorJtiNotString = 20, "Jwt payload [jti] field is not a string";
     /// `aud` is neither a string nor an array of strings.
-    JwtPayloadParseErrorAudNotString, "Jwt payload [aud] field is not a string or string list";
+    JwtPayloadParseErrorAudNotString = 21, "Jwt payload [aud] field is not a string or string list";
     /// The signature is no base64url.
-    JwtSignatureParseErrorBadBase64, "Jwt signature is an invalid Base64url encoded";
+    JwtSignatureParseErrorBadBase64 = 22, "Jwt signature is an invalid Base64url encoded";
     /// An Ed25519 signature that is not 64 bytes long.
-    JwtEd25519SignatureWrongLength, "Jwt ED25519 signature is wrong length";
+    JwtEd25519SignatureWrongLength = 23, "Jwt ED25519 signature is wrong length";
     /// No provider is configured for `iss`.
-    JwtUnknownIssuer, "Jwt issuer is not configured";
+    JwtUnknownIssuer = 24, "Jwt issuer is not configured";
     /// `aud` holds none of the audiences.
-    JwtAudienceNotAllowed, "Audiences in Jwt are not allowed";
+    JwtAudienceNotAllowed = 25, "Audiences in Jwt are not allowed";
     /// No key verifies the signature.
-    JwtVerificationFail, "Jwt verification fails";
+    JwtVerificationFail = 26, "Jwt verification fails";
     /// More tokens than one.
-    JwtMultipleTokens, "Found multiple Jwt tokens";
+    JwtMultipleTokens = 27, "Found multiple Jwt tokens";
     /// The key set is no JSON object, by the [lenient reader](super::json).
-    JwksParseError, "Jwks is an invalid JSON";
+    JwksParseError = 28, "Jwks is an invalid JSON";
     /// The key set has no `keys`, and is no map of certificates.
-    JwksNoKeys, "Jwks does not have [keys] field";
+    JwksNoKeys = 29, "Jwks does not have [keys] field";
     /// `keys` is no array.
-    JwksBadKeys, "[keys] in Jwks is not an array";
+    JwksBadKeys = 30, "[keys] in Jwks is not an array";
     /// The key set has no key.
-    JwksNoValidKeys, "Jwks doesn't have any valid public key";
+    JwksNoValidKeys = 31, "Jwks doesn't have any valid public key";
     /// No key has the token's `kid` and `alg`.
-    JwksKidAlgMismatch, "Jwks doesn't have key to match kid or alg from Jwt";
+    JwksKidAlgMismatch = 32, "Jwks doesn't have key to match kid or alg from Jwt";
     /// `n` and `e` are no RSA key.
-    JwksRsaParseError, "Jwks RSA [n] or [e] field is missing or has a parse error";
+    JwksRsaParseError = 33, "Jwks RSA [n] or [e] field is missing or has a parse error";
     /// Never arises here: an allocation failed.
-    JwksEcCreateKeyFail, "Jwks EC create key fail";
+    JwksEcCreateKeyFail = 34, "Jwks EC create key fail";
     /// A coordinate is no base64url.
-    JwksEcXorYBadBase64, "Jwks EC [x] or [y] field is an invalid Base64.";
+    JwksEcXorYBadBase64 = 35, "Jwks EC [x] or [y] field is an invalid Base64.";
     /// The coordinates are no point of the curve.
-    JwksEcParseError, "Jwks EC [x] and [y] fields have a parse error.";
+    JwksEcParseError = 36, "Jwks EC [x] and [y] fields have a parse error.";
     /// `k` is no base64url, or empty.
-    JwksOctBadBase64, "Jwks Oct key is an invalid Base64";
+    JwksOctBadBase64 = 37, "Jwks Oct key is an invalid Base64";
     /// `x` of an Ed25519 key is no base64url.
-    JwksOKPXBadBase64, "Jwks OKP [x] field is an invalid Base64.";
+    JwksOKPXBadBase64 = 38, "Jwks OKP [x] field is an invalid Base64.";
     /// `x` of an Ed25519 key is not 32 bytes long.
-    JwksOKPXWrongLength, "Jwks OKP [x] field is wrong length.";
+    JwksOKPXWrongLength = 39, "Jwks OKP [x] field is wrong length.";
     /// The key set could not be fetched.
-    JwksFetchFail, "Jwks remote fetch is failed";
+    JwksFetchFail = 40, "Jwks remote fetch is failed";
     /// A key has no `kty`.
-    JwksMissingKty, "[kty] is missing in [keys]";
+    JwksMissingKty = 41, "[kty] is missing in [keys]";
     /// `kty` is no string.
-    JwksBadKty, "[kty] is bad in [keys]";
+    JwksBadKty = 42, "[kty] is bad in [keys]";
     /// `kty` is unknown.
-    JwksNotImplementedKty, "[kty] is not supported in [keys]";
+    JwksNotImplementedKty = 43, "[kty] is not supported in [keys]";
     /// `alg` of an RSA key is for another type.
-    JwksRSAKeyBadAlg, "[alg] is not started with [RS] or [PS] for an RSA key";
+    JwksRSAKeyBadAlg = 44, "[alg] is not started with [RS] or [PS] for an RSA key";
     /// An RSA key has no `n`.
-    JwksRSAKeyMissingN, "[n] field is missing for a RSA key";
+    JwksRSAKeyMissingN = 45, "[n] field is missing for a RSA key";
     /// `n` is no string.
-    JwksRSAKeyBadN, "[n] field is not string for a RSA key";
+    JwksRSAKeyBadN = 46, "[n] field is not string for a RSA key";
     /// An RSA key has no `e`.
-    JwksRSAKeyMissingE, "[e] field is missing for a RSA key";
+    JwksRSAKeyMissingE = 47, "[e] field is missing for a RSA key";
     /// `e` is no string.
-    JwksRSAKeyBadE, "[e] field is not string for a RSA key";
+    JwksRSAKeyBadE = 48, "[e] field is not string for a RSA key";
     /// `alg` of an EC key is for another type.
-    JwksECKeyBadAlg, "[alg] is not started with [ES] for an EC key";
+    JwksECKeyBadAlg = 49, "[alg] is not started with [ES] for an EC key";
     /// `crv` is no string.
-    JwksECKeyBadCrv, "[crv] field is not string for an EC key";
+    JwksECKeyBadCrv = 50, "[crv] field is not string for an EC key";
     /// The curve is unknown.
-    JwksECKeyAlgOrCrvUnsupported, "[crv] or [alg] field is not supported for an EC key";
+    JwksECKeyAlgOrCrvUnsupported = 51, "[crv] or [alg] field is not supported for an EC key";
     /// `alg` is for another curve than `crv`.
-    JwksECKeyAlgNotCompatibleWithCrv, "[crv] field specified is not compatible with [alg] for an EC key";
+    JwksECKeyAlgNotCompatibleWithCrv = 52, "[crv] field specified is not compatible with [alg] for an EC key";
     /// An EC key has no `x`.
-    JwksECKeyMissingX, "[x] field is missing for an EC key";
+    JwksECKeyMissingX = 53, "[x] field is missing for an EC key";
     /// `x` is no string.
-    JwksECKeyBadX, "[x] field is not string for an EC key";
+    JwksECKeyBadX = 54, "[x] field is not string for an EC key";
     /// An EC key has no `y`.
-    JwksECKeyMissingY, "[y] field is missing for an EC key";
+    JwksECKeyMissingY = 55, "[y] field is missing for an EC key";
     /// `y` is no string.
-    JwksECKeyBadY, "[y] field is not string for an EC key";
+    JwksECKeyBadY = 56, "[y] field is not string for an EC key";
     /// `alg` of a secret is for another type.
-    JwksHMACKeyBadAlg, "[alg] does not start with [HS] for an HMAC key";
+    JwksHMACKeyBadAlg = 57, "[alg] does not start with [HS] for an HMAC key";
     /// A secret has no `k`.
-    JwksHMACKeyMissingK, "[k] field is missing for an HMAC key";
+    JwksHMACKeyMissingK = 58, "[k] field is missing for an HMAC key";
     /// `k` is no string.
-    JwksHMACKeyBadK, "[k] field is not string for an HMAC key";
+    JwksHMACKeyBadK = 59, "[k] field is not string for an HMAC key";
     /// `alg` of an Ed25519 key is not `EdDSA`; `Ed25519` (RFC 9864) is not either.
-    JwksOKPKeyBadAlg, "[alg] is not [EdDSA] for an OKP key";
+    JwksOKPKeyBadAlg = 60, "[alg] is not [EdDSA] for an OKP key";
     /// An OKP key has no `crv`.
-    JwksOKPKeyMissingCrv, "[crv] field is missing for an OKP key";
+    JwksOKPKeyMissingCrv = 61, "[crv] field is missing for an OKP key";
     /// `crv` is no string.
-    JwksOKPKeyBadCrv, "[crv] field is not string for an OKP key";
+    JwksOKPKeyBadCrv = 62, "[crv] field is not string for an OKP key";
     /// `crv` is not `Ed25519`.
-    JwksOKPKeyCrvUnsupported, "[crv] field is not supported for an OKP key";
+    JwksOKPKeyCrvUnsupported = 63, "[crv] field is not supported for an OKP key";
     /// An OKP key has no `x`.
-    JwksOKPKeyMissingX, "[x] field is missing for an OKP key";
+    JwksOKPKeyMissingX = 64, "[x] field is missing for an OKP key";
     /// `x` is no string.
-    JwksOKPKeyBadX, "[x] field is not string for an OKP key";
+    JwksOKPKeyBadX = 65, "[x] field is not string for an OKP key";
     /// Never arises here: an allocation failed.
-    JwksX509BioWriteError, "X509 parse pubkey internal fails: memory allocation";
+    JwksX509BioWriteError = 66, "X509 parse pubkey internal fails: memory allocation";
     /// A certificate cannot be read.
-    JwksX509ParseError, "X509 parse pubkey fails";
+    JwksX509ParseError = 67, "X509 parse pubkey fails";
     /// A certificate holds no RSA key.
-    JwksX509GetPubkeyError, "X509 parse pubkey internal fails: get pubkey";
+    JwksX509GetPubkeyError = 68, "X509 parse pubkey internal fails: get pubkey";
     /// A PEM key is of an unknown type.
-    JwksPemNotImplementedKty, "PEM Key type is not supported";
+    JwksPemNotImplementedKty = 69, "PEM Key type is not supported";
     /// A PEM key cannot be read.
-    JwksPemBadBase64, "PEM pubkey parse fails";
+    JwksPemBadBase64 = 70, "PEM pubkey parse fails";
     /// Never arises here: the library failed to copy a key.
-    JwksPemGetRawEd25519Error, "PEM failed to get raw ED25519 key";
+    JwksPemGetRawEd25519Error = 71, "PEM failed to get raw ED25519 key";
     /// Never arises here: an allocation failed.
-    JwksBioAllocError, "Failed to create BIO due to memory allocation failure";
+    JwksBioAllocError = 72, "Failed to create BIO due to memory allocation failure";
 }
 
 impl Status {
@@ -220,5 +225,13 @@ mod tests {
     fn every_sentence_is_its_own() {
         let texts: HashSet<_> = Status::ALL.iter().map(|status| status.text()).collect();
         assert_eq!(texts.len(), Status::ALL.len());
+    }
+
+    #[test]
+    fn a_failure_is_json_with_number_and_sentence() {
+        for status in Status::ALL {
+            let failure: serde_json::Value = serde_json::from_str(status.failure()).unwrap();
+            assert_eq!(failure, serde_json::json!({"code": status.code(), "message": status.text()}));
+        }
     }
 }

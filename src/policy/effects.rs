@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::{ClaimEncoding, ClaimHeader, Principal, Provider};
 use crate::jose::Verified;
-use crate::json::{self, Value};
+use crate::json::Value;
 use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
 use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
@@ -29,7 +31,7 @@ pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], 
     for output in output_headers {
         let spellings = head.names().filter(|name| output.is_spelt(name));
         for name in spellings.filter_map(|name| std::str::from_utf8(name).ok()) {
-            edits.remove(name);
+            edits.remove(name.into());
         }
     }
 }
@@ -55,25 +57,25 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
             if header.pad {
                 value.resize(value.len().next_multiple_of(4), b'=');
             }
-            edits.set(header.name.as_str(), value);
+            edits.set(header.name.for_edits(), value);
         }
         for header in provider.claim_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(value) = header_value(verified, header) {
-                edits.set(header.name.as_str(), value.into_owned());
+                edits.set(header.name.for_edits(), value.into_owned());
             }
         }
         for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(text) = header.value.render(head, Some(principal)) {
-                edits.set(header.name.as_str(), text.into_bytes());
+                edits.set(header.name.for_edits(), text.into_bytes());
             }
         }
         let metadata = &provider.metadata;
-        let is_new = |name: &&String| !passed().take(place).any(|(other, _)| other.metadata.is_written(name));
+        let is_new = |name: &&SmolStr| !passed().take(place).any(|(other, _)| other.metadata.is_written(name));
         if let Some(name) = metadata.payload.as_ref().filter(is_new) {
-            edits.state.push((name.clone(), metadata.normalized(verified.claims().to_map()).to_string()));
+            edits.state.push((name.clone(), metadata.normalized(verified.claims().to_map()).to_string().into()));
         }
         if let Some(name) = metadata.header.as_ref().filter(is_new) {
-            edits.state.push((name.clone(), principal.header_text()));
+            edits.state.push((name.clone(), principal.header_text().into()));
         }
         edits.clear_route_cache |=
             provider.clear_route_cache && (edits.set.len() > edited || metadata.payload.is_some());
@@ -83,8 +85,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
 /// What the access log can read of a refusal, for each of the providers that were asked.
 pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) -> State {
     let names = asked.filter_map(|provider| provider.metadata.failed_status.as_ref());
-    let text = || json::object([("code", reason.code()), ("message", reason.detail())]);
-    names.map(|name| (name.clone(), text())).collect()
+    names.map(|name| (name.clone(), reason.failure().into())).collect()
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text; or as Envoy

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use super::{introspection, Captures, Introspection, IssuerPattern, Kind, Template};
 use crate::crypto::Alg;
 use crate::jose::{ClaimPath, Claims};
@@ -58,15 +60,15 @@ pub struct Provider {
     pub metadata: Metadata,
 }
 
-/// What later filters and the access log can read of a token, under the names that the configuration gives.
+/// What later filters and the access log can read of a token, under the whole names of what the configuration names.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata {
     /// `payload_in_metadata`.
-    pub payload: Option<String>,
+    pub payload: Option<SmolStr>,
     /// `header_in_metadata`.
-    pub header: Option<String>,
+    pub header: Option<SmolStr>,
     /// `failed_status_in_metadata`.
-    pub failed_status: Option<String>,
+    pub failed_status: Option<SmolStr>,
     /// `normalize_payload_in_metadata.space_delimited_claims`: strings that become lists of their words, in the payload.
     pub space_delimited_claims: Vec<String>,
 }

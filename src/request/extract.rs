@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use smol_str::SmolStr;
 
 use super::{split_path, RequestHead};
 use crate::limits;
@@ -70,12 +71,12 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
         match location {
             Location::Bearer => {
                 if matches!(bearer(head), Ok(Some(_)) | Err(_)) {
-                    edits.remove("authorization");
+                    edits.remove(SmolStr::new_static("authorization"));
                 }
             }
             Location::Header { name, prefix, anywhere } => {
                 if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
-                    edits.remove(name.as_str());
+                    edits.remove(name.for_edits());
                 } else if name.as_str() == "cookie" {
                     in_cookie_header.push((prefix.as_str(), *anywhere));
                 }
@@ -102,7 +103,7 @@ fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
                 target.push(b'?');
                 target.extend_from_slice(&kept.join(&b'&'));
             }
-            edits.set(":path", target);
+            edits.set(SmolStr::new_static(":path"), target);
         }
     }
 }
@@ -119,9 +120,9 @@ fn strip_cookies(head: &RequestHead, names: &[&[u8]], in_header: &[(&str, bool)]
         // What is left may begin with the prefix of a token in the header as a whole.
         let is_one = in_header.iter().any(|&(prefix, anywhere)| token_of(&kept, prefix, anywhere).is_some());
         if kept.is_empty() || is_one {
-            edits.remove("cookie");
+            edits.remove(SmolStr::new_static("cookie"));
         } else {
-            edits.set("cookie", kept);
+            edits.set(SmolStr::new_static("cookie"), kept);
         }
     }
 }
@@ -345,7 +346,7 @@ mod tests {
             Location::Header { name: HeaderName::new("cookie").unwrap(), prefix: "jwt".into(), anywhere: false };
         let mut edits = Edits::default();
         strip(&head(&[("cookie", "c=x; jwt a.b.c=")]), &[header, Location::Cookie("c".into())], &mut edits);
-        assert_eq!((edits.remove, edits.set), (vec!["cookie".to_owned()], Vec::new()));
+        assert_eq!((edits.remove, edits.set), (vec!["cookie".into()], Vec::new()));
     }
 
     #[test]
@@ -368,8 +369,8 @@ mod tests {
         ] {
             let mut edits = Edits::default();
             strip(&head(&fields), &locations, &mut edits);
-            let set: Vec<_> = set.into_iter().map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec())).collect();
-            let remove = removed.into_iter().map(str::to_owned).collect();
+            let set: Vec<_> = set.into_iter().map(|(n, v)| (n.into(), v.as_bytes().to_vec())).collect();
+            let remove = removed.into_iter().map(SmolStr::from).collect();
             assert_eq!(edits, Edits { remove, set, ..Edits::default() }, "{fields:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! `access_log`: what the filter state says of a decision, for the host's access log.
 
 use percent_encoding::{utf8_percent_encode, AsciiSet, CONTROLS};
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::limits::MAX_LOGGED_CHARACTERS;
 
@@ -19,8 +20,8 @@ pub struct Caller {
     pub kid: Option<String>,
 }
 
-/// Names and values in the filter state.
-pub type Published = Vec<(&'static str, String)>;
+/// Whole names and values in the filter state.
+pub type Published = Vec<(&'static str, SmolStr)>;
 
 /// What could end a line of a log, or a field of one, and what begins an encoded byte.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\').add(b'%');
@@ -28,6 +29,10 @@ const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\').add(b'%');
 impl AccessLog {
     /// The names of what can be published.
     pub const FIELDS: [&'static str; 5] = ["outcome", "code", "provider", "sub", "kid"];
+
+    /// The whole names of the same in the filter state.
+    pub const NAMES: [&'static str; 5] =
+        ["jwt_gate.outcome", "jwt_gate.code", "jwt_gate.provider", "jwt_gate.sub", "jwt_gate.kid"];
 
     /// Publishes the field of that place, too.
     pub fn publish(&mut self, field: usize) {
@@ -57,28 +62,36 @@ impl AccessLog {
         }
     }
 
-    /// What is published about a decision; `provider` is the name of the caller's.
-    pub fn published(self, outcome: &str, code: Option<&str>, provider: Option<&str>, caller: &Caller) -> Published {
-        let texts = [Some(outcome), code, provider, caller.sub.as_deref(), caller.kid.as_deref()];
-        let mut published = Published::new();
-        for ((name, is_wanted), text) in Self::FIELDS.into_iter().zip(self.0).zip(texts) {
-            if let (true, Some(text)) = (is_wanted, text) {
-                published.push((name, plain(text)));
-            }
-        }
-        published
+    /// What is published about a decision; `provider` is the [`plain`] name of the caller's.
+    pub fn published(
+        self,
+        outcome: &'static str,
+        code: Option<&'static str>,
+        provider: Option<&SmolStr>,
+        caller: &Caller,
+    ) -> Published {
+        let [outcome_is_wanted, code_is_wanted, provider_is_wanted, sub_is_wanted, kid_is_wanted] = self.0;
+        let texts = [
+            outcome_is_wanted.then_some(SmolStr::new_static(outcome)),
+            code.filter(|_| code_is_wanted).map(SmolStr::new_static),
+            provider.filter(|_| provider_is_wanted).cloned(),
+            caller.sub.as_deref().filter(|_| sub_is_wanted).map(plain),
+            caller.kid.as_deref().filter(|_| kid_is_wanted).map(plain),
+        ];
+        Self::NAMES.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?))).collect()
     }
 }
 
 /// Text that no log can take for more than one field of one line: printable ASCII, everything else percent-encoded, and not too much
 /// of it.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> SmolStr {
     let end = text.char_indices().nth(MAX_LOGGED_CHARACTERS).map_or(text.len(), |(at, _)| at);
-    utf8_percent_encode(text.get(..end).unwrap_or_default(), SPECIAL).collect()
+    utf8_percent_encode(text.get(..end).unwrap_or_default(), SPECIAL).to_smolstr()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reason;
     use super::*;
 
     #[test]
@@ -98,12 +111,23 @@ mod tests {
     }
 
     #[test]
+    fn no_outcome_and_no_code_needs_encoding_and_every_field_has_its_name() {
+        for &reason in Reason::ALL {
+            assert_eq!(plain(reason.code()), reason.code());
+        }
+        for (field, name) in AccessLog::FIELDS.into_iter().zip(AccessLog::NAMES) {
+            assert_eq!(name, ["jwt_gate.", field].concat());
+        }
+    }
+
+    #[test]
     fn nothing_of_a_token_is_kept_that_is_not_published() {
         let mut log = AccessLog::default();
         log.publish(2);
         let caller = log.caller(Some(0), Some("alice"), Some("k1"));
         assert_eq!(caller, Caller { provider: Some(0), ..Caller::default() });
-        assert_eq!(log.published("allowed", None, Some("main"), &caller), [("provider", "main".to_owned())]);
+        let main = SmolStr::new("main");
+        assert_eq!(log.published("allowed", None, Some(&main), &caller), [("jwt_gate.provider", main.clone())]);
         log.publish(3);
         assert_eq!(log.caller(None, Some(""), None), Caller::default());
     }

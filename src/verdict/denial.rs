@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use super::{Caller, Configured, Published, Reason, State};
 
 /// A denial with all that its answer needs.
@@ -16,8 +18,8 @@ pub struct Denial {
     pub status: u16,
     /// How it is said.
     pub form: Form,
-    /// The text of Envoy's status, where `semantics: jwt_authn` denies.
-    pub envoys_text: Option<&'static str>,
+    /// What Envoy says, where `semantics: jwt_authn` denies.
+    pub envoys: Option<Envoys>,
     /// What the access log can read of it, beyond the details.
     pub state: State,
     /// Whose failure it is.
@@ -30,6 +32,15 @@ pub struct Denial {
     pub challenge_end: Option<Rc<str>>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
+}
+
+/// What Envoy's own filter says of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envoys {
+    /// The text of the status.
+    pub text: &'static str,
+    /// What the access log reads as `%RESPONSE_CODE_DETAILS%`.
+    pub details: SmolStr,
 }
 
 /// How a denial is said.
@@ -100,12 +111,9 @@ impl Denial {
         })
     }
 
-    /// What the access log reads as `%RESPONSE_CODE_DETAILS%`, where Envoy writes no spaces.
-    pub fn details(&self) -> Cow<'static, str> {
-        match self.envoys_text {
-            Some(text) => ["jwt_authn_access_denied{", &text.replace(' ', "_"), "}"].concat().into(),
-            None => self.reason.code_details().into(),
-        }
+    /// What the access log reads as `%RESPONSE_CODE_DETAILS%`.
+    pub fn details(&self) -> &str {
+        self.envoys.as_ref().map_or(self.reason.code_details(), |envoys| &envoys.details)
     }
 
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
@@ -114,7 +122,7 @@ impl Denial {
             Form::Problem => None,
             Form::Bare => Some(Cow::Borrowed("")),
             Form::Configured(configured) => configured.body(self, grpc),
-            Form::JwtAuthn { .. } => Some(Cow::Borrowed(self.envoys_text.unwrap_or_default())),
+            Form::JwtAuthn { .. } => Some(Cow::Borrowed(self.envoys.as_ref().map_or("", |envoys| envoys.text))),
         };
         match configured {
             Some(body) => body,
@@ -159,13 +167,22 @@ impl Denial {
     }
 }
 
+impl Envoys {
+    /// Of the status with that text.
+    pub fn new(text: &'static str) -> Self {
+        // Envoy writes no spaces there.
+        let details = ["jwt_authn_access_denied{", &text.replace(' ', "_"), "}"].concat().into();
+        Self { text, details }
+    }
+}
+
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
             status: reason.status(),
             form: Form::Problem,
-            envoys_text: None,
+            envoys: None,
             state: State::new(),
             caller: Caller::default(),
             published: Published::new(),

@@ -1,23 +1,31 @@
 //! How an allowed request is changed before it goes on: first what is removed, then what is set, then what is added.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use smol_str::{SmolStr, StrExt};
 
 use super::{Caller, Published};
 
 /// The name of a header field, in lower case (RFC 9110 section 5.1).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HeaderName(String);
+pub struct HeaderName(SmolStr);
 
 impl HeaderName {
     /// Accepts a `token` (RFC 9110 section 5.6.2) and turns it to lower case; pseudo-headers are no header fields.
     pub fn new(name: &str) -> Option<Self> {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        (!name.is_empty() && name.bytes().all(is_token)).then(|| Self(name.to_ascii_lowercase()))
+        (!name.is_empty() && name.bytes().all(is_token)).then(|| Self(name.to_ascii_lowercase_smolstr()))
     }
 
     /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, for edits.
+    pub fn for_edits(&self) -> SmolStr {
+        self.0.clone()
     }
 
     /// Whether `name`, in lower case, is a [spelling](is_spelling) of it.
@@ -37,7 +45,7 @@ pub fn is_spelling(own: &str, name: &[u8]) -> bool {
 
 impl fmt::Debug for HeaderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -45,11 +53,11 @@ impl fmt::Debug for HeaderName {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, all values of each.
-    pub remove: Vec<String>,
+    pub remove: Vec<SmolStr>,
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
-    pub set: Vec<(String, Vec<u8>)>,
+    pub set: Vec<(SmolStr, Vec<u8>)>,
     /// Names and values to add beside what is there.
-    pub add: Vec<(String, Vec<u8>)>,
+    pub add: Vec<(SmolStr, Vec<u8>)>,
     /// What later filters and the access log can read of the token.
     pub state: State,
     /// Whose token let it pass.
@@ -60,21 +68,26 @@ pub struct Edits {
     pub clear_route_cache: bool,
 }
 
-/// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the name.
-pub type State = Vec<(String, String)>;
+/// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the whole [name](state_name).
+pub type State = Vec<(SmolStr, Cow<'static, str>)>;
+
+/// The whole name of filter state that the configuration names.
+pub fn state_name(name: &str) -> SmolStr {
+    ["jwt_authn.", name].concat().into()
+}
 
 impl Edits {
     /// Removes `name`, once.
-    pub fn remove(&mut self, name: &str) {
-        if !self.remove.iter().any(|known| known == name) {
-            self.remove.push(name.to_owned());
+    pub fn remove(&mut self, name: SmolStr) {
+        if !self.remove.contains(&name) {
+            self.remove.push(name);
         }
     }
 
     /// Sets `name` to `value`; a later value replaces an earlier one.
-    pub fn set(&mut self, name: &str, value: Vec<u8>) {
-        self.set.retain(|(known, _)| known != name);
-        self.set.push((name.to_owned(), value));
+    pub fn set(&mut self, name: SmolStr, value: Vec<u8>) {
+        self.set.retain(|(known, _)| *known != name);
+        self.set.push((name, value));
     }
 }
 

@@ -7,9 +7,9 @@ mod reason;
 mod reply;
 mod response;
 
-pub use access_log::{AccessLog, Caller, Published};
-pub use denial::{Denial, Form};
-pub use edits::{is_field_value, is_spelling, Edits, HeaderName, State};
+pub use access_log::{plain, AccessLog, Caller, Published};
+pub use denial::{Denial, Envoys, Form};
+pub use edits::{is_field_value, is_spelling, state_name, Edits, HeaderName, State};
 pub use reason::{Challenge, Reason};
 pub use reply::Reply;
 pub use response::{Body, Configured, Part, Redirect, Response, Text};

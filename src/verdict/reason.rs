@@ -97,6 +97,13 @@ macro_rules! reasons {
                 }
             }
 
+            /// What `failed_status_in_metadata` says.
+            pub const fn failure(self) -> &'static str {
+                match self {
+                    $(Reason::$name => concat!(r#"{"code":""#, $code, r#"","message":""#, $detail, r#""}"#),)*
+                }
+            }
+
             /// What the access log reads as `%RESPONSE_CODE_DETAILS%`.
             pub const fn code_details(self) -> &'static str {
                 match self { $(Reason::$name => concat!("jwt_gate_denied{", $code, "}"),)* }
@@ -193,6 +200,14 @@ mod tests {
                 let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
                 assert!(text.bytes().all(is_plain) && text.trim() == text && !text.is_empty(), "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_failure_is_json_with_code_and_sentence() {
+        for reason in Reason::ALL {
+            let failure: serde_json::Value = serde_json::from_str(reason.failure()).unwrap();
+            assert_eq!(failure, serde_json::json!({"code": reason.code(), "message": reason.detail()}));
         }
     }
 

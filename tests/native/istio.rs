@@ -189,7 +189,7 @@ fn the_payload_is_in_the_filter_state_with_its_lists_of_words_taken_apart() {
     let mut world = world(&[rule(json!({"spaceDelimitedClaims": ["roles", "scope"]}))]);
     let verdict = world.ask(0, &Request::get("/").bearer(&token.mint()));
     let [(name, payload)] = verdict.edits().state.as_slice() else { panic!("{verdict:?}") };
-    assert_eq!(name, "payload");
+    assert_eq!(name, "jwt_authn.payload");
     let payload: Value = serde_json::from_str(payload).unwrap();
     for (claim, value) in [
         ("scope", json!(["a", "b"])),

@@ -237,16 +237,18 @@ fn what_goes_into_metadata_is_the_payload_the_header_and_the_failure() {
     let token = Token::new(&key()).claim("scope", "read  write").claim("n", 5);
     let verdict = world.ask(0, &Request::get("/").bearer(&token.mint()));
     let state = |name: &str| -> Value {
-        let (_, text) = verdict.edits().state.iter().find(|(known, _)| known == name).unwrap();
+        let is_named = |known: &str| known.strip_prefix("jwt_authn.") == Some(name);
+        let (_, text) = verdict.edits().state.iter().find(|(known, _)| is_named(known)).unwrap();
         serde_json::from_str(text).unwrap()
     };
     assert_eq!(state("payload")["scope"], json!(["read", "write"]));
     assert_eq!(state("payload")["sub"], "alice");
     assert_eq!(state("header")["alg"], "RS256");
-    assert!(!verdict.edits().state.iter().any(|(name, _)| name == "failure"));
+    assert!(!verdict.edits().state.iter().any(|(name, _)| name.contains("failure")));
 
     let denied = world.ask(0, &Request::get("/").bearer(&token.expires_in(-61).mint()));
-    assert_eq!(denied.denial().state, [("failure".to_owned(), r#"{"code":3,"message":"Jwt is expired"}"#.to_owned())]);
+    let failure = ("jwt_authn.failure".into(), r#"{"code":3,"message":"Jwt is expired"}"#.into());
+    assert_eq!(denied.denial().state, [failure]);
 }
 
 #[test]
@@ -265,7 +267,8 @@ fn a_claim_without_a_word_is_no_list_in_the_metadata() {
 fn a_failure_is_noted_by_the_provider_that_the_token_led_to_or_by_the_only_one() {
     let noted = |world: &mut World, request: &Request| {
         let verdict = world.ask(0, request);
-        verdict.denial().state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        let name = |name: &str| name.strip_prefix("jwt_authn.").map(str::to_owned);
+        verdict.denial().state.iter().filter_map(|(whole, _)| name(whole)).collect::<Vec<_>>()
     };
     let one = || provider(json!({"failed_status_in_metadata": "one"}));
     let two = provider(json!({"failed_status_in_metadata": "two", "issuer": "https://two.example"}));
@@ -363,7 +366,7 @@ fn an_empty_name_beside_a_path_and_an_empty_value_of_a_header_are_taken_as_in_en
     let mut world = World::new(&config, 1);
     let request = Request::get("/").header("x-empty", "");
     let verdict = world.ask(0, &request.clone().bearer(&Token::new(&key()).claim("a.b", "alice").mint()));
-    assert_eq!(verdict.edits().add, [("x-user".to_owned(), b"alice".to_vec())]);
+    assert_eq!(verdict.edits().add, [("x-user".into(), b"alice".to_vec())]);
     assert_eq!(world.ask(0, &request).code(), "token_missing");
     assert_eq!(world.ask(0, &Request::get("/").header("x-empty", "no")).code(), "allowed");
 }

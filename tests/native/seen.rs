@@ -174,11 +174,13 @@ const ALL: [&str; 5] = ["outcome", "code", "provider", "sub", "kid"];
 
 /// What the access log reads of a request.
 fn published(world: &mut World, request: &Request) -> Vec<(&'static str, String)> {
-    match world.ask_patiently(0, request) {
+    let published = match world.ask_patiently(0, request) {
         Verdict::Allowed(edits) => edits.published,
         Verdict::Denied(denial, _) => denial.published,
         Verdict::Replied(_) => panic!("an answer of the gate's own"),
-    }
+    };
+    let field = |name: &'static str| name.strip_prefix("jwt_gate.").expect("the beginning of every name");
+    published.into_iter().map(|(name, value)| (field(name), value.to_string())).collect()
 }
 
 fn shown<'a>(published: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {

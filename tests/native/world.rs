@@ -131,13 +131,13 @@ impl Request {
     pub fn edited(&self, edits: &Edits) -> Vec<(String, String)> {
         let mut fields: Vec<(String, Vec<u8>)> =
             self.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        fields.retain(|(name, _)| !edits.remove.contains(name));
+        fields.retain(|(name, _)| !edits.remove.iter().any(|removed| removed == name));
         for (name, value) in &edits.set {
             let place = fields.iter().position(|(known, _)| known == name).unwrap_or(fields.len());
             fields.retain(|(known, _)| known != name);
-            fields.insert(place.min(fields.len()), (name.clone(), value.clone()));
+            fields.insert(place.min(fields.len()), (name.to_string(), value.clone()));
         }
-        fields.extend(edits.add.iter().cloned());
+        fields.extend(edits.add.iter().map(|(name, value)| (name.to_string(), value.clone())));
         let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
         fields.into_iter().map(|(name, value)| (name, text(value))).collect()
     }
@@ -626,7 +626,7 @@ impl World {
             }
             Effect::Remove(id, names) => {
                 assert!(!self.can_wait && self.context == Some(id), "request {id} is edited in another context");
-                self.removed.extend(names);
+                self.removed.extend(names.iter().map(ToString::to_string));
                 Vec::new()
             }
             Effect::Settle(id) => self.handle(vm, Event::Settled(id)),
@@ -698,7 +698,7 @@ impl World {
     }
 
     fn call(&mut self, vm: usize, context: Option<RequestId>, asked: Asked, call: Call) -> Vec<Effect> {
-        let of = |name: &str| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let of = |name: &str| call.headers().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
         let part = |name: &str| of(name).unwrap_or_default();
         let uri = format!("{}://{}{}", part(":scheme"), part(":authority"), part(":path"));
         let if_none_match = of("if-none-match");
