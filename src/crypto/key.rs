@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::{Alg, Es256Key, RsaKey, Spki};
-use crate::redact::Redacted;
+use super::{Alg, Es256Key, HmacKey, RsaKey, Spki};
 
 /// A key that checks signatures. Built once, when a key set is read, never per request.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +18,7 @@ pub enum PublicKey {
     /// A point on edwards25519.
     Ed25519(ed25519_dalek::VerifyingKey),
     /// A shared secret.
-    Hmac(Redacted<Vec<u8>>),
+    Hmac(Box<HmacKey>),
 }
 
 /// Why a key cannot be used.
@@ -99,10 +98,8 @@ impl PublicKey {
     /// # Errors
     /// It is shorter.
     pub fn hmac(secret: Vec<u8>) -> Result<Self, KeyProblem> {
-        if secret.len() < 32 {
-            return Err(KeyProblem::ShortSecret);
-        }
-        Ok(Self::Hmac(Redacted(secret)))
+        let key = HmacKey::new(secret).filter(|key| key.size() >= 32).ok_or(KeyProblem::ShortSecret)?;
+        Ok(Self::Hmac(Box::new(key)))
     }
 
     /// Whether the key is of the type that `alg` uses, and long enough for its hash.
@@ -114,9 +111,9 @@ impl PublicKey {
             | (Self::P384(..), Alg::Es384)
             | (Self::P521(..), Alg::Es512)
             | (Self::Ed25519(_), Alg::EdDsa | Alg::Ed25519) => true,
-            (Self::Hmac(secret), Alg::Hs256) => secret.0.len() >= 32,
-            (Self::Hmac(secret), Alg::Hs384) => secret.0.len() >= 48,
-            (Self::Hmac(secret), Alg::Hs512) => secret.0.len() >= 64,
+            (Self::Hmac(key), Alg::Hs256) => key.size() >= 32,
+            (Self::Hmac(key), Alg::Hs384) => key.size() >= 48,
+            (Self::Hmac(key), Alg::Hs512) => key.size() >= 64,
             _ => false,
         }
     }
@@ -189,6 +186,6 @@ mod tests {
         let key = PublicKey::hmac(vec![0; 48]).unwrap();
         let fitting: Vec<_> = Alg::ALL.iter().filter(|&&alg| key.fits(alg)).collect();
         assert_eq!(fitting, [&Alg::Hs256, &Alg::Hs384]);
-        assert_eq!(format!("{key:?}"), "Hmac([redacted])");
+        assert_eq!(format!("{key:?}"), "Hmac(HmacKey)");
     }
 }

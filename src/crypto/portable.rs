@@ -11,8 +11,7 @@ use sha2::digest::const_oid::AssociatedOid;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::any_hash::{hmac_holds, Hash};
-use super::{Alg, CryptoProvider, Es256Key, PublicKey, RsaKey};
+use super::{Alg, CryptoProvider, Es256Key, Hash, PublicKey, RsaKey};
 
 /// Pure Rust, in every host. Answers every question.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,9 +33,9 @@ impl CryptoProvider for Portable {
             (PublicKey::P384(key, _), _) => holds(&Es384, key, message, signature),
             (PublicKey::P521(key, _), _) => holds(&Es512, key, message, signature),
             (PublicKey::Ed25519(key), _) => holds(&Ed25519, key, message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs256) => hmac_holds(&secret.0, Hash::Sha256, message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs384) => hmac_holds(&secret.0, Hash::Sha384, message, signature),
-            (PublicKey::Hmac(secret), Alg::Hs512) => hmac_holds(&secret.0, Hash::Sha512, message, signature),
+            (PublicKey::Hmac(key), Alg::Hs256) => key.holds(Hash::Sha256, message, signature),
+            (PublicKey::Hmac(key), Alg::Hs384) => key.holds(Hash::Sha384, message, signature),
+            (PublicKey::Hmac(key), Alg::Hs512) => key.holds(Hash::Sha512, message, signature),
             (PublicKey::Rsa(..) | PublicKey::Hmac(_), _) => false,
         })
     }

@@ -2,6 +2,7 @@
 //! paddings compare.
 
 use std::fmt;
+use std::iter::repeat_n;
 
 use rsa::BoxedUint;
 use sha2::digest::const_oid::AssociatedOid;
@@ -50,10 +51,10 @@ impl RsaKey {
         self.exponentiation.modulus().len()
     }
 
-    /// RSASSA-PKCS1-V1_5-VERIFY (RFC 8017 section 8.2.2). The one encoding that the hash can have is built and compared: a
-    /// padding that is read can be misread.
+    /// RSASSA-PKCS1-V1_5-VERIFY (RFC 8017 section 8.2.2). It is compared with the one encoding that the hash can have: a padding
+    /// that is read can be misread.
     pub fn verify_pkcs1<H: Digest + AssociatedOid>(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.open(signature).is_some_and(|opened| pkcs1_encoding::<H>(message, self.size()) == Some(opened))
+        self.open(signature).is_some_and(|opened| is_pkcs1_encoding::<H>(&opened, message))
     }
 
     /// RSASSA-PSS-VERIFY (RFC 8017 section 8.1.2) with a salt as long as the hash, and MGF1 by the same hash.
@@ -82,16 +83,18 @@ impl fmt::Debug for RsaKey {
     }
 }
 
-/// EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) in `length` bytes: 0, 1, at least eight times 255, 0, and the hash in its
-/// `DigestInfo`. `None` where that is too short.
-fn pkcs1_encoding<H: Digest + AssociatedOid>(message: &[u8], length: usize) -> Option<Vec<u8>> {
+/// Whether it is what EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) makes of the message in that length: 0, 1, at least eight times 255, 0,
+/// and the hash in its `DigestInfo`.
+fn is_pkcs1_encoding<H: Digest + AssociatedOid>(opened: &[u8], message: &[u8]) -> bool {
     let (oid, hash) = (H::OID.as_bytes(), H::digest(message));
     // DER of SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, NULL }, OCTET STRING }; every length here is below 128.
-    let algorithm = [&[0x30, oid.len() as u8 + 4, 0x06, oid.len() as u8], oid, &[0x05, 0]].concat();
-    let info_length = algorithm.len() + 2 + hash.len();
-    let info = [&[0x30, info_length as u8], algorithm.as_slice(), &[0x04, hash.len() as u8], &hash].concat();
-    let padding = length.checked_sub(info.len() + 3).filter(|&padding| padding >= 8)?;
-    Some([&[0, 1], vec![0xff; padding].as_slice(), &[0], &info].concat())
+    let (oid_length, hash_length) = (oid.len() as u8, hash.len() as u8);
+    let start = [0x30, oid_length + hash_length + 8, 0x30, oid_length + 4, 0x06, oid_length];
+    let middle = [0x05, 0, 0x04, hash_length];
+    let info = start.iter().chain(oid).chain(&middle).chain(hash.as_slice());
+    let info_length = start.len() + oid.len() + middle.len() + hash.len();
+    let padding = opened.len().checked_sub(info_length + 3).filter(|&padding| padding >= 8);
+    padding.is_some_and(|padding| [0, 1].iter().chain(repeat_n(&0xff, padding)).chain(&[0]).chain(info).eq(opened))
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {

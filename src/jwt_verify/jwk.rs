@@ -5,10 +5,9 @@
 
 use super::key::{Key, KeyType, Material, Unusable};
 use super::{base64, Status};
-use crate::crypto::{KeyProblem, PublicKey};
+use crate::crypto::{HmacKey, KeyProblem, PublicKey};
 use crate::json::{Map, Value};
 use crate::keys::Origin;
-use crate::redact::Redacted;
 
 /// RSA moduli that Envoy's library takes, in bits; which of them are used is for [`Unusable::RsaSize`] to say.
 const READABLE_RSA_BITS: std::ops::RangeInclusive<usize> = 512..=16384;
@@ -97,7 +96,7 @@ fn oct(jwk: &Map<String, Value>, alg: &str, origin: Origin) -> Result<Material, 
     let k = text(jwk, "k", Status::JwksHMACKeyMissingK, Status::JwksHMACKeyBadK)?;
     let secret = base64::decode(k.as_bytes()).filter(|secret| !secret.is_empty()).ok_or(Status::JwksOctBadBase64)?;
     Ok(match origin {
-        Origin::Local => Material::Secret(Redacted(secret)),
+        Origin::Local => Material::Secret(Box::new(HmacKey::new(secret).ok_or(Status::JwksOctBadBase64)?)),
         Origin::Remote => Material::Unusable(Unusable::RemoteSecret),
     })
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::crypto::PublicKey;
-use crate::redact::Redacted;
+use crate::crypto::{HmacKey, PublicKey};
 
 /// A key, with what its set says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +33,7 @@ pub enum KeyType {
 pub(super) enum Material {
     Public(PublicKey),
     /// A secret of any length but zero.
-    Secret(Redacted<Vec<u8>>),
+    Secret(Box<HmacKey>),
     Unusable(Unusable),
 }
 

@@ -10,7 +10,7 @@
 
 use super::key::{Key, KeyType, Material};
 use super::{KeySet, Status, Token};
-use crate::crypto::{ecdsa_holds, hmac_holds, Alg, CryptoProvider, Hash, PublicKey};
+use crate::crypto::{ecdsa_holds, Alg, CryptoProvider, Hash, PublicKey};
 use crate::json::{Map, Value};
 
 /// A token whose signature holds. Nothing but [`verify`] makes one.
@@ -100,7 +100,7 @@ fn holds(token: &Token, key: &Key, providers: &[Box<dyn CryptoProvider>]) -> boo
                 Alg::Hs512 => Hash::Sha512,
                 _ => Hash::Sha256,
             };
-            hmac_holds(&secret.0, hash, message, signature)
+            secret.holds(hash, message, signature)
         }
         Material::Unusable(_) => false,
     }
