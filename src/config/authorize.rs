@@ -7,6 +7,7 @@ use super::values::claim;
 use super::{service, ConfigError};
 use crate::json::Value;
 use crate::policy::{Authorize, ClaimCondition, ClaimTest, Expression, ScopeTest, Wanted};
+use crate::request::ParameterName;
 use crate::verdict::HeaderName;
 
 /// Reads `authorize`.
@@ -60,7 +61,7 @@ fn expression(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<Expression, ConfigEr
     let expression = Expression::parse(text).map_err(|problem| cursor.error(problem))?;
     let located = |name: &str, problem: Option<String>| Some(Expression::located(text, name, problem?));
     let of_header = |name: &HeaderName| located(name.as_str(), template::problem_of_header(name, own));
-    let of_parameter = |name: &String| located(name, template::problem_of_parameter(name, own));
+    let of_parameter = |name: &ParameterName| located(name.as_str(), template::problem_of_parameter(name, own));
     let headers = expression.headers().iter().find_map(of_header);
     let parameters = || expression.parameters().iter().find_map(of_parameter);
     headers.or_else(parameters).map_or(Ok(()), |problem| Err(cursor.error(problem)))?;

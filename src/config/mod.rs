@@ -154,7 +154,7 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
     let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
     let access_log = access_log::read(root)?;
-    let responses = responses::read(root)?;
+    let responses = responses::read(root, &providers)?;
     let protected_resource = root.get("protected_resource");
     let protected_resource = protected_resource
         .map(|cursor| protected_resource::read(cursor, &providers, &rules))

@@ -7,7 +7,8 @@ use super::error::suggestion;
 use super::values::header;
 use super::ConfigError;
 use crate::json;
-use crate::policy::Responses;
+use crate::policy::{Provider, Responses};
+use crate::request::WayBack;
 use crate::verdict::{is_field_value, Body, HeaderName, Part, Reason, Redirect, Response, Text};
 
 /// Headers that frame the answer, that the host makes of it, or that have a field of their own.
@@ -30,7 +31,7 @@ const PLACES: &[(&str, Part)] =
     &[("code", Part::Code), ("status", Part::Status), ("detail", Part::Detail), ("path", Part::Path)];
 
 /// Reads the lists of the configuration and of its rules.
-pub(super) fn read(root: &Object<'_>) -> Result<Responses, ConfigError> {
+pub(super) fn read(root: &Object<'_>, providers: &[Provider]) -> Result<Responses, ConfigError> {
     let mut of_rules = Vec::new();
     for element in root.list("rules")? {
         let rule = element.object("rule")?;
@@ -45,7 +46,9 @@ pub(super) fn read(root: &Object<'_>) -> Result<Responses, ConfigError> {
     if of_rules.iter().all(Vec::is_empty) {
         of_rules = Vec::new();
     }
-    Ok(Responses { of_rules, of_all: root.get("responses").map_or(Ok(Vec::new()), list)? })
+    let of_all = root.get("responses").map_or(Ok(Vec::new()), list)?;
+    let way_back = WayBack::without(providers.iter().flat_map(|provider| &provider.locations));
+    Ok(Responses { of_rules, of_all, way_back })
 }
 
 /// The refusal of that code, which stands at the cursor.

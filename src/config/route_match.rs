@@ -5,8 +5,8 @@ use super::string_matcher::{read as string_match, safe_regex};
 use super::values::Reading;
 use super::ConfigError;
 use crate::request::{
-    is_plain_path, regex_of, HeaderMatch, HeaderTest, Match, PathMatch, QueryMatch, QueryTest, Regex, StringMatch,
-    StringTest,
+    is_plain_path, regex_of, HeaderMatch, HeaderTest, Match, ParameterName, PathMatch, QueryMatch, QueryTest, Regex,
+    StringMatch, StringTest,
 };
 use crate::verdict::HeaderName;
 
@@ -147,5 +147,5 @@ fn query_match(cursor: &Cursor<'_>) -> Result<QueryMatch, ConfigError> {
         Some((_, value)) => QueryTest::Present(value.flag()?),
         None => QueryTest::Present(true),
     };
-    Ok(QueryMatch { name: object.required("name")?.text()?.to_owned(), test })
+    Ok(QueryMatch { name: ParameterName::new(object.required("name")?.text()?), test })
 }

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::ConfigError;
 use crate::policy::{IssuerPattern, Provider, Template, Variable};
-use crate::request::Location;
+use crate::request::{Location, ParameterName};
 use crate::verdict::HeaderName;
 
 /// What rules cannot speak of, since it is the gate's own: what providers find tokens in, and what they and services set.
@@ -49,9 +49,9 @@ pub(super) fn problem_of_header(name: &HeaderName, own: &Own<'_>) -> Option<Stri
 }
 
 /// Why a rule cannot ask for the parameter of the query.
-pub(super) fn problem_of_parameter(name: &str, own: &Own<'_>) -> Option<String> {
-    let is_own = |location: &Location| matches!(location, Location::Param(known) if known == name);
-    let text = || format!("\"{name}\" is a parameter that the gate finds tokens in");
+pub(super) fn problem_of_parameter(name: &ParameterName, own: &Own<'_>) -> Option<String> {
+    let is_own = |location: &Location| matches!(location, Location::Param(known) if known == name.as_str());
+    let text = || format!("\"{}\" is a parameter that the gate finds tokens in", name.as_str());
     own.providers.iter().any(|provider| provider.locations.iter().any(is_own)).then(text)
 }
 

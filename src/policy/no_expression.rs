@@ -1,7 +1,7 @@
 //! `cel` in a module without it: there is no expression.
 
 use super::Principal;
-use crate::request::RequestHead;
+use crate::request::{ParameterName, RequestHead};
 use crate::verdict::HeaderName;
 
 /// None.
@@ -33,7 +33,7 @@ impl Expression {
     }
 
     /// The parameters of the query that it asks for.
-    pub fn parameters(&self) -> &[String] {
+    pub fn parameters(&self) -> &[ParameterName] {
         match *self {}
     }
 }

@@ -3,16 +3,18 @@
 use std::rc::Rc;
 
 use super::{Policy, Rule};
-use crate::request::{self, RequestHead};
+use crate::request::{self, RequestHead, WayBack};
 use crate::verdict::{Challenge, Configured, Denial, Form, Reason, Response};
 
 /// `responses`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Responses {
     /// Those of each rule, in the order of the rules; empty where no rule has any.
     pub of_rules: Vec<Vec<Rc<Response>>>,
     /// Those of the configuration, for what the rule's own are not for.
     pub of_all: Vec<Rc<Response>>,
+    /// What a redirect says of the request.
+    pub way_back: WayBack,
 }
 
 impl Responses {
@@ -57,8 +59,7 @@ impl Policy {
         let redirect = response.redirects(denial.reason).filter(|_| request::asks_for_page(head));
         denial.status = redirect.map(|redirect| redirect.status).or(response.status).unwrap_or(denial.status);
         let location = redirect.map(|redirect| {
-            let locations = self.providers.iter().flat_map(|provider| &provider.locations);
-            let path = request::way_back(head, locations);
+            let path = self.responses.way_back.of(head);
             redirect.location.filled(denial.reason, denial.status, &path).into_owned()
         });
         let is_bare = self.strip_failure_response;

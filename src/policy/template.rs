@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::Principal;
 use crate::jose::ClaimPath;
 use crate::json::{Number, Value};
-use crate::request::{certain, RequestHead};
+use crate::request::{certain, ParameterName, RequestHead};
 use crate::verdict::{is_field_value, HeaderName};
 
 /// A text in which `{name}` is a variable, and `{{` and `}}` are braces.
@@ -35,7 +35,7 @@ pub enum Variable {
     /// `{header.NAME}`.
     Header(HeaderName),
     /// `{query.NAME}`, decoded.
-    Query(String),
+    Query(ParameterName),
     /// `{claims.NAME}`: a string, a whole number or a boolean; a dot leads into an object.
     Claim(ClaimPath),
     /// `{issuer.NAME}`: what a variable of `issuers` stands for in the token's.
@@ -139,7 +139,7 @@ impl Variable {
             }
             "header" | "query" | "claims" | "issuer" if name.is_empty() => Err("needs a name behind a dot"),
             "header" => HeaderName::new(name).map(Self::Header).ok_or("not the name of a header"),
-            "query" => Ok(Self::Query(name.to_owned())),
+            "query" => Ok(Self::Query(ParameterName::new(name))),
             "issuer" => Ok(Self::Issuer(name.to_owned())),
             "claims" => ClaimPath::dotted(name).map(Self::Claim).ok_or("a name between two dots is empty"),
             _ => Err(UNKNOWN),

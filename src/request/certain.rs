@@ -6,7 +6,7 @@
 use percent_encoding::percent_decode;
 
 use super::path::{may_have_others, other_spellings, split_path};
-use super::RequestHead;
+use super::{ParameterName, RequestHead};
 use crate::limits::MAX_AMBIGUOUS_PATH_BYTES;
 use crate::verdict::HeaderName;
 
@@ -71,13 +71,13 @@ pub fn has_header(head: &RequestHead, name: &HeaderName) -> bool {
 }
 
 /// Whether some reader may see the parameter in the query.
-pub fn has_parameter(head: &RequestHead, name: &str) -> bool {
+pub fn has_parameter(head: &RequestHead, name: &ParameterName) -> bool {
     let target = split_path(head.target());
-    target.is_none_or(|(_, query)| named(query.unwrap_or_default(), name, b"&;").next().is_some())
+    target.is_none_or(|(_, query)| name.find(query.unwrap_or_default(), b"&;").next().is_some())
 }
 
 /// The one value of a parameter of the query, decoded once.
-pub fn query(head: &RequestHead, name: &str) -> Option<String> {
+pub fn query(head: &RequestHead, name: &ParameterName) -> Option<String> {
     let (_, query) = split_path(head.target())?;
     let value = parameter(query?, name, b"&")?;
     // Some readers divide at `;`, too.
@@ -111,53 +111,17 @@ fn segment_of(encoded: &[u8]) -> Option<String> {
     (!matches!(&*segment, "." | "..") && !segment.contains(misleads)).then_some(segment)
 }
 
-/// The parameters, in names and values as they are written, that some reader could take for one of that name.
-pub(super) fn named<'q>(
-    query: &'q [u8],
-    name: &str,
-    dividers: &'q [u8],
-) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
-    let (wanted, whole) = (loosely(name.as_bytes()), folded(name.as_bytes()));
-    let is_part = name.contains('[');
-    let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
-        let mut parts = parameter.splitn(2, |&b| b == b'=');
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-    });
-    // Of `a[x]` there may be others beside it: `a[y]` is another parameter, while `a` and `a[]` stand for all of `a`.
-    let is_named = move |spelt: &[u8]| {
-        let is_all = |spelt: &[u8]| {
-            matches!(spelt.iter().position(|&b| b == b'[').map(|at| spelt.split_at(at)), None | Some((_, b"[]")))
-        };
-        loosely(spelt) == wanted && (!is_part || folded(spelt) == whole || is_all(spelt))
-    };
-    parameters.filter(move |(spelt, _)| {
-        let once: Vec<u8> = percent_decode(spelt).collect();
-        is_named(&once) || is_named(&percent_decode(&once).collect::<Vec<u8>>())
-    })
-}
-
-/// The one of them, if there is no other.
-fn parameter(query: &[u8], name: &str, dividers: &[u8]) -> Option<String> {
-    let mut named = named(query, name, dividers);
+/// The value of the one parameter that some reader could take for that, if there is no other.
+fn parameter(query: &[u8], name: &ParameterName, dividers: &[u8]) -> Option<String> {
+    let mut named = name.find(query, dividers);
     let (spelt, value) = named.next().filter(|_| named.next().is_none())?;
     let decoded: Vec<u8> = percent_decode(value).collect();
     // In a form `+` is a space; and some readers decode twice.
     let is_certain = !value.contains(&b'+') && percent_decode(&decoded).eq(decoded.iter().copied());
-    if !is_certain || !percent_decode(spelt).eq(name.bytes()) {
+    if !is_certain || !name.is_written(spelt) {
         return None;
     }
     text(&decoded).map(str::to_owned)
-}
-
-/// A name as the most lenient readers take it: in any case, `a[]` and `a[x]` for more of `a`, `a.b` and `a b` for `a_b`.
-fn loosely(name: &[u8]) -> Vec<u8> {
-    folded(name).into_iter().take_while(|&b| b != b'[').collect()
-}
-
-/// The same with what stands in brackets.
-fn folded(name: &[u8]) -> Vec<u8> {
-    let name = name.iter().skip_while(|&b| matches!(b, b' ' | b'+')).take_while(|&&b| b != b'\0');
-    name.map(|&b| if matches!(b, b'.' | b' ' | b'+') { b'_' } else { b.to_ascii_lowercase() }).collect()
 }
 
 #[cfg(test)]
@@ -338,11 +302,13 @@ mod tests {
             ("x=user", None),
             ("", None),
         ] {
-            assert_eq!(query(&get(&format!("/?{query_}")), "user").as_deref(), expected, "{query_}");
+            let user = ParameterName::new("user");
+            assert_eq!(query(&get(&format!("/?{query_}")), &user).as_deref(), expected, "{query_}");
         }
-        assert_eq!(query(&get("/?a_b=1&a.b=2"), "a_b"), None);
-        assert_eq!(query(&get("/?a.b=2"), "a.b").as_deref(), Some("2"));
-        assert_eq!(query(&get("/user=42"), "user"), None);
+        let of = |target: &str, name: &str| query(&get(target), &ParameterName::new(name));
+        assert_eq!(of("/?a_b=1&a.b=2", "a_b"), None);
+        assert_eq!(of("/?a.b=2", "a.b").as_deref(), Some("2"));
+        assert_eq!(of("/user=42", "user"), None);
     }
 
     #[test]

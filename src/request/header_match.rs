@@ -52,7 +52,7 @@ impl HeaderMatch {
         } else if self.name == ":path" {
             head.values(&self.name)
                 .all(|target| self.spellings(target).is_some_and(|all| all.iter().all(|one| is_alike(one))))
-                && self.in_any_case().holds(head.values(&self.name)) == matches
+                && self.holds_as(head.values(&self.name), StringMatch::matches_in_any_case) == matches
         } else if self.name.starts_with(':') {
             true
         } else {
@@ -87,15 +87,15 @@ impl HeaderMatch {
         Some(spellings.into_iter().map(|spelling| [&spelling, query].concat()).collect())
     }
 
-    fn in_any_case(&self) -> Self {
-        let mut other = self.clone();
-        if let HeaderTest::Value(matcher) = &mut other.test {
-            matcher.ignore_case = true;
-        }
-        other
+    fn holds<'v>(&self, values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
+        self.holds_as(values, StringMatch::matches)
     }
 
-    fn holds<'v>(&self, mut values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
+    fn holds_as<'v>(
+        &self,
+        mut values: impl Iterator<Item = &'v [u8]> + Clone,
+        matches_value: fn(&StringMatch, &[u8]) -> bool,
+    ) -> bool {
         let is_there = values.clone().next().is_some();
         let mut of_value = |test: &dyn Fn(&[u8]) -> bool| {
             let matches = values.any(test) || (!is_there && self.missing_is_empty && test(b""));
@@ -103,7 +103,7 @@ impl HeaderMatch {
         };
         match &self.test {
             HeaderTest::Present(wanted) => ((is_there || self.missing_is_empty) == *wanted) != self.invert,
-            HeaderTest::Value(matcher) => of_value(&|value| matcher.matches(value)),
+            HeaderTest::Value(matcher) => of_value(&|value| matches_value(matcher, value)),
             HeaderTest::Range(range) => of_value(&|value| {
                 let number = std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok());
                 number.is_some_and(|number| range.contains(&number))

@@ -2,15 +2,14 @@
 
 use percent_encoding::percent_decode;
 
-use super::certain::named;
-use super::StringMatch;
+use super::{ParameterName, StringMatch};
 use crate::verdict::Reason;
 
 /// A condition on one parameter.
 #[derive(Clone, Debug)]
 pub struct QueryMatch {
     /// Its name.
-    pub name: String,
+    pub name: ParameterName,
     /// What it must be.
     pub test: QueryTest,
 }
@@ -27,7 +26,7 @@ pub enum QueryTest {
 impl QueryMatch {
     /// Whether the first parameter of that name matches, names and values taken as they are written, as Envoy does.
     pub fn matches_first(&self, query: &[u8]) -> bool {
-        let value = params(query).find(|(name, _)| *name == self.name.as_bytes()).map(|(_, value)| value);
+        let value = params(query).find(|(name, _)| *name == self.name.as_str().as_bytes()).map(|(_, value)| value);
         self.holds(value)
     }
 
@@ -38,7 +37,7 @@ impl QueryMatch {
     /// spelling of its name, and not all of the values would do; or it matters whether somebody takes `+` for a space, as in a form,
     /// divides at `;`, too, or decodes twice.
     pub fn matches_only(&self, query: &[u8]) -> Result<bool, Reason> {
-        let by_its_name = params(query).find(|(name, _)| percent_decode(name).eq(self.name.bytes()));
+        let by_its_name = params(query).find(|(name, _)| self.name.is_written(name));
         let matches = self.holds(by_its_name.map(|(_, value)| percent_decode(value).collect::<Vec<u8>>()).as_deref());
         let is_alike = |value: &[u8]| {
             let once: Vec<u8> = percent_decode(value).collect();
@@ -51,7 +50,7 @@ impl QueryMatch {
         };
         let is_certain = [&b"&"[..], b"&;"]
             .into_iter()
-            .all(|dividers| named(query, &self.name, dividers).all(|(_, value)| is_read_alike(value)));
+            .all(|dividers| self.name.find(query, dividers).all(|(_, value)| is_read_alike(value)));
         is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
     }
 
@@ -78,11 +77,11 @@ mod tests {
 
     fn is(value: &str) -> QueryMatch {
         let test = StringMatch { test: StringTest::Exact(value.into()), ignore_case: false };
-        QueryMatch { name: "a".into(), test: QueryTest::Value(test) }
+        QueryMatch { name: ParameterName::new("a"), test: QueryTest::Value(test) }
     }
 
     fn present(wanted: bool) -> QueryMatch {
-        QueryMatch { name: "a".into(), test: QueryTest::Present(wanted) }
+        QueryMatch { name: ParameterName::new("a"), test: QueryTest::Present(wanted) }
     }
 
     #[test]
@@ -117,12 +116,16 @@ mod tests {
             (is("1"), "A=1", Err(Reason::PathAmbiguous)),
             (present(false), "A", Err(Reason::PathAmbiguous)),
             (present(true), "a&A", Ok(true)),
-            (QueryMatch { name: "f[a]".into(), ..is("1") }, "f[a]=1&f[b]=2&f%5Bc%5D=3", Ok(true)),
-            (QueryMatch { name: "f[a]".into(), ..is("1") }, "f[a]=1&F%5BA%5D=2", Err(Reason::PathAmbiguous)),
-            (QueryMatch { name: "f[a]".into(), ..is("1") }, "f[a]=1&f[]=2", Err(Reason::PathAmbiguous)),
-            (QueryMatch { name: "f[a]".into(), ..is("1") }, "f[a]=1&f=2", Err(Reason::PathAmbiguous)),
+            (QueryMatch { name: ParameterName::new("f[a]"), ..is("1") }, "f[a]=1&f[b]=2&f%5Bc%5D=3", Ok(true)),
+            (
+                QueryMatch { name: ParameterName::new("f[a]"), ..is("1") },
+                "f[a]=1&F%5BA%5D=2",
+                Err(Reason::PathAmbiguous),
+            ),
+            (QueryMatch { name: ParameterName::new("f[a]"), ..is("1") }, "f[a]=1&f[]=2", Err(Reason::PathAmbiguous)),
+            (QueryMatch { name: ParameterName::new("f[a]"), ..is("1") }, "f[a]=1&f=2", Err(Reason::PathAmbiguous)),
             (present(true), "a=1+2", Ok(true)),
-            (QueryMatch { name: "a b".into(), ..present(false) }, "a+b", Err(Reason::PathAmbiguous)),
+            (QueryMatch { name: ParameterName::new("a b"), ..present(false) }, "a+b", Err(Reason::PathAmbiguous)),
             (is(""), "a", Ok(true)),
             (present(true), "a", Ok(true)),
             (present(false), "b=a", Ok(true)),

@@ -116,7 +116,7 @@ impl Routes {
                 && rule.query.iter().all(|parameter| parameter.matches_first(query));
             holds.then_some(())
         };
-        self.index.candidates(path).into_iter().find(|index| matches(index).is_some())
+        self.index.candidates(path).find(|index| matches(index).is_some())
     }
 
     fn only(&self, path: &[u8], conditions: &mut Conditions<'_>) -> Result<Option<usize>, Reason> {

@@ -29,8 +29,17 @@ pub enum StringTest {
 impl StringMatch {
     /// Whether `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
+        self.matches_in(value, self.ignore_case)
+    }
+
+    /// Whether `value` matches in whatever case, as far as that can have an effect.
+    pub fn matches_in_any_case(&self, value: &[u8]) -> bool {
+        self.matches_in(value, true)
+    }
+
+    fn matches_in(&self, value: &[u8], ignore_case: bool) -> bool {
         let same = |a: &[u8], b: &[u8]| {
-            if self.ignore_case {
+            if ignore_case {
                 a.eq_ignore_ascii_case(b)
             } else {
                 a == b

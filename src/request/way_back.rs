@@ -12,18 +12,27 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Where a token is to be looked for that nobody looks for here (RFC 6750 section 2.3).
 const ACCESS_TOKEN: &str = "access_token";
 
-/// The path with its query, percent-encoded, without the parameters at `locations`: a token is not to be sent elsewhere. `/` in place
-/// of what is too long, or of what another reader might take for the address of another place.
-pub fn way_back<'a>(head: &RequestHead, locations: impl Iterator<Item = &'a Location>) -> String {
-    let access_token = Location::Param(ACCESS_TOKEN.to_owned());
-    let mut params: Vec<&Location> = locations.filter(|location| matches!(location, Location::Param(_))).collect();
-    params.push(&access_token);
-    let mut edits = Edits::default();
-    strip(head, params, &mut edits);
-    let target = edits.set.first().map_or(head.target(), |(_, target)| target);
-    // In a target that cannot be split no parameter is found.
-    let is_path = is_plain(target) && split_path(head.target()).is_some();
-    percent_encode(if is_path { target } else { b"/" }, ENCODED).to_string()
+/// What of a request does not go elsewhere: the parameters in which there may be tokens.
+#[derive(Clone, Debug)]
+pub struct WayBack(Vec<Location>);
+
+impl WayBack {
+    /// Of the parameters at `locations`, where tokens are looked for.
+    pub fn without<'l>(locations: impl Iterator<Item = &'l Location>) -> Self {
+        let params = locations.filter(|location| matches!(location, Location::Param(_))).cloned();
+        Self(params.chain([Location::Param(ACCESS_TOKEN.to_owned())]).collect())
+    }
+
+    /// The path with its query, percent-encoded, without those parameters. `/` in place of what is too long, or of what another reader
+    /// might take for the address of another place.
+    pub fn of(&self, head: &RequestHead) -> String {
+        let mut edits = Edits::default();
+        strip(head, &self.0, &mut edits);
+        let target = edits.set.first().map_or(head.target(), |(_, target)| target);
+        // In a target that cannot be split no parameter is found.
+        let is_path = is_plain(target) && split_path(head.target()).is_some();
+        percent_encode(if is_path { target } else { b"/" }, ENCODED).to_string()
+    }
 }
 
 /// Whether it is a path on this host for everyone: browsers take `//` and `/\` for the beginning of another one.
@@ -40,7 +49,7 @@ mod tests {
 
     fn back(target: &[u8]) -> String {
         let head = RequestHead::new(vec![(":path".to_owned(), target.to_vec())]);
-        way_back(&head, [Location::Bearer, Location::Param("t".to_owned())].iter())
+        WayBack::without([Location::Bearer, Location::Param("t".to_owned())].iter()).of(&head)
     }
 
     #[test]

@@ -10,6 +10,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::IdedExpr;
 
 use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NODES};
+use crate::request::ParameterName;
 use crate::verdict::HeaderName;
 
 /// The most comprehensions within each other.
@@ -54,7 +55,7 @@ pub struct Uses {
     /// `request.headers["NAME"]`.
     pub headers: Vec<HeaderName>,
     /// `request.query["NAME"]`.
-    pub parameters: Vec<String>,
+    pub parameters: Vec<ParameterName>,
 }
 
 /// How often parts are evaluated, by the number of comprehensions around them.
@@ -357,7 +358,10 @@ impl Checker {
 
     fn name_in_request(&mut self, part: &str, name: &str) -> Result<(), Problem> {
         if part == "query" {
-            add(&mut self.uses.parameters, name);
+            let parameter = ParameterName::new(name);
+            if !self.uses.parameters.contains(&parameter) {
+                self.uses.parameters.push(parameter);
+            }
             return Ok(());
         }
         match HeaderName::new(name) {

@@ -17,7 +17,7 @@ use cel::{Context, Env, IdedExpr, Value};
 
 use super::Principal;
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NODES, MAX_EXPRESSION_STEPS};
-use crate::request::RequestHead;
+use crate::request::{ParameterName, RequestHead};
 use crate::verdict::HeaderName;
 
 use check::{Checked, Problem, Uses};
@@ -61,7 +61,7 @@ impl Expression {
     }
 
     /// The parameters of the query that it asks for.
-    pub fn parameters(&self) -> &[String] {
+    pub fn parameters(&self) -> &[ParameterName] {
         &self.uses().parameters
     }
 

@@ -1,4 +1,4 @@
-//! Claims and request as the values of an expression. Texts are borrowed, and nothing is prepared that the expression does not ask
+//! Claims and request as the values of an expression. Texts and names are borrowed, and nothing is prepared that the expression does not ask
 //! for.
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -25,7 +25,7 @@ pub struct Variables<'v> {
 
 impl<'v> Variables<'v> {
     /// What is asked for; `None` where the request says one of these things in a way that could be read as another.
-    pub fn new(uses: &Uses, head: &'v RequestHead, claims: &'v Claims) -> Option<Self> {
+    pub fn new(uses: &'v Uses, head: &'v RequestHead, claims: &'v Claims) -> Option<Self> {
         let mut variables = Self { claims: Members::new(), request: Members::new(), size: 0 };
         variables.add_claims(uses, claims);
         variables.add_request(uses, head)?;
@@ -42,7 +42,7 @@ impl<'v> Variables<'v> {
         [("claims", map(self.claims)), ("request", map(self.request))]
     }
 
-    fn add_claims(&mut self, uses: &Uses, claims: &'v Claims) {
+    fn add_claims(&mut self, uses: &'v Uses, claims: &'v Claims) {
         if uses.all_claims {
             for (name, entry) in claims.members() {
                 let value = self.value(entry);
@@ -53,12 +53,12 @@ impl<'v> Variables<'v> {
         for name in &uses.claims {
             if let Some(entry) = claims.get(name) {
                 let value = self.value(entry);
-                self.claims.insert(name.clone().into(), value);
+                self.claims.insert(name.as_str().into(), value);
             }
         }
     }
 
-    fn add_request(&mut self, uses: &Uses, head: &'v RequestHead) -> Option<()> {
+    fn add_request(&mut self, uses: &'v Uses, head: &'v RequestHead) -> Option<()> {
         if uses.method {
             let method = self.text(certain::method(head)?);
             self.request.insert("method".into(), method);
@@ -74,12 +74,12 @@ impl<'v> Variables<'v> {
         let (mut headers, mut query) = (Members::new(), Members::new());
         for name in &uses.headers {
             if certain::has_header(head, name) {
-                headers.insert(name.as_str().to_owned().into(), self.text(certain::header(head, name)?));
+                headers.insert(name.as_str().into(), self.text(certain::header(head, name)?));
             }
         }
         for name in &uses.parameters {
             if certain::has_parameter(head, name) {
-                query.insert(name.clone().into(), self.owned(certain::query(head, name)?));
+                query.insert(name.as_str().into(), self.owned(certain::query(head, name)?));
             }
         }
         self.request.insert("headers".into(), map(headers));

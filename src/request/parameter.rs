@@ -1,0 +1,64 @@
+//! The name of a parameter of the query, and what some reader could take for it.
+
+use percent_encoding::percent_decode;
+
+/// A name, with what lenient readers make of it at hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterName {
+    name: String,
+    folded: Vec<u8>,
+    /// Whether it is a part of another one: `a[x]` of `a`.
+    is_part: bool,
+}
+
+impl ParameterName {
+    /// Takes a name, decoded.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), folded: folded(name.as_bytes()).collect(), is_part: name.contains('[') }
+    }
+
+    /// The name, decoded.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether that is how a query writes this very name.
+    pub fn is_written(&self, name: &[u8]) -> bool {
+        percent_decode(name).eq(self.name.bytes())
+    }
+
+    /// The parameters, in names and values as they are written, that some reader could take for one of that name.
+    pub fn find<'q>(
+        &'q self,
+        query: &'q [u8],
+        dividers: &'q [u8],
+    ) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
+        let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
+            let mut parts = parameter.splitn(2, |&b| b == b'=');
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+        });
+        parameters.filter(|(spelt, _)| {
+            let once: Vec<u8> = percent_decode(spelt).collect();
+            self.is_like(&once) || self.is_like(&percent_decode(&once).collect::<Vec<u8>>())
+        })
+    }
+
+    /// As the most lenient readers take it: in any case, `a[]` and `a[x]` for more of `a`, `a.b` and `a b` for `a_b`. Of `a[x]` there
+    /// may be others beside it: `a[y]` is another parameter, while `a` and `a[]` stand for all of `a`.
+    fn is_like(&self, spelt: &[u8]) -> bool {
+        let is_alike = || folded(spelt).eq(self.folded.iter().copied());
+        let stands_for_all = || match spelt.iter().position(|&b| b == b'[') {
+            None => true,
+            Some(at) => spelt.get(at..) == Some(b"[]"),
+        };
+        let whole = |b: &u8| *b != b'[';
+        folded(spelt).take_while(whole).eq(self.folded.iter().copied().take_while(whole))
+            && (!self.is_part || is_alike() || stands_for_all())
+    }
+}
+
+/// In lower case, without what some readers drop, and with one letter for what some take for that.
+fn folded(name: &[u8]) -> impl Iterator<Item = u8> + use<'_> {
+    let name = name.iter().skip_while(|&b| matches!(b, b' ' | b'+')).take_while(|&&b| b != b'\0');
+    name.map(|&b| if matches!(b, b'.' | b' ' | b'+') { b'_' } else { b.to_ascii_lowercase() })
+}
