@@ -14,17 +14,20 @@ pub struct HostCrypto;
 /// The same for `crypto: host`: of the signatures that the host checks, none holds where it cannot tell, whoever else could.
 pub struct HostOrNobody(pub HostCrypto);
 
-/// The argument of `verify_signature`.
-#[derive(Clone, PartialEq, Message)]
-struct Arguments {
-    #[prost(string, tag = "1")]
-    hash_function: String,
-    #[prost(bytes = "vec", tag = "2")]
-    public_key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
+/// The argument of `verify_signature`: hash function, public key, signature and text, which are the fields 1 to 4 of a message, each
+/// copied once.
+fn arguments(fields: [&[u8]; 4]) -> Option<Vec<u8>> {
+    /// Tag and length.
+    const FRAME: usize = 1 + 5;
+    /// `LEN` of the encoding of Protocol Buffers.
+    const DELIMITED: u8 = 2;
+    let mut message = Vec::with_capacity(fields.iter().map(|field| field.len() + FRAME).sum());
+    for (number, field) in (1..).zip(fields) {
+        message.push(number << 3 | DELIMITED);
+        prost::encode_length_delimiter(field.len(), &mut message).ok()?;
+        message.extend_from_slice(field);
+    }
+    Some(message)
 }
 
 /// Its answer.
@@ -65,13 +68,8 @@ impl CryptoProvider for HostCrypto {
         let Some(signature) = alg.der_signature(signature) else {
             return Some(false);
         };
-        let arguments = Arguments {
-            hash_function: hash_function.to_owned(),
-            public_key: key.spki()?.to_vec(),
-            signature: signature.into_owned(),
-            text: message.to_vec(),
-        };
-        let answer = hostcalls::call_foreign("verify_signature", &arguments.encode_to_vec())?;
+        let arguments = arguments([hash_function.as_bytes(), key.spki()?, &signature, message])?;
+        let answer = hostcalls::call_foreign("verify_signature", &arguments)?;
         Some(Answer::decode(answer.as_slice()).ok()?.result)
     }
 }
