@@ -10,7 +10,6 @@ use super::values::one_of;
 use super::ConfigError;
 use crate::limits::MAX_CACHED_TOKENS;
 use crate::policy::{form_encoded, Introspection, Keys, Protocol, Service};
-use crate::redact::Redacted;
 
 /// How long an answer may be remembered.
 pub(super) const TTLS: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
@@ -40,15 +39,14 @@ pub(super) fn read(cursor: &Cursor<'_>, keys: &Keys, sources: &mut Sources<'_>) 
         negative_ttl = within(&cache, "negative_ttl", TTLS, negative_ttl)?;
         max_entries = entries(cache.get("max_entries"), max_entries)?;
     }
-    let introspection = Introspection {
-        service: sources.services.len(),
-        all,
-        authorization: Redacted(format!("Basic {}", BASE64_STANDARD.encode(credentials))),
-        ttl,
-        negative_ttl,
-    };
+    let introspection = Introspection { service: sources.services.len(), all, ttl, negative_ttl };
     let protocol = Protocol::Introspection(introspection.clone());
-    sources.services.push(Service { endpoint: endpoint(&object)?, protocol, max_entries });
+    let fields = vec![
+        ("content-type".into(), "application/x-www-form-urlencoded".into()),
+        ("authorization".into(), format!("Basic {}", BASE64_STANDARD.encode(credentials)).into()),
+    ];
+    let envelope = endpoint(&object)?.envelope("POST", fields, &[]);
+    sources.services.push(Service { envelope, protocol, max_entries });
     Ok(introspection)
 }
 

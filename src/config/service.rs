@@ -9,12 +9,14 @@ use super::template::{self, Own};
 use super::values::{duration, one_of, output_header};
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{AuthorizationService, JsonTemplate, Protocol, Provider, Service, ServiceForm, Template};
+use crate::policy::{AuthorizationService, JsonPart, JsonTemplate, Protocol, Provider, Service, ServiceForm, Template};
 use crate::redact::Redacted;
 use crate::verdict::HeaderName;
 
 /// All claims, as an object.
 const CLAIMS: &str = "{claims}";
+
+const CONTENT_TYPE: &str = "content-type";
 
 const PROBLEM_OF_SECRET: &str =
     "holds braces that are no variable which can be had here (not shown, as the value may be a secret); \
@@ -37,21 +39,22 @@ pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>
             return Err(cursor.error(format!("goes with \"protocol: {name}\" alone")));
         }
     }
+    let mut method = "POST";
     let form = match protocol {
-        0 => ServiceForm::AuthZen(evaluation(&object, own)?),
+        0 => ServiceForm::AuthZen(JsonTemplate::new(&evaluation(&object, own)?)),
         1 => {
             let input = [("method", "{method}"), ("path", "{path}"), ("claims", "{claims}")];
             let input = part(&object, "input", &input, own)?;
-            ServiceForm::Opa(JsonTemplate::Object(vec![("input".to_owned(), input)]))
+            ServiceForm::Opa(JsonTemplate::new(&JsonPart::Object(vec![("input".to_owned(), input)])))
         }
         _ => {
-            let method = object.get("method").map_or(Ok("GET"), Cursor::text)?.to_owned();
-            if HeaderName::new(&method).is_none() {
+            method = object.get("method").map_or(Ok("GET"), Cursor::text)?;
+            if HeaderName::new(method).is_none() {
                 return Err(object.error("\"method\" is no method"));
             }
             let names = object.list("response_headers")?;
             let response_headers = names.iter().map(|name| response_header(name, own)).collect::<Result<_, _>>()?;
-            ServiceForm::Http { method, response_headers }
+            ServiceForm::Http { response_headers }
         }
     };
     let (mut ttl, mut max_entries) = (Duration::ZERO, 1);
@@ -62,9 +65,22 @@ pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>
     }
     let allow_on_error =
         object.get("on_error").map_or(Ok(0), |cursor| one_of(cursor, "choice", &["deny", "allow"]))? == 1;
-    let service = AuthorizationService { form, headers: headers(&object, own)?, allow_on_error, ttl };
+    let (mut fixed, mut headers) = (Vec::new(), Vec::new());
+    for (name, value) in request_headers(&object, own)? {
+        match value.0.literal() {
+            Some(literal) => fixed.push((name.for_edits(), literal.into())),
+            None => headers.push((name, value)),
+        }
+    }
+    let own_names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    let is_typed = own_names.contains(&CONTENT_TYPE) || fixed.iter().any(|(name, _)| name == CONTENT_TYPE);
+    if !is_typed && !matches!(form, ServiceForm::Http { .. }) {
+        fixed.push((CONTENT_TYPE.into(), "application/json".into()));
+    }
+    let envelope = endpoint(&object)?.envelope(method, fixed, &own_names);
+    let service = AuthorizationService { form, headers, allow_on_error, ttl };
     let protocol = Protocol::Authorization(Box::new(service));
-    sources.services.push(Service { endpoint: endpoint(&object)?, protocol, max_entries });
+    sources.services.push(Service { envelope, protocol, max_entries });
     Ok(sources.services.len() - 1)
 }
 
@@ -90,7 +106,7 @@ pub(super) fn all_response_headers(root: &Object<'_>) -> Result<Vec<HeaderName>,
     Ok(names)
 }
 
-fn headers(object: &Object<'_>, own: &Own<'_>) -> Result<Vec<(HeaderName, Redacted<Template>)>, ConfigError> {
+fn request_headers(object: &Object<'_>, own: &Own<'_>) -> Result<Vec<(HeaderName, Redacted<Template>)>, ConfigError> {
     let one = |element: &Cursor<'_>| {
         let item = element.object("request_header")?;
         let value = item.required("value")?;
@@ -105,7 +121,7 @@ fn headers(object: &Object<'_>, own: &Own<'_>) -> Result<Vec<(HeaderName, Redact
 }
 
 /// The request of the AuthZEN Authorization API 1.0, section 5.
-fn evaluation(object: &Object<'_>, own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
+fn evaluation(object: &Object<'_>, own: &Own<'_>) -> Result<JsonPart, ConfigError> {
     let subject = [("type", "user"), ("id", "{claims.sub}"), ("properties", "{claims}")];
     let mut members = vec![
         ("subject".to_owned(), part(object, "subject", &subject, own)?),
@@ -115,17 +131,17 @@ fn evaluation(object: &Object<'_>, own: &Own<'_>) -> Result<JsonTemplate, Config
     if object.get("context").is_some() {
         members.push(("context".to_owned(), part(object, "context", &[], own)?));
     }
-    Ok(JsonTemplate::Object(members))
+    Ok(JsonPart::Object(members))
 }
 
 /// What stands in the configuration under that name, or else these texts.
-fn part(object: &Object<'_>, name: &str, default: &[(&str, &str)], own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
+fn part(object: &Object<'_>, name: &str, default: &[(&str, &str)], own: &Own<'_>) -> Result<JsonPart, ConfigError> {
     let Some(cursor) = object.get(name) else {
         let member = |(name, text): &(&str, &str)| {
             let template = Template::parse(text).map_err(|problem| object.error(problem));
-            Ok(((*name).to_owned(), if *text == CLAIMS { JsonTemplate::Claims } else { JsonTemplate::Text(template?) }))
+            Ok(((*name).to_owned(), if *text == CLAIMS { JsonPart::Claims } else { JsonPart::Text(template?) }))
         };
-        return default.iter().map(member).collect::<Result<_, _>>().map(JsonTemplate::Object);
+        return default.iter().map(member).collect::<Result<_, _>>().map(JsonPart::Object);
     };
     if cursor.is_object() {
         json(cursor, own)
@@ -134,19 +150,19 @@ fn part(object: &Object<'_>, name: &str, default: &[(&str, &str)], own: &Own<'_>
     }
 }
 
-fn json(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<JsonTemplate, ConfigError> {
+fn json(cursor: &Cursor<'_>, own: &Own<'_>) -> Result<JsonPart, ConfigError> {
     Ok(match cursor.value() {
-        Value::String(text) if text == CLAIMS => JsonTemplate::Claims,
-        Value::String(text) => JsonTemplate::Text(template::read(cursor, text, own)?),
+        Value::String(text) if text == CLAIMS => JsonPart::Claims,
+        Value::String(text) => JsonPart::Text(template::read(cursor, text, own)?),
         Value::Array(_) => {
             let elements = cursor.any_elements()?;
             let elements = elements.iter().map(|element| json(element, own));
-            JsonTemplate::Array(elements.collect::<Result<_, _>>()?)
+            JsonPart::Array(elements.collect::<Result<_, _>>()?)
         }
         Value::Object(_) => {
             let member = |(name, value): (&str, Cursor<'_>)| Ok((name.to_owned(), json(&value, own)?));
-            JsonTemplate::Object(cursor.entries()?.into_iter().map(member).collect::<Result<_, ConfigError>>()?)
+            JsonPart::Object(cursor.entries()?.into_iter().map(member).collect::<Result<_, ConfigError>>()?)
         }
-        fixed => JsonTemplate::Fixed(fixed.clone()),
+        fixed => JsonPart::Fixed(fixed.clone()),
     })
 }

@@ -117,7 +117,7 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers: Vec<_> = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers: Vec<_> = call.headers().collect();
     abi::http_call(&call.cluster, &headers, &call.body, u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX))
 }
 

@@ -11,7 +11,6 @@ use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
 use super::{Finding, Question, Services};
 use crate::jose;
-use crate::redact::Redacted;
 use crate::remote::Answer;
 
 /// `introspection` of a provider.
@@ -21,8 +20,6 @@ pub struct Introspection {
     pub service: usize,
     /// `tokens: all`.
     pub all: bool,
-    /// The gate's own credentials, as the value of `Authorization`.
-    pub authorization: Redacted<String>,
     /// `cache.ttl`.
     pub ttl: Duration,
     /// `cache.negative_ttl`.
@@ -75,12 +72,8 @@ impl Introspection {
         let (Some(service), Ok(token)) = (services.get(self.service), std::str::from_utf8(token)) else {
             return Err(None);
         };
-        let headers = vec![
-            ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
-            ("authorization".to_owned(), self.authorization.0.clone()),
-        ];
         let body = format!("token={}&token_type_hint=access_token", form_encoded(token));
-        let call = service.endpoint.call("POST", headers, body.into_bytes());
+        let call = service.envelope.call(Vec::new(), body.into_bytes());
         Err(Some(Box::new(Question { service: self.service, key, call, expires: None })))
     }
 }

@@ -40,7 +40,7 @@ pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Pr
 pub use requirement::{Leaf, Required, Requirement};
 pub use responses::Responses;
 pub use revocation::RevocationList;
-pub use service::{AuthorizationService, JsonTemplate, ServiceForm};
+pub use service::{AuthorizationService, JsonPart, JsonTemplate, ServiceForm};
 pub use services::{Finding, Key, Protocol, Question, Service, Services};
 pub use template::{Template, Variable};
 pub use verifier::Verifier;

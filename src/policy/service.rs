@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::template::Template;
 use super::{Finding, Principal, Protocol, Question, Services};
-use crate::json::{self, Map, Value};
+use crate::json::{self, Value};
 use crate::redact::Redacted;
-use crate::remote::Answer;
+use crate::remote::{Answer, Field};
 use crate::request::RequestHead;
 use crate::time::UnixTime;
 use crate::verdict::{is_field_value, HeaderName, Reason};
@@ -16,7 +16,7 @@ use crate::verdict::{is_field_value, HeaderName, Reason};
 pub struct AuthorizationService {
     /// What is sent, and how the answer is read.
     pub form: ServiceForm,
-    /// `request_headers`, which may be credentials.
+    /// Those of `request_headers` that have variables; they may be credentials.
     pub headers: Vec<(HeaderName, Redacted<Template>)>,
     /// `on_error: allow`.
     pub allow_on_error: bool,
@@ -33,16 +33,27 @@ pub enum ServiceForm {
     Opa(JsonTemplate),
     /// `http`.
     Http {
-        /// `method`.
-        method: String,
         /// `response_headers`.
         response_headers: Vec<HeaderName>,
     },
 }
 
-/// JSON with templates for strings.
+/// JSON with variables in its strings; all that stands around them is text already.
 #[derive(Clone, Debug)]
-pub enum JsonTemplate {
+pub struct JsonTemplate(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    /// A string.
+    String(Template),
+    /// All claims of the token, as an object.
+    Claims,
+}
+
+/// What a [`JsonTemplate`] is made of.
+#[derive(Clone, Debug)]
+pub enum JsonPart {
     /// A string.
     Text(Template),
     /// `"{claims}"`: all claims of the token, as an object.
@@ -50,28 +61,70 @@ pub enum JsonTemplate {
     /// A number, a boolean or null.
     Fixed(Value),
     /// An array.
-    Array(Vec<JsonTemplate>),
-    /// An object.
-    Object(Vec<(String, JsonTemplate)>),
+    Array(Vec<JsonPart>),
+    /// An object; no two of its members have one name.
+    Object(Vec<(String, JsonPart)>),
 }
 
 impl JsonTemplate {
+    /// Writes everything but what differs from request to request.
+    pub fn new(part: &JsonPart) -> Self {
+        let mut template = Self(Vec::new());
+        template.add(part);
+        template
+    }
+
+    fn add(&mut self, part: &JsonPart) {
+        match part {
+            JsonPart::Text(template) => match template.literal() {
+                Some(literal) => self.write(&Value::from(literal).to_string()),
+                None => self.0.push(Piece::String(template.clone())),
+            },
+            JsonPart::Claims => self.0.push(Piece::Claims),
+            JsonPart::Fixed(value) => self.write(&value.to_string()),
+            JsonPart::Array(elements) => self.add_all("[", elements.iter().map(|element| (None, element)), "]"),
+            JsonPart::Object(members) => {
+                self.add_all("{", members.iter().map(|(name, member)| (Some(name.as_str()), member)), "}");
+            }
+        }
+    }
+
+    fn add_all<'p>(&mut self, start: &str, parts: impl Iterator<Item = (Option<&'p str>, &'p JsonPart)>, end: &str) {
+        self.write(start);
+        for (place, (name, part)) in parts.enumerate() {
+            if place > 0 {
+                self.write(",");
+            }
+            if let Some(name) = name {
+                self.write(&Value::from(name).to_string());
+                self.write(":");
+            }
+            self.add(part);
+        }
+        self.write(end);
+    }
+
+    fn write(&mut self, text: &str) {
+        if let Some(Piece::Text(before)) = self.0.last_mut() {
+            before.push_str(text);
+        } else {
+            self.0.push(Piece::Text(text.to_owned()));
+        }
+    }
+
     /// With every variable in its place; `None` if one has no value.
-    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<Value> {
-        Some(match self {
-            Self::Text(template) => Value::String(template.render(head, Some(principal))?),
-            Self::Claims => Value::Object(principal.verified().claims().to_map()),
-            Self::Fixed(value) => value.clone(),
-            Self::Array(elements) => {
-                let elements = elements.iter().map(|element| element.render(head, principal));
-                Value::Array(elements.collect::<Option<_>>()?)
+    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<String> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(piece) => text.push_str(piece),
+                Piece::String(template) => {
+                    text.push_str(&Value::String(template.render(head, Some(principal))?).to_string());
+                }
+                Piece::Claims => text.push_str(&Value::Object(principal.verified().claims().to_map()).to_string()),
             }
-            Self::Object(members) => {
-                let member =
-                    |(name, value): &(String, JsonTemplate)| Some((name.clone(), value.render(head, principal)?));
-                Value::Object(members.iter().map(member).collect::<Option<Map<_, _>>>()?)
-            }
-        })
+        }
+        Some(text)
     }
 }
 
@@ -93,7 +146,7 @@ impl AuthorizationService {
         (head, principal): (&RequestHead, &Principal),
         now: UnixTime,
     ) -> Result<Finding, Option<Box<Question>>> {
-        let Some((method, headers, body)) = self.render(head, principal) else {
+        let Some((headers, body)) = self.render(head, principal) else {
             return Ok(Finding::Refused);
         };
         let parts = headers.iter().map(|(_, value)| value.as_bytes());
@@ -104,28 +157,23 @@ impl AuthorizationService {
         let Some(service) = services.get(index) else {
             return Err(None);
         };
-        let call = service.endpoint.call(method, headers, body);
+        let call = service.envelope.call(headers, body);
         let expires = principal.verified().claims().expires();
         Err(Some(Box::new(Question { service: index, key, call, expires })))
     }
 
-    /// Method, headers and body.
-    #[allow(clippy::type_complexity)]
-    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<(&str, Vec<(String, String)>, Vec<u8>)> {
-        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+    /// What differs from request to request: headers and body.
+    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<(Vec<Field>, Vec<u8>)> {
+        let mut headers = Vec::with_capacity(self.headers.len());
         for (name, template) in &self.headers {
             let value = template.0.render(head, Some(principal)).filter(|value| is_field_value(value.as_bytes()))?;
-            headers.push((name.as_str().to_owned(), value));
+            headers.push((name.for_edits(), value.into()));
         }
-        match &self.form {
-            ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => {
-                if !headers.iter().any(|(name, _)| name == "content-type") {
-                    headers.push(("content-type".to_owned(), "application/json".to_owned()));
-                }
-                Some(("POST", headers, body.render(head, principal)?.to_string().into_bytes()))
-            }
-            ServiceForm::Http { method, .. } => Some((method, headers, Vec::new())),
-        }
+        let body = match &self.form {
+            ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => body.render(head, principal)?.into_bytes(),
+            ServiceForm::Http { .. } => Vec::new(),
+        };
+        Some((headers, body))
     }
 }
 

@@ -16,15 +16,15 @@ use super::{introspection, service, AuthorizationService, Introspection};
 use crate::hashed::ByNumber;
 use crate::jose::Verified;
 use crate::limits::{CACHED_TOKEN_BYTES, MAX_SERVICE_ANSWER_BYTES};
-use crate::remote::{Answer, Call, Endpoint};
+use crate::remote::{Answer, Call, Envelope};
 use crate::time::UnixTime;
 use crate::verdict::HeaderName;
 
 /// A service that is asked.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Where it is.
-    pub endpoint: Endpoint,
+    /// Where it is, and what every question to it is sent with.
+    pub envelope: Envelope,
     /// About what, and how.
     pub protocol: Protocol,
     /// `max_entries` of its `cache`.

@@ -428,7 +428,7 @@ impl<T: Content> Document<T> {
             return Vec::new();
         };
         let call = Call {
-            cluster: discovery.cluster.clone(),
+            cluster: discovery.cluster.as_str().into(),
             timeout: discovery.timeout,
             ..self.source.call(&discovery.uri(form), None)
         };

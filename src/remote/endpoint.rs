@@ -1,7 +1,10 @@
 //! Requests to an upstream: from an address to the head of a request.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
+
+use smol_str::SmolStr;
 
 use super::{ACCEPT, USER_AGENT};
 
@@ -16,13 +19,26 @@ pub struct Endpoint {
     pub timeout: Duration,
 }
 
+/// A header field: its name, in lower case, and its value.
+pub type Field = (SmolStr, SmolStr);
+
+/// What is the same in every request to a service, ready when the configuration has been read.
+#[derive(Clone)]
+pub struct Envelope {
+    cluster: SmolStr,
+    fields: Rc<[Field]>,
+    timeout: Duration,
+}
+
 /// A request to an upstream.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// The upstream: `cluster`.
-    pub cluster: String,
-    /// Header fields, pseudo-headers among them.
-    pub headers: Vec<(String, String)>,
+    pub cluster: SmolStr,
+    /// Those header fields, pseudo-headers among them, that other requests have, too.
+    pub fixed: Rc<[Field]>,
+    /// The header fields of this one.
+    pub own: Vec<Field>,
     /// The body; empty, if it has none.
     pub body: Vec<u8>,
     /// When the host gives up.
@@ -36,29 +52,58 @@ impl fmt::Debug for Call {
     }
 }
 
+/// Values may be credentials, but for those that the configuration has in its address and method.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): &Field| (name.clone(), name.starts_with(':').then(|| value.clone()));
+        let fields: Vec<_> = self.fields.iter().map(shown).collect();
+        f.debug_struct("Envelope")
+            .field("cluster", &self.cluster)
+            .field("timeout", &self.timeout)
+            .field("fields", &fields)
+            .finish()
+    }
+}
+
 impl Endpoint {
-    /// A request to it, with what stands in every one.
-    pub fn call(&self, method: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Call {
+    /// What is the same in every request to it: with these headers, and the usual ones beside them but for those named in `own`,
+    /// which each request has for itself.
+    pub fn envelope(&self, method: &str, headers: Vec<Field>, own: &[&str]) -> Envelope {
         let mut fields = head(method, &self.uri);
-        let is_given = |name: &str| headers.iter().any(|(known, _)| known == name);
-        let own = [("accept", ACCEPT), ("user-agent", USER_AGENT)].into_iter().filter(|(name, _)| !is_given(name));
-        fields.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let is_given = |name: &str| own.contains(&name) || headers.iter().any(|(known, _)| known == name);
+        let usual = [("accept", ACCEPT), ("user-agent", USER_AGENT)].into_iter().filter(|(name, _)| !is_given(name));
+        fields.extend(usual.map(|(name, value)| (name.into(), value.into())));
         fields.extend(headers);
-        Call { cluster: self.cluster.clone(), headers: fields, body, timeout: self.timeout }
+        Envelope { cluster: self.cluster.as_str().into(), fields: fields.into(), timeout: self.timeout }
+    }
+}
+
+impl Envelope {
+    /// One request.
+    pub fn call(&self, own: Vec<Field>, body: Vec<u8>) -> Call {
+        let (cluster, fixed) = (self.cluster.clone(), Rc::clone(&self.fields));
+        Call { cluster, fixed, own, body, timeout: self.timeout }
+    }
+}
+
+impl Call {
+    /// All header fields.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fixed.iter().chain(&self.own).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 /// The pseudo-headers of a request.
-pub(super) fn head(method: &str, uri: &str) -> Vec<(String, String)> {
+pub(super) fn head(method: &str, uri: &str) -> Vec<Field> {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("http", uri));
     let start = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(start);
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
     vec![
-        (":method".to_owned(), method.to_owned()),
-        (":scheme".to_owned(), scheme.to_owned()),
-        (":authority".to_owned(), authority.to_owned()),
-        (":path".to_owned(), path),
+        (SmolStr::new_static(":method"), method.into()),
+        (SmolStr::new_static(":scheme"), scheme.into()),
+        (SmolStr::new_static(":authority"), authority.into()),
+        (SmolStr::new_static(":path"), path),
     ]
 }
 

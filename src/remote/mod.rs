@@ -27,7 +27,7 @@ use crate::verdict::HeaderName;
 pub use contract::{Gauge, Input, Need, Output};
 pub use discovery::Discovery;
 pub use document::Document;
-pub use endpoint::{is_address, Call, Endpoint};
+pub use endpoint::{is_address, Call, Endpoint, Envelope, Field};
 pub use fetched::Outcome;
 pub use pace::{Pace, Retries};
 pub use record::Record;
@@ -140,12 +140,13 @@ impl Source {
 
     /// The request that fetches it at `uri`, conditional where an `ETag` is known (RFC 9110 section 13.1.2).
     fn call(&self, uri: &str, etag: Option<&str>) -> Call {
-        let mut headers = endpoint::head("GET", uri);
-        let own = [("accept", ACCEPT), ("user-agent", USER_AGENT), ("if-none-match", etag.unwrap_or_default())];
+        let mut own = endpoint::head("GET", uri);
+        let usual = [("accept", ACCEPT), ("user-agent", USER_AGENT), ("if-none-match", etag.unwrap_or_default())];
         let configured = |name: &str| self.request_headers.iter().any(|(known, _)| known.as_str() == name);
-        let own = own.into_iter().filter(|(name, value)| !value.is_empty() && !configured(name));
-        headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        headers.extend(self.request_headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.0.clone())));
-        Call { cluster: self.cluster.clone(), headers, body: Vec::new(), timeout: self.timeout }
+        let usual = usual.into_iter().filter(|(name, value)| !value.is_empty() && !configured(name));
+        own.extend(usual.map(|(name, value)| (name.into(), value.into())));
+        own.extend(self.request_headers.iter().map(|(name, value)| (name.for_edits(), value.0.as_str().into())));
+        let (fixed, body) = Default::default();
+        Call { cluster: self.cluster.as_str().into(), fixed, own, body, timeout: self.timeout }
     }
 }
