@@ -36,6 +36,7 @@ mod jwt_verify;
 mod leases;
 mod moving;
 mod outages;
+mod prepared;
 mod properties;
 mod published;
 mod readme;

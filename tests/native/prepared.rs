@@ -1,0 +1,153 @@
+//! What the configuration could have prepared costs no request: not one byte more is allocated for longer names or more rules.
+
+use jwt_gate::cache::TokenCache;
+use jwt_gate::config::Config;
+use jwt_gate::crypto::Portable;
+use jwt_gate::gate::{Effect, Event, Gate};
+use jwt_gate::policy::Verifier;
+use jwt_gate::remote::Answer;
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
+use serde_json::{json, Value};
+
+use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
+use crate::world::merged;
+
+/// What one request allocates, in number and in bytes, and how it ends, once others like it have come.
+fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
+    let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
+    let verifier = Verifier::new(vec![Box::new(Portable)], TokenCache::new(config.token_cache, (1, 2)));
+    let documents = config.documents(1);
+    let mut gate = Gate::new(config.semantics, documents, verifier, true);
+    let now = UnixTime::from_secs(NOW);
+    gate.handle(Event::Start, now);
+    gate.handle(Event::Tick, now);
+    let head = || {
+        let field = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        RequestHead::new(fields.iter().map(field).collect())
+    };
+    for _ in 0..3 {
+        for effect in gate.handle(Event::Request(1, head()), now) {
+            if let Effect::Ask(_, number, _) = effect {
+                let answer = Answer { status: Some(200), ..Answer::default() };
+                gate.handle(Event::Answered(number, Some(answer)), now);
+            }
+        }
+    }
+    let (head, mut effects) = (head(), Vec::new());
+    let counted = allocation_counter::measure(|| effects = gate.handle(Event::Request(1, head), now));
+    let passes = match effects.last() {
+        Some(Effect::Allow(..)) => true,
+        Some(Effect::Deny(..)) => false,
+        other => panic!("{other:?}"),
+    };
+    ((counted.count_total, counted.bytes_total), passes)
+}
+
+fn key() -> Key {
+    Key::rsa().named("k1")
+}
+
+/// Every name in it ends so.
+fn config(end: &str, more: Value) -> Value {
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": {"inline_string": key_set([key().jwk()])},
+        "forward_payload_header": format!("x-payload-{end}"),
+        "claim_to_headers": [
+            {"header_name": format!("x-user-{end}"), "claim_name": "sub"},
+            {"header_name": format!("x-text-{end}"), "value": "{claims.sub}"},
+        ],
+        "payload_in_metadata": format!("payload-{end}"),
+        "failed_status_in_metadata": format!("failure-{end}"),
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}, {"name": format!("x-token-{end}")}],
+    });
+    merged(
+        json!({
+            "providers": {format!("main-{end}"): provider},
+            "access_log": ["outcome", "code", "provider", "sub", "kid"],
+        }),
+        more,
+    )
+}
+
+fn rule(match_: Value, provider: &str) -> Value {
+    json!({"match": match_, "requires": {"provider_name": provider}})
+}
+
+#[test]
+fn a_request_allocates_the_same_however_long_the_names_of_the_configuration_are() {
+    let long = "n".repeat(500);
+    let token = Token::new(&key()).mint();
+    let forged = Token::new(&Key::ed25519(7).named("k1")).mint();
+    for (name, value, passes) in [
+        ("authorization", format!("Bearer {token}"), true),
+        ("authorization", format!("Bearer {forged}"), false),
+        ("x-other", "1".to_owned(), false),
+    ] {
+        let fields = [(":method", "GET"), (":path", "/orders?page=2"), (":authority", "gateway"), (name, &*value)];
+        // Both are longer than what is kept in place of a pointer.
+        let short = allocated(&config(&"n".repeat(50), json!({})), &fields);
+        assert_eq!(allocated(&config(&long, json!({})), &fields), short, "{name}");
+        assert_eq!(short.1, passes);
+    }
+}
+
+#[test]
+fn a_request_allocates_the_same_however_many_rules_there_are() {
+    let token = Token::new(&key()).mint();
+    let bearer = format!("Bearer {token}");
+    let end = "n".repeat(50);
+    let provider = format!("main-{end}");
+    let last = rule(json!({"prefix": "/orders"}), &provider);
+    let with = |rules: Vec<Value>| config(&end, json!({"rules": Value::from([rules, vec![last.clone()]].concat())}));
+    let path_match = |n: usize| json!({"name": ":path", "string_match": {"exact": format!("/x{n}")}});
+    let query_match = |n: usize| json!({"name": format!("page{n}"), "string_match": {"exact": "3"}});
+    let template = |n: usize| {
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            "path_template": format!("/service{n}/{{id}}"),
+        })
+    };
+    type Form<'f> = &'f dyn Fn(usize) -> Value;
+    let forms: [Form<'_>; 4] = [
+        &|n| json!({"prefix": format!("/service{n}/api")}),
+        &|n| json!({"safe_regex": {"regex": format!("/service{n}/[0-9]+")}}),
+        &|n| json!({"path_match_policy": {"name": "template", "typed_config": template(n)}}),
+        &|n| json!({"path": format!("/x{n}"), "headers": [path_match(n)], "query_parameters": [query_match(n)]}),
+    ];
+    let fields =
+        [(":method", "GET"), (":path", "/orders?page=2"), (":authority", "gateway"), ("authorization", &*bearer)];
+    for (form, place) in forms.into_iter().zip(0..) {
+        let rules = |count: usize| (0..count).map(|n| rule(form(n), &provider)).collect();
+        let one = allocated(&with(rules(1)), &fields);
+        assert_eq!(allocated(&with(rules(100)), &fields), one, "form {place}");
+        assert!(one.1);
+    }
+}
+
+#[test]
+fn a_request_allocates_the_same_however_much_a_service_is_told_with_every_question() {
+    let token = Token::new(&key()).mint();
+    let bearer = format!("Bearer {token}");
+    let end = "n".repeat(50);
+    let asks = |constant: &str| {
+        let service = json!({
+            "protocol": "http",
+            "http_uri": {"uri": format!("http://authz.example/{constant}"), "cluster": constant, "timeout": "1s"},
+            "request_headers": [
+                {"name": format!("x-{constant}"), "value": constant},
+                {"name": format!("x-method-{constant}"), "value": "{method}"},
+            ],
+            "cache": {"ttl": "60s"},
+        });
+        let rule =
+            merged(rule(json!({"prefix": "/"}), &format!("main-{end}")), json!({"authorize": {"service": service}}));
+        config(&end, json!({"rules": [rule]}))
+    };
+    let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+    let short = allocated(&asks(&"c".repeat(50)), &fields);
+    assert_eq!(allocated(&asks(&"c".repeat(500)), &fields), short);
+    assert!(short.1, "by the answer that is kept");
+}
