@@ -226,7 +226,9 @@ impl<'a> Run<'a> {
     }
 
     fn set_state(&mut self, name: &SmolStr, value: Cow<'static, str>) {
-        self.state.retain(|(known, _)| known != name);
-        self.state.push((name.clone(), value));
+        match self.state.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value,
+            None => self.state.push((name.clone(), value)),
+        }
     }
 }

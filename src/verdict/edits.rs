@@ -86,8 +86,10 @@ impl Edits {
 
     /// Sets `name` to `value`; a later value replaces an earlier one.
     pub fn set(&mut self, name: SmolStr, value: Vec<u8>) {
-        self.set.retain(|(known, _)| *known != name);
-        self.set.push((name, value));
+        match self.set.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.set.push((name, value)),
+        }
     }
 }
 
