@@ -1,5 +1,5 @@
 //! Finds the few rules that can match a path among many, without looking at each: by what each rule wants to stand at the
-//! beginning of the path.
+//! beginning of the path. Of a regular expression that is what every match begins with.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::{fmt, iter};
 
 use super::routes::PathMatch;
 
-/// Where each rule is, by its literal path in lower case; what has no literal path stands aside and can always match.
+/// Where each rule is, by its literal path in lower case; what has none stands aside and can always match.
 #[derive(Clone, Default)]
 pub(super) struct RouteIndex {
     by_path: HashMap<Vec<u8>, Vec<usize>>,
@@ -24,17 +24,26 @@ impl RouteIndex {
         let mut index = Self::default();
         for (rule, path) in paths.enumerate() {
             match path {
-                PathMatch::Exact(literal) | PathMatch::Prefix(literal) | PathMatch::Beginning(literal) => {
-                    if matches!(path, PathMatch::Beginning(_)) && !index.by_character.contains(&literal.len()) {
+                PathMatch::Exact(literal) | PathMatch::Prefix(literal) => index.add(literal.as_bytes(), rule),
+                PathMatch::Beginning(literal) => {
+                    if !index.by_character.contains(&literal.len()) {
                         index.by_character.push(literal.len());
                     }
-                    index.longest = index.longest.max(literal.len());
-                    index.by_path.entry(literal.to_ascii_lowercase().into_bytes()).or_default().push(rule);
+                    index.add(literal.as_bytes(), rule);
                 }
-                PathMatch::SafeRegex { .. } | PathMatch::Connect => index.everywhere.push(rule),
+                PathMatch::SafeRegex { regex, .. } => match segments(regex.start()) {
+                    Some(segments) => index.add(segments, rule),
+                    None => index.everywhere.push(rule),
+                },
+                PathMatch::Connect => index.everywhere.push(rule),
             }
         }
         index
+    }
+
+    fn add(&mut self, literal: &[u8], rule: usize) {
+        self.longest = self.longest.max(literal.len());
+        self.by_path.entry(literal.to_ascii_lowercase()).or_default().push(rule);
     }
 
     /// The rules that can match `path` in any case, in their order: every rule that does match is among them.
@@ -59,6 +68,12 @@ impl RouteIndex {
     }
 }
 
+/// Whole segments of a path that begins so, a slash behind them; `None` if it begins with no slash.
+fn segments(start: &[u8]) -> Option<&[u8]> {
+    let end = start.iter().rposition(|&b| b == b'/').filter(|_| start.starts_with(b"/"))?;
+    start.get(..end)
+}
+
 /// Both, which are sorted, as one.
 fn merged(one: impl Iterator<Item = usize>, other: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
     let (mut one, mut other) = (one.peekable(), other.peekable());
@@ -79,6 +94,7 @@ impl fmt::Debug for RouteIndex {
 #[cfg(test)]
 mod tests {
     use super::super::routes::Regex;
+    use super::super::uri_template::regex_of;
     use super::super::RequestHead;
     use super::*;
 
@@ -94,15 +110,31 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_that_matches_is_a_candidate_and_candidates_are_few() {
+    fn every_rule_that_matches_is_a_candidate() {
         let literals: Vec<String> = paths(b"/aB", 4).into_iter().chain([String::new()]).collect();
         let mut rules: Vec<PathMatch> = literals.iter().cloned().map(PathMatch::Prefix).collect();
         rules.extend(literals.iter().cloned().map(PathMatch::Exact));
         rules.extend(
             literals.iter().filter(|literal| matches!(literal.len(), 0 | 3)).cloned().map(PathMatch::Beginning),
         );
-        let any = || Regex::new(".*").unwrap();
-        rules.push(PathMatch::SafeRegex { regex: any(), any_case: any() });
+        let patterns: Vec<String> = literals
+            .iter()
+            .filter(|literal| literal.len() < 4)
+            .flat_map(|literal| {
+                ["", "b?", "(?:/.*)?", "[ab]+", "|/b", "$"].map(|end| [literal, end].concat()).into_iter().chain([
+                    ["(?i)", literal].concat(),
+                    ["^", literal, "/(a|b)*"].concat(),
+                    ["(", literal, ")"].concat(),
+                    ["(?:", literal, "){1,2}"].concat(),
+                    ["(?i:/A)", literal].concat(),
+                ])
+            })
+            .chain([".*".to_owned()])
+            .collect();
+        rules.extend(patterns.iter().map(|pattern| PathMatch::SafeRegex {
+            regex: Regex::new(pattern).unwrap(),
+            any_case: Regex::ignoring_case(pattern).unwrap(),
+        }));
         rules.insert(rules.len() / 2, PathMatch::Connect);
         let index = RouteIndex::new(rules.iter());
         for path in paths(b"/Ab", 6).into_iter().chain([String::new()]) {
@@ -112,7 +144,28 @@ mod tests {
                 .collect();
             assert!(matching.iter().all(|rule| candidates.contains(rule)), "{path}: {matching:?}, {candidates:?}");
             assert!(candidates.is_sorted(), "{path}");
-            assert!(candidates.len() <= matching.len() * 2 + 5, "{path}: {} for {}", candidates.len(), matching.len());
+        }
+    }
+    #[test]
+    fn few_others_are_candidates() {
+        let regex = |pattern: String| PathMatch::SafeRegex {
+            any_case: Regex::ignoring_case(&pattern).unwrap(),
+            regex: Regex::new(&pattern).unwrap(),
+        };
+        type Form = fn(usize) -> String;
+        let forms: [Form; 3] =
+            [|n| format!("/s{n}/[0-9]+"), |n| format!("/api/s{n}/.*"), |n| regex_of(&format!("/s{n}/{{id}}")).unwrap()];
+        let rules = forms.iter().flat_map(|form| (0..1000).map(|n| regex(form(n)))).collect::<Vec<_>>();
+        let literals = (0..1000).map(|n| PathMatch::Prefix(format!("/s{n}")));
+        let index = RouteIndex::new(rules.iter().chain(&literals.collect::<Vec<_>>()));
+        for (path, candidates) in [
+            ("/s7/42", &[7, 2007, 3007][..]),
+            ("/S7/42", &[7, 2007, 3007]),
+            ("/api/s7/x", &[1007]),
+            ("/s7", &[7, 2007, 3007]),
+            ("/other", &[]),
+        ] {
+            assert_eq!(index.candidates(path.as_bytes()).collect::<Vec<_>>(), candidates, "{path}");
         }
     }
 }

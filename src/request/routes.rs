@@ -3,6 +3,9 @@
 //! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
+use regex_syntax::hir::{Hir, HirKind, Literal};
+use regex_syntax::ParserBuilder;
+
 use super::header_match::HeaderMatch;
 use super::path::{may_have_others, other_spellings, split_path, without_query};
 use super::query_match::QueryMatch;
@@ -53,7 +56,11 @@ pub enum PathMatch {
 
 /// A regular expression that must match the whole string, in linear time; `\d`, `\w` and `\s` are ASCII, as in RE2.
 #[derive(Clone, Debug)]
-pub struct Regex(regex::bytes::Regex);
+pub struct Regex {
+    compiled: regex::bytes::Regex,
+    /// What every match begins with, as far as it is written.
+    start: Box<[u8]>,
+}
 
 impl Routes {
     /// Takes the matches of the rules in their order.
@@ -228,12 +235,20 @@ impl Regex {
             regex::bytes::RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build()
         };
         build(pattern)?;
-        build(&format!(r"\A(?:{pattern})\z")).map(Self)
+        let parsed =
+            ParserBuilder::new().unicode(false).utf8(false).case_insensitive(ignore_case).build().parse(pattern);
+        let start = parsed.as_ref().map_or(&[][..], literal_start).into();
+        Ok(Self { compiled: build(&format!(r"\A(?:{pattern})\z"))?, start })
+    }
+
+    /// What every match begins with, as far as that is literal.
+    pub(super) fn start(&self) -> &[u8] {
+        &self.start
     }
 
     /// Whether the pattern begins with the whole of this path, or ends with a slash.
     fn names_slash(&self, path: &[u8]) -> bool {
-        let pattern = self.0.as_str();
+        let pattern = self.compiled.as_str();
         let pattern = pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(pattern);
         let path = std::str::from_utf8(path).map(regex::escape);
         pattern.ends_with('/') || path.is_ok_and(|path| pattern.starts_with(&path))
@@ -241,7 +256,20 @@ impl Regex {
 
     /// Whether the whole of `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
-        self.0.is_match(value)
+        self.compiled.is_match(value)
+    }
+}
+
+/// The literal that an expression begins with.
+fn literal_start(expression: &Hir) -> &[u8] {
+    match expression.kind() {
+        HirKind::Literal(Literal(bytes)) => bytes,
+        HirKind::Concat(parts) => {
+            // Assertions match nothing themselves.
+            let first = parts.iter().find(|part| !matches!(part.kind(), HirKind::Look(_)));
+            first.map_or(&[], literal_start)
+        }
+        _ => &[],
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 use crate::comparison::row;
 use crate::envoy::module;
 use crate::figures::{rounded, Figures};
-use crate::growth::{Curve, Footprint, GATE};
+use crate::growth::{Curve, Footprint, GATE, RULES, TEMPLATES};
 
 /// One bar: what was measured, and what it may be at most.
 pub struct Bar {
@@ -42,8 +42,8 @@ pub fn check_repeated(comparison: &Figures) -> Vec<Bar> {
 pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<Bar> {
     let ratio = |one: &str, other: &str| ratio(comparison, one, other);
     let first_sight = |alg: &str| ratio(&row::first_sight("jwt-gate", alg), &row::first_sight("native jwt_authn", alg));
-    let rules = || {
-        let line = curves.iter().find(|curve| curve.axis == "rules")?.line(GATE)?;
+    let thousand = |axis: &str| {
+        let line = curves.iter().find(|curve| curve.axis == axis)?.line(GATE)?;
         Some(line.last().copied().flatten()?.median / line.first().copied().flatten()?.median)
     };
     let module = fs::metadata(module()).ok().map(|data| data.len() as f64 / f64::from(1 << 20));
@@ -54,7 +54,8 @@ pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<
         bar("RS256 never seen, to native", "×", first_sight("RS256"), 1.3),
         bar("ES256 never seen, to native", "×", first_sight("ES256"), 1.3),
         bar("no token, to the floor", "×", ratio(row::BARE, row::FLOOR), 1.5),
-        bar("1,000 rules, to one rule", "×", rules(), 1.5),
+        bar("1,000 rules, to one rule", "×", thousand(RULES), 1.5),
+        bar("1,000 path templates, to one", "×", thousand(TEMPLATES), 1.5),
         bar("heap of a VM with 10,000 tokens of 1 KB", "MiB", Some(memory.heap_after()), 16.0),
         bar("the module", "MiB", module, 1.5),
     ]

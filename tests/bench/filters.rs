@@ -56,6 +56,20 @@ pub fn rules(count: usize) -> Value {
     others.chain([rule("/orders".into())]).collect()
 }
 
+/// The same with path templates.
+pub fn templates(count: usize) -> Value {
+    let rule = |template: String| {
+        let template = json!({
+            "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            "path_template": template,
+        });
+        let policy = json!({"name": "envoy.path.match.uri_template.uri_template_matcher", "typed_config": template});
+        json!({"match": {"path_match_policy": policy}, "requires": {"provider_name": "main"}})
+    };
+    let others = (1..count).map(|number| rule(format!("/service-{number}/v1/{{id}}")));
+    others.chain([rule("/orders/{id}".into())]).collect()
+}
+
 /// Envoy's own filter.
 pub fn native(provider: Value, rules: Value) -> Filters {
     Ok(vec![json!({

@@ -96,17 +96,36 @@ fn curve(
 
 /// 1 to 1,000 rules, the last of which matches.
 pub fn rules(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
+    by_rules("A repeated token, the last rule matches", RULES, filters::rules, scale, cpus)
+}
+
+/// The same with path templates.
+pub fn templates(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
+    by_rules("The same, each a path template", TEMPLATES, filters::templates, scale, cpus)
+}
+
+/// The axes of both.
+pub const RULES: &str = "rules";
+pub const TEMPLATES: &str = "path templates";
+
+fn by_rules(
+    title: &'static str,
+    axis: &'static str,
+    rules: fn(usize) -> Value,
+    scale: Scale,
+    cpus: Cpus,
+) -> Result<Curve, String> {
     let token = tokens::mint(&filters::key("ES256"), "ES256", USUAL, 1);
     let keys = filters::published();
     let point = |count: usize| Point {
         value: count as f64,
         traffic: Traffic::rotating(Arc::clone(&token)),
-        native: filters::native(filters::provider(&keys), filters::rules(count)),
-        gate: filters::gate(&format!("{count} rules"), filters::provider(&keys), filters::rules(count), &json!({})),
+        native: filters::native(filters::provider(&keys), rules(count)),
+        gate: filters::gate(&format!("{count} {axis}"), filters::provider(&keys), rules(count), &json!({})),
         requests: scale.requests / 2,
         warm_up: scale.requests / 4,
     };
-    curve("A repeated token, the last rule matches", "rules", [1, 10, 100, 1000].map(point).into(), scale, cpus)
+    curve(title, axis, [1, 10, 100, 1000].map(point).into(), scale, cpus)
 }
 
 /// 1 to 100 keys, the last of which signed.

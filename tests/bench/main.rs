@@ -97,7 +97,7 @@ fn run() -> Result<(), String> {
         return Ok(());
     }
     let mut curves = Vec::new();
-    for curve in [growth::rules, growth::keys, growth::sizes, growth::tokens, growth::workers] {
+    for curve in [growth::rules, growth::templates, growth::keys, growth::sizes, growth::tokens, growth::workers] {
         let curve = curve(scale, cpus)?;
         println!("{}", curve.table());
         curves.push(curve);
