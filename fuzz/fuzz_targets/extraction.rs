@@ -204,7 +204,8 @@ fn cookies(value: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
 
 /// The fields after the edits: what is removed, then what is set.
 fn edited(fields: &Fields, edits: &Edits) -> Fields {
-    let mut left: Fields = fields.iter().filter(|(name, _)| !edits.remove.iter().any(|removed| removed == name)).cloned().collect();
+    let mut left: Fields =
+        fields.iter().filter(|(name, _)| !edits.remove.iter().any(|removed| removed == name)).cloned().collect();
     for (name, value) in &edits.set {
         let at = left.iter().position(|(known, _)| known == name).unwrap_or(left.len());
         left.retain(|(known, _)| known != name);
