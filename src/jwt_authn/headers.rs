@@ -37,13 +37,13 @@ impl<'a> Headers<'a> {
     pub fn remove(&mut self, name: &HeaderName) {
         self.edits.add.retain(|(known, _)| known != name.as_str());
         if self.head.has(name.as_str()) {
-            self.edits.remove(name.for_edits());
+            self.edits.remove(name.shared());
         }
     }
 
     /// Adds a value beside what is there.
     pub fn add(&mut self, name: &HeaderName, value: Vec<u8>) {
-        self.edits.add.push((name.for_edits(), value));
+        self.edits.add.push((name.shared(), value));
     }
 
     /// Sets `:path`.

@@ -284,7 +284,7 @@ impl Policy {
             effects::apply(head, &self.providers, stripped, principals, edits);
         }
         for (name, value) in authorized? {
-            edits.set(name.for_edits(), value);
+            edits.set(name.shared(), value);
         }
         Ok(principals.first().map_or_else(Pass::without_token, Pass::authenticated))
     }

@@ -57,16 +57,16 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
             if header.pad {
                 value.resize(value.len().next_multiple_of(4), b'=');
             }
-            edits.set(header.name.for_edits(), value);
+            edits.set(header.name.shared(), value);
         }
         for header in provider.claim_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(value) = header_value(verified, header) {
-                edits.set(header.name.for_edits(), value.into_owned());
+                edits.set(header.name.shared(), value.into_owned());
             }
         }
         for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
             if let Some(text) = header.value.render(head, Some(principal)) {
-                edits.set(header.name.for_edits(), text.into_bytes());
+                edits.set(header.name.shared(), text.into_bytes());
             }
         }
         let metadata = &provider.metadata;

@@ -167,7 +167,7 @@ impl AuthorizationService {
         let mut headers = Vec::with_capacity(self.headers.len());
         for (name, template) in &self.headers {
             let value = template.0.render(head, Some(principal)).filter(|value| is_field_value(value.as_bytes()))?;
-            headers.push((name.for_edits(), value.into()));
+            headers.push((name.shared(), value.into()));
         }
         let body = match &self.form {
             ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => body.render(head, principal)?.into_bytes(),

@@ -76,7 +76,7 @@ pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Loc
             }
             Location::Header { name, prefix, anywhere } => {
                 if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
-                    edits.remove(name.for_edits());
+                    edits.remove(name.shared());
                 } else if name.as_str() == "cookie" {
                     in_cookie_header.push((prefix.as_str(), *anywhere));
                 }

@@ -23,8 +23,8 @@ impl HeaderName {
         &self.0
     }
 
-    /// The same, for edits.
-    pub fn for_edits(&self) -> SmolStr {
+    /// The same without another copy, for edits and calls.
+    pub fn shared(&self) -> SmolStr {
         self.0.clone()
     }
 
