@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::{fmt, iter};
 
-use super::routes::PathMatch;
+use super::routes::{PathMatch, Start};
 
 /// Where each rule is, by its literal path in lower case; what has none stands aside and can always match.
 #[derive(Clone, Default)]
@@ -68,10 +68,14 @@ impl RouteIndex {
     }
 }
 
-/// Whole segments of a path that begins so, a slash behind them; `None` if it begins with no slash.
-fn segments(start: &[u8]) -> Option<&[u8]> {
-    let end = start.iter().rposition(|&b| b == b'/').filter(|_| start.starts_with(b"/"))?;
-    start.get(..end)
+/// The whole path, or whole segments at its beginning, a slash behind them; `None` if it begins with no slash.
+fn segments(start: &Start) -> Option<&[u8]> {
+    let literal = &*start.literal;
+    if start.is_whole {
+        return Some(literal);
+    }
+    let end = literal.iter().rposition(|&b| b == b'/').filter(|_| literal.starts_with(b"/"))?;
+    literal.get(..end)
 }
 
 /// Both, which are sorted, as one.
@@ -153,16 +157,21 @@ mod tests {
             regex: Regex::new(&pattern).unwrap(),
         };
         type Form = fn(usize) -> String;
-        let forms: [Form; 3] =
-            [|n| format!("/s{n}/[0-9]+"), |n| format!("/api/s{n}/.*"), |n| regex_of(&format!("/s{n}/{{id}}")).unwrap()];
+        let forms: [Form; 4] = [
+            |n| format!("/s{n}/[0-9]+"),
+            |n| format!("/api/s{n}/.*"),
+            |n| regex_of(&format!("/s{n}/{{id}}")).unwrap(),
+            |n| regex_of(&format!("/whole/s{n}")).unwrap(),
+        ];
         let rules = forms.iter().flat_map(|form| (0..1000).map(|n| regex(form(n)))).collect::<Vec<_>>();
         let literals = (0..1000).map(|n| PathMatch::Prefix(format!("/s{n}")));
         let index = RouteIndex::new(rules.iter().chain(&literals.collect::<Vec<_>>()));
         for (path, candidates) in [
-            ("/s7/42", &[7, 2007, 3007][..]),
-            ("/S7/42", &[7, 2007, 3007]),
+            ("/s7/42", &[7, 2007, 4007][..]),
+            ("/S7/42", &[7, 2007, 4007]),
             ("/api/s7/x", &[1007]),
-            ("/s7", &[7, 2007, 3007]),
+            ("/s7", &[7, 2007, 4007]),
+            ("/whole/s7", &[3007]),
             ("/other", &[]),
         ] {
             assert_eq!(index.candidates(path.as_bytes()).collect::<Vec<_>>(), candidates, "{path}");

@@ -58,8 +58,15 @@ pub enum PathMatch {
 #[derive(Clone, Debug)]
 pub struct Regex {
     compiled: regex::bytes::Regex,
-    /// What every match begins with, as far as it is written.
-    start: Box<[u8]>,
+    start: Start,
+}
+
+/// What every match of an expression begins with, as far as that is literal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    pub literal: Box<[u8]>,
+    /// Whether that is all of it.
+    pub is_whole: bool,
 }
 
 impl Routes {
@@ -237,12 +244,11 @@ impl Regex {
         build(pattern)?;
         let parsed =
             ParserBuilder::new().unicode(false).utf8(false).case_insensitive(ignore_case).build().parse(pattern);
-        let start = parsed.as_ref().map_or(&[][..], literal_start).into();
+        let start = parsed.as_ref().map(Start::of).unwrap_or_default();
         Ok(Self { compiled: build(&format!(r"\A(?:{pattern})\z"))?, start })
     }
 
-    /// What every match begins with, as far as that is literal.
-    pub(super) fn start(&self) -> &[u8] {
+    pub(super) fn start(&self) -> &Start {
         &self.start
     }
 
@@ -260,16 +266,20 @@ impl Regex {
     }
 }
 
-/// The literal that an expression begins with.
-fn literal_start(expression: &Hir) -> &[u8] {
-    match expression.kind() {
-        HirKind::Literal(Literal(bytes)) => bytes,
-        HirKind::Concat(parts) => {
-            // Assertions match nothing themselves.
-            let first = parts.iter().find(|part| !matches!(part.kind(), HirKind::Look(_)));
-            first.map_or(&[], literal_start)
+impl Start {
+    fn of(expression: &Hir) -> Self {
+        let parts = match expression.kind() {
+            HirKind::Concat(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(expression),
+        };
+        // Assertions match nothing themselves.
+        let mut parts = parts.iter().filter(|part| !matches!(part.kind(), HirKind::Look(_)));
+        match parts.next().map(Hir::kind) {
+            Some(HirKind::Literal(Literal(literal))) => {
+                Self { literal: literal.clone(), is_whole: parts.next().is_none() }
+            }
+            _ => Self::default(),
         }
-        _ => &[],
     }
 }
 
