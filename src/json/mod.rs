@@ -93,12 +93,6 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-/// An object, as text.
-pub fn object<'a, V: Into<Value>>(members: impl IntoIterator<Item = (&'a str, V)>) -> String {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
-    Value::Object(members.collect()).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
