@@ -34,9 +34,9 @@ use std::fmt;
 
 use crate::cache::CacheLimits;
 use crate::gate::Semantics;
-use crate::policy::{Documents, Policy, Service, Services};
+use crate::policy::{Challenges, Documents, Policy, Service, Services};
 use crate::remote::{Document, Source};
-use crate::verdict::{HeaderName, Reason};
+use crate::verdict::{HeaderName, Reason, Room, Wording};
 
 use cursor::{Cursor, Object};
 pub use error::ConfigError;
@@ -154,12 +154,12 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
     let ignore_bad_beside_good = is_second("bad_token_beside_good", &["deny", "ignore"])?;
     let statuses = statuses(root)?;
     let access_log = access_log::read(root)?;
-    let responses = responses::read(root, &providers)?;
+    let room = Room::default();
+    let responses = responses::read(root, &providers, &room)?;
     let protected_resource = root.get("protected_resource");
-    let protected_resource = protected_resource
-        .map(|cursor| protected_resource::read(cursor, &providers, &rules))
-        .transpose()?
-        .map(Box::new);
+    let protected_resource =
+        protected_resource.map(|cursor| protected_resource::read(cursor, &providers)).transpose()?.map(Box::new);
+    let challenges = Challenges::new(&rules, protected_resource.as_deref(), &room);
     Ok(Policy {
         providers,
         routes,
@@ -172,6 +172,8 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
         ignore_bad_beside_good,
         statuses,
         responses,
+        problems: Wording::new(&room),
+        challenges,
         protected_resource,
         output_headers,
         enforcement,

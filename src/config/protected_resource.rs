@@ -4,7 +4,7 @@ use super::authorize::is_scope;
 use super::cursor::Cursor;
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{IssuerPattern, ProtectedResource, Provider, Rule};
+use crate::policy::{IssuerPattern, ProtectedResource, Provider};
 use crate::request::Location;
 
 /// What stands before the path of a resource where its metadata is (RFC 9728 section 3.1).
@@ -25,11 +25,7 @@ const MEMBERS: [Member; 8] = [
 ];
 
 /// Reads it; `providers` say whose tokens are taken, and where, as far as it does not.
-pub(super) fn read(
-    cursor: &Cursor<'_>,
-    providers: &[Provider],
-    rules: &[Rule],
-) -> Result<ProtectedResource, ConfigError> {
+pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<ProtectedResource, ConfigError> {
     let object = cursor.object("protected_resource")?;
     let resource = object.required("resource")?;
     let mut document = String::new();
@@ -58,7 +54,7 @@ pub(super) fn read(
     let (origin, path) = split(resource.text()?);
     let path = [WELL_KNOWN, path].concat();
     let url = [origin, &path].concat();
-    Ok(ProtectedResource::new(path, &url, document, rules))
+    Ok(ProtectedResource::new(path, &url, document))
 }
 
 fn push(document: &mut String, name: &str, value: &Value) {

@@ -9,7 +9,7 @@ use super::ConfigError;
 use crate::json;
 use crate::policy::{Provider, Responses};
 use crate::request::WayBack;
-use crate::verdict::{is_field_value, Body, HeaderName, Part, Reason, Redirect, Response, Text};
+use crate::verdict::{is_field_value, Body, HeaderName, Part, Reason, Redirect, Response, Room, Text};
 
 /// Headers that frame the answer, that the host makes of it, or that have a field of their own.
 const RESERVED_HEADERS: &[&str] = &[
@@ -31,7 +31,7 @@ const PLACES: &[(&str, Part)] =
     &[("code", Part::Code), ("status", Part::Status), ("detail", Part::Detail), ("path", Part::Path)];
 
 /// Reads the lists of the configuration and of its rules.
-pub(super) fn read(root: &Object<'_>, providers: &[Provider]) -> Result<Responses, ConfigError> {
+pub(super) fn read(root: &Object<'_>, providers: &[Provider], room: &Room) -> Result<Responses, ConfigError> {
     let mut of_rules = Vec::new();
     for element in root.list("rules")? {
         let rule = element.object("rule")?;
@@ -39,14 +39,14 @@ pub(super) fn read(root: &Object<'_>, providers: &[Provider]) -> Result<Response
             Some(cursor) if rule.flag("public", false)? => {
                 return Err(cursor.error("cannot stand beside \"public: true\": nobody is refused there"));
             }
-            Some(cursor) => list(cursor)?,
+            Some(cursor) => list(cursor, room)?,
             None => Vec::new(),
         });
     }
     if of_rules.iter().all(Vec::is_empty) {
         of_rules = Vec::new();
     }
-    let of_all = root.get("responses").map_or(Ok(Vec::new()), list)?;
+    let of_all = root.get("responses").map_or(Ok(Vec::new()), |cursor| list(cursor, room))?;
     let way_back = WayBack::without(providers.iter().flat_map(|provider| &provider.locations));
     Ok(Responses { of_rules, of_all, way_back })
 }
@@ -64,10 +64,10 @@ pub(super) fn status(cursor: &Cursor<'_>) -> Result<u16, ConfigError> {
     status.ok_or_else(|| cursor.error("must be from 400 to 599"))
 }
 
-fn list(cursor: &Cursor<'_>) -> Result<Vec<Rc<Response>>, ConfigError> {
+fn list(cursor: &Cursor<'_>, room: &Room) -> Result<Vec<Rc<Response>>, ConfigError> {
     let mut responses: Vec<Rc<Response>> = Vec::new();
     for element in cursor.elements()? {
-        let response = one(&element)?;
+        let response = one(&element, room)?;
         let codes = if response.codes.is_empty() { Reason::ALL } else { response.codes.as_slice() };
         if codes.iter().all(|code| responses.iter().any(|earlier| earlier.is_for(*code))) {
             return Err(element.error("is never used: the entries before it are for all of its codes"));
@@ -77,7 +77,7 @@ fn list(cursor: &Cursor<'_>) -> Result<Vec<Rc<Response>>, ConfigError> {
     Ok(responses)
 }
 
-fn one(element: &Cursor<'_>) -> Result<Response, ConfigError> {
+fn one(element: &Cursor<'_>, room: &Room) -> Result<Response, ConfigError> {
     let object = element.object("response")?;
     if ["status", "body", "headers", "redirect"].iter().all(|name| object.get(name).is_none()) {
         return Err(element.error("needs one of status, body, headers, redirect"));
@@ -91,28 +91,28 @@ fn one(element: &Cursor<'_>) -> Result<Response, ConfigError> {
     if let Some(cursor) = object.get("status") {
         response.status = Some(status(cursor)?);
     }
-    response.body = body(&object)?;
+    response.body = body(&object, room)?;
     for item in object.list("headers")? {
-        response.headers.push(response_header(&item.object("response_header")?)?);
+        response.headers.push(response_header(&item.object("response_header")?, room)?);
     }
     if let Some(cursor) = object.get("redirect") {
-        response.redirect = Some(redirect(cursor)?);
+        response.redirect = Some(redirect(cursor, room)?);
     }
     Ok(response)
 }
 
-fn body(object: &Object<'_>) -> Result<Option<Body>, ConfigError> {
+fn body(object: &Object<'_>, room: &Room) -> Result<Option<Body>, ConfigError> {
     let kind = object.get("content_type");
     let Some(cursor) = object.get("body") else {
         return kind.map_or(Ok(None), |kind| Err(kind.error("needs \"body\"")));
     };
-    let text = text(cursor)?;
-    let content_type = kind.map_or(Ok("text/plain; charset=utf-8"), field_value)?.to_owned();
-    if is_json(&content_type) {
+    let text = text(cursor, room)?;
+    let content_type = kind.map_or(Ok("text/plain; charset=utf-8"), field_value)?;
+    if is_json(content_type) {
         let example = text.filled(Reason::TokenMissing, 401, "");
         json::parse(example.as_bytes()).map_err(|_| cursor.error("is not the JSON that \"content_type\" says"))?;
     }
-    Ok(Some(Body { content_type, text }))
+    Ok(Some(Body { content_type: content_type.into(), text }))
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -121,7 +121,7 @@ fn is_json(content_type: &str) -> bool {
     matches!(end, [b'/' | b'+', name @ ..] if name.eq_ignore_ascii_case(b"json"))
 }
 
-fn response_header(object: &Object<'_>) -> Result<(HeaderName, Text), ConfigError> {
+fn response_header(object: &Object<'_>, room: &Room) -> Result<(HeaderName, Text), ConfigError> {
     let (name, value) = (object.required("name")?, object.required("value")?);
     let known = header(name)?;
     if RESERVED_HEADERS.contains(&known.as_str()) {
@@ -133,10 +133,10 @@ fn response_header(object: &Object<'_>) -> Result<(HeaderName, Text), ConfigErro
     if known.as_str() == "grpc-status" && !is_failure() {
         return Err(value.error("must be from 1 to 16"));
     }
-    Ok((known, text(value)?))
+    Ok((known, text(value, room)?))
 }
 
-fn redirect(cursor: &Cursor<'_>) -> Result<Redirect, ConfigError> {
+fn redirect(cursor: &Cursor<'_>, room: &Room) -> Result<Redirect, ConfigError> {
     let object = cursor.object("redirect")?;
     let status = match object.get("status").map(|cursor| Ok((cursor, cursor.whole_number()?))).transpose()? {
         None | Some((_, 302)) => 302,
@@ -145,7 +145,7 @@ fn redirect(cursor: &Cursor<'_>) -> Result<Redirect, ConfigError> {
         Some((cursor, _)) => return Err(cursor.error("must be 302, 303 or 307")),
     };
     let cursor = object.required("location")?;
-    let location = template(cursor, &["code", "path"])?;
+    let location = template(cursor, &["code", "path"], room)?;
     let address = cursor.text()?;
     let elsewhere = address.strip_prefix("https://").or(address.strip_prefix("http://"));
     let is_here = address.starts_with('/') && !address.starts_with("//");
@@ -154,7 +154,7 @@ fn redirect(cursor: &Cursor<'_>) -> Result<Redirect, ConfigError> {
         return Err(cursor.error("expected \"https://host/path\" or \"/path\""));
     }
     let mut in_query = false;
-    for part in &location.0 {
+    for part in location.parts() {
         match part {
             Part::Literal(text) => in_query |= text.bytes().any(|b| b == b'?'),
             Part::Path if !in_query => {
@@ -177,12 +177,12 @@ fn field_value<'a>(cursor: &Cursor<'a>) -> Result<&'a str, ConfigError> {
     }
 }
 
-fn text(cursor: &Cursor<'_>) -> Result<Text, ConfigError> {
-    template(cursor, &["code", "status", "detail"])
+fn text(cursor: &Cursor<'_>, room: &Room) -> Result<Text, ConfigError> {
+    template(cursor, &["code", "status", "detail"], room)
 }
 
 /// A text with places of these names in braces. A brace that is meant is written twice.
-fn template(cursor: &Cursor<'_>, names: &[&str]) -> Result<Text, ConfigError> {
+fn template(cursor: &Cursor<'_>, names: &[&str], room: &Room) -> Result<Text, ConfigError> {
     let (mut parts, mut literal) = (Vec::new(), String::new());
     let mut rest = cursor.any_text()?;
     while let Some((before, brace, after)) = at_brace(rest) {
@@ -204,7 +204,7 @@ fn template(cursor: &Cursor<'_>, names: &[&str]) -> Result<Text, ConfigError> {
                     );
                 };
                 if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
                 }
                 parts.push(part.clone());
                 after
@@ -213,9 +213,9 @@ fn template(cursor: &Cursor<'_>, names: &[&str]) -> Result<Text, ConfigError> {
     }
     literal.push_str(rest);
     if !literal.is_empty() {
-        parts.push(Part::Literal(literal));
+        parts.push(Part::Literal(literal.into()));
     }
-    Ok(Text(parts))
+    Ok(Text::new(parts, room))
 }
 
 /// The text before the first brace, the brace, and what stands behind it.

@@ -1,7 +1,5 @@
 //! What a caller may do: the scopes and claims that a rule asks for.
 
-use std::rc::Rc;
-
 use super::template::text_of;
 use super::{Expression, Principal, Template};
 use crate::jose::{ClaimPath, Claims};
@@ -26,7 +24,6 @@ pub struct Authorize {
 pub struct ScopeTest {
     scopes: Vec<String>,
     all: bool,
-    challenge: Rc<str>,
 }
 
 /// One of `claims`.
@@ -73,8 +70,7 @@ struct Rendered<'w> {
 impl ScopeTest {
     /// `any_of`, or `all_of` them.
     pub fn new(scopes: Vec<String>, all: bool) -> Self {
-        let challenge = ["scope=\"", &scopes.join(" "), "\""].concat().into();
-        Self { scopes, all, challenge }
+        Self { scopes, all }
     }
 
     /// Whether the scopes of the token, in `scope` (RFC 8693 section 4.2) or `scp`, suffice.
@@ -89,8 +85,8 @@ impl ScopeTest {
     }
 
     /// How a challenge names them (RFC 6750 section 3).
-    pub fn challenge(&self) -> &Rc<str> {
-        &self.challenge
+    pub fn challenge(&self) -> String {
+        ["scope=\"", &self.scopes.join(" "), "\""].concat()
     }
 }
 

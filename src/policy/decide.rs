@@ -2,15 +2,15 @@
 
 use super::authenticate::Attempt;
 use super::{
-    effects, service, Authorize, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider, Required,
-    Responses, Verifier, Want,
+    effects, service, Authorize, Challenges, Documents, Enforcement, Failure, Principal, ProtectedResource, Provider,
+    Required, Responses, Verifier, Want,
 };
 use crate::jose::Verified;
 use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Reason, Wording};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -37,6 +37,10 @@ pub struct Policy {
     pub statuses: Vec<(Reason, u16)>,
     /// `responses`.
     pub responses: Responses,
+    /// The problem documents of refusals with another status than the reason's own.
+    pub problems: Wording,
+    /// How challenges end.
+    pub challenges: Challenges,
     /// `protected_resource`.
     pub protected_resource: Option<Box<ProtectedResource>>,
     /// Every header that some provider may set.

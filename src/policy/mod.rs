@@ -4,6 +4,7 @@
 mod admission;
 mod authenticate;
 mod authorization;
+mod challenges;
 mod decide;
 mod documents;
 mod effects;
@@ -28,6 +29,7 @@ mod verifier;
 
 pub use authenticate::{Failure, Principal};
 pub use authorization::{Authorize, ClaimCondition, ClaimTest, ScopeTest, Wanted};
+pub use challenges::Challenges;
 pub use decide::{Decision, FilterStateRules, Pass, Policy, Rule};
 pub use documents::{DocumentId, Documents, Want};
 pub use enforcement::Enforcement;

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use super::Rule;
 use crate::request::RequestHead;
 use crate::verdict::Reply;
 
@@ -12,9 +11,7 @@ use crate::verdict::Reply;
 pub struct ProtectedResource {
     path: String,
     document: Rc<str>,
-    challenge_end: Rc<str>,
-    /// The same with the scopes of each rule that asks for some.
-    of_rules: Vec<Option<Rc<str>>>,
+    challenge: String,
 }
 
 /// An hour, since a client that has the document asks for it again with every login. Clients in browsers are on other origins.
@@ -36,15 +33,8 @@ const NOT_ALLOWED: &[(&str, &str)] = &[("allow", METHODS), ("access-control-allo
 
 impl ProtectedResource {
     /// `path` is where the document is on this host, and `url` the same for everyone; neither needs an escape within quotes.
-    pub fn new(path: String, url: &str, document: String, rules: &[Rule]) -> Self {
-        let metadata = ["resource_metadata=\"", url, "\""].concat();
-        let of_rule = |rule: &Rule| -> Option<Rc<str>> {
-            let Rule::Protected(_, authorize) = rule else { return None };
-            let scopes = authorize.scopes.as_ref()?.challenge();
-            Some([scopes, ", ", &metadata].concat().into())
-        };
-        let of_rules = rules.iter().map(of_rule).collect();
-        Self { path, document: document.into(), challenge_end: metadata.into(), of_rules }
+    pub fn new(path: String, url: &str, document: String) -> Self {
+        Self { path, document: document.into(), challenge: ["resource_metadata=\"", url, "\""].concat() }
     }
 
     /// The answer, if the request is one for the document. Its path is not taken for any other spelling of it.
@@ -61,9 +51,8 @@ impl ProtectedResource {
         Some(Reply { status, headers, body })
     }
 
-    /// What a challenge ends with: where the document is, and the scopes that the rule asks for.
-    pub(super) fn challenge_end(&self, rule: Option<usize>) -> Rc<str> {
-        let of_rule = rule.and_then(|rule| self.of_rules.get(rule)?.as_ref());
-        Rc::clone(of_rule.unwrap_or(&self.challenge_end))
+    /// How a challenge names the document.
+    pub(super) fn challenge(&self) -> &str {
+        &self.challenge
     }
 }

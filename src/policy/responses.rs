@@ -1,10 +1,10 @@
-//! How a refusal is said: `statuses`, `responses`, `strip_failure_response`, and what `protected_resource` adds to a challenge.
+//! How a refusal is said: `statuses`, `responses`, `strip_failure_response`.
 
 use std::rc::Rc;
 
-use super::{Policy, Rule};
+use super::Policy;
 use crate::request::{self, RequestHead, WayBack};
-use crate::verdict::{Challenge, Configured, Denial, Form, Reason, Response};
+use crate::verdict::{problem, Configured, Denial, Form, Reason, Response};
 
 /// `responses`.
 #[derive(Clone, Debug)]
@@ -32,27 +32,14 @@ impl Policy {
         denial.status = status.unwrap_or(denial.status);
         denial.challenge_end = self.challenge_end(&denial);
         match self.responses.find(denial.rule, denial.reason) {
-            Some(response) => self.configured(denial, response, head),
-            None if self.strip_failure_response => Denial { form: Form::Bare, ..denial },
-            None => denial,
+            Some(response) => denial = self.configured(denial, response, head),
+            None if self.strip_failure_response => denial.form = Form::Bare,
+            None => {}
         }
-    }
-
-    fn challenge_end(&self, denial: &Denial) -> Option<Rc<str>> {
-        let lacks_scopes = denial.reason == Reason::ScopeInsufficient;
-        match &self.protected_resource {
-            Some(resource) => {
-                // Other scopes would not help a caller who lacks other rights.
-                let rule =
-                    denial.rule.filter(|_| lacks_scopes || denial.reason.challenge() != Challenge::InsufficientScope);
-                Some(resource.challenge_end(rule))
-            }
-            None if lacks_scopes => match self.rules.get(denial.rule?)? {
-                Rule::Protected(_, authorize) => authorize.scopes.as_ref().map(|scopes| Rc::clone(scopes.challenge())),
-                Rule::Public => None,
-            },
-            None => None,
-        }
+        let (reason, status) = (denial.reason, denial.status);
+        denial.problem =
+            (status != reason.status()).then(|| self.problems.of(reason, status, || problem(reason, status)));
+        denial
     }
 
     fn configured(&self, mut denial: Denial, response: &Rc<Response>, head: &RequestHead) -> Denial {
@@ -60,7 +47,7 @@ impl Policy {
         denial.status = redirect.map(|redirect| redirect.status).or(response.status).unwrap_or(denial.status);
         let location = redirect.map(|redirect| {
             let path = self.responses.way_back.of(head);
-            redirect.location.filled(denial.reason, denial.status, &path).into_owned()
+            redirect.location.filled(denial.reason, denial.status, &path)
         });
         let is_bare = self.strip_failure_response;
         denial.form = Form::Configured(Configured { response: Rc::clone(response), location, is_bare });

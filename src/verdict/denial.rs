@@ -1,13 +1,12 @@
 //! How a denial looks on the wire: `WWW-Authenticate` (RFC 6750), `application/problem+json` (RFC 9457), `Retry-After`; or what
 //! Envoy's own filter answers in its place.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use smol_str::SmolStr;
+use smol_str::{format_smolstr, SmolStr, ToSmolStr};
 
-use super::{Caller, Configured, Published, Reason, State};
+use super::{Caller, Configured, Published, Reason, Room, State, Wording};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +27,19 @@ pub struct Denial {
     pub published: Published,
     /// The rule that the request falls under, by its place; for what the configuration has a refusal say there.
     pub rule: Option<usize>,
-    /// What a challenge ends with, ready from the configuration: the scopes that the rule asks for, and `protected_resource`.
-    pub challenge_end: Option<Rc<str>>,
+    /// What a challenge ends with.
+    pub challenge_end: Option<Rc<ChallengeEnd>>,
+    /// The problem document, where the status is not the reason's own.
+    pub problem: Option<SmolStr>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
+}
+
+/// What the configuration adds to challenges: the scopes that the rule asks for, and `protected_resource`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChallengeEnd {
+    text: String,
+    whole: Wording,
 }
 
 /// What Envoy's own filter says of a failure.
@@ -63,12 +71,12 @@ pub enum Form {
 
 impl Denial {
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
-    pub fn headers(&self, grpc: bool) -> Vec<(&str, Cow<'_, str>)> {
+    pub fn headers(&self, grpc: bool) -> Vec<(&str, SmolStr)> {
         match &self.form {
             Form::Problem => {
                 let mut headers = Vec::with_capacity(3);
                 if !grpc {
-                    headers.push(("content-type", "application/problem+json".into()));
+                    headers.push(("content-type", SmolStr::new_static("application/problem+json")));
                 }
                 self.push_protocol_headers(&mut headers);
                 headers
@@ -77,37 +85,34 @@ impl Denial {
             Form::Configured(configured) => configured.headers(self, grpc),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
-                vec![("www-authenticate", format!(r#"Bearer realm="{realm}"{error}"#).into())]
+                vec![("www-authenticate", format_smolstr!(r#"Bearer realm="{realm}"{error}"#))]
             }
         }
     }
 
     /// What HTTP itself asks of such an answer: the challenge, and when to come back.
-    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, Cow<'_, str>)>) {
+    pub(super) fn push_protocol_headers(&self, headers: &mut Vec<(&str, SmolStr)>) {
         if let Some(challenge) = self.challenge() {
             headers.push(("www-authenticate", challenge));
         }
         if self.status == 503 {
             // Whole seconds (RFC 9110 section 10.2.3), never "at once".
             let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
-            headers.push(("retry-after", seconds.to_string().into()));
+            headers.push(("retry-after", seconds.to_smolstr()));
         }
     }
 
     /// The challenge (RFC 6750 section 3). What is quoted in it needs no escape: sentences of this crate, scopes and addresses whose
     /// characters the configuration was asked about.
-    fn challenge(&self) -> Option<Cow<'static, str>> {
+    fn challenge(&self) -> Option<SmolStr> {
         let start = match self.reason.challenge_text() {
             // An answer with 401 has a challenge, whatever it is mapped from (RFC 9110 section 15.5.2).
             None if self.status == 401 => "Bearer",
             text => text?,
         };
         Some(match &self.challenge_end {
-            None => start.into(),
-            Some(end) => {
-                let divider = if start == "Bearer" { " " } else { ", " };
-                [start, divider, end].concat().into()
-            }
+            None => SmolStr::new_static(start),
+            Some(end) => end.after(start, self),
         })
     }
 
@@ -117,53 +122,54 @@ impl Denial {
     }
 
     /// The body of the answer. In a gRPC request the host makes `grpc-message` of it, so there it is the sentence alone.
-    pub fn body(&self, grpc: bool) -> Cow<'_, str> {
+    pub fn body(&self, grpc: bool) -> SmolStr {
         let configured = match &self.form {
             Form::Problem => None,
-            Form::Bare => Some(Cow::Borrowed("")),
+            Form::Bare => Some(SmolStr::default()),
             Form::Configured(configured) => configured.body(self, grpc),
-            Form::JwtAuthn { .. } => Some(Cow::Borrowed(self.envoys.as_ref().map_or("", |envoys| envoys.text))),
+            Form::JwtAuthn { .. } => Some(SmolStr::new_static(self.envoys.as_ref().map_or("", |envoys| envoys.text))),
         };
-        match configured {
-            Some(body) => body,
-            None if grpc => Cow::Borrowed(self.reason.detail()),
-            None => self.problem(),
-        }
+        configured.unwrap_or_else(|| match &self.problem {
+            _ if grpc => SmolStr::new_static(self.reason.detail()),
+            Some(problem) => problem.clone(),
+            None => problem(self.reason, self.status),
+        })
+    }
+}
+
+/// The problem document (RFC 9457) of a refusal with that status.
+pub fn problem(reason: Reason, status: u16) -> SmolStr {
+    if status == reason.status() {
+        return SmolStr::new_static(reason.problem());
+    }
+    // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
+    let title = match status {
+        400 => r#""title":"Bad Request","#,
+        401 => r#""title":"Unauthorized","#,
+        403 => r#""title":"Forbidden","#,
+        404 => r#""title":"Not Found","#,
+        407 => r#""title":"Proxy Authentication Required","#,
+        429 => r#""title":"Too Many Requests","#,
+        500 => r#""title":"Internal Server Error","#,
+        502 => r#""title":"Bad Gateway","#,
+        503 => r#""title":"Service Unavailable","#,
+        _ => "",
+    };
+    // Every part is a literal without characters that JSON escapes; a test parses each body.
+    let (code, detail) = (reason.code(), reason.detail());
+    format_smolstr!(r#"{{"type":"about:blank",{title}"status":{status},"code":"{code}","detail":"{detail}"}}"#)
+}
+
+impl ChallengeEnd {
+    /// Its parameters as they are sent: nothing that is quoted in them needs an escape.
+    pub fn new(text: String, room: &Room) -> Self {
+        Self { text, whole: Wording::new(room) }
     }
 
-    fn problem(&self) -> Cow<'static, str> {
-        if self.status == self.reason.status() {
-            return Cow::Borrowed(self.reason.problem());
-        }
-        // With "about:blank" a title is the phrase of the status (RFC 9457 section 4.2.1); one that is not known here has none.
-        let title = match self.status {
-            400 => r#""title":"Bad Request","#,
-            401 => r#""title":"Unauthorized","#,
-            403 => r#""title":"Forbidden","#,
-            404 => r#""title":"Not Found","#,
-            407 => r#""title":"Proxy Authentication Required","#,
-            429 => r#""title":"Too Many Requests","#,
-            500 => r#""title":"Internal Server Error","#,
-            502 => r#""title":"Bad Gateway","#,
-            503 => r#""title":"Service Unavailable","#,
-            _ => "",
-        };
-        // Every part is a literal without characters that JSON escapes; a test parses each body.
-        let (code, detail) = (self.reason.code(), self.reason.detail());
-        let status = self.status.to_string();
-        [
-            r#"{"type":"about:blank","#,
-            title,
-            r#""status":"#,
-            &status,
-            r#","code":""#,
-            code,
-            r#"","detail":""#,
-            detail,
-            r#""}"#,
-        ]
-        .concat()
-        .into()
+    /// The challenge of that start, which follows from reason and status.
+    fn after(&self, start: &str, denial: &Denial) -> SmolStr {
+        let divider = if start == "Bearer" { " " } else { ", " };
+        self.whole.of(denial.reason, denial.status, || [start, divider, &self.text].concat().into())
     }
 }
 
@@ -188,6 +194,7 @@ impl From<Reason> for Denial {
             published: Published::new(),
             rule: None,
             challenge_end: None,
+            problem: None,
             retry_after: Duration::ZERO,
         }
     }

@@ -6,10 +6,12 @@ mod edits;
 mod reason;
 mod reply;
 mod response;
+mod wording;
 
 pub use access_log::{plain, AccessLog, Caller, Published};
-pub use denial::{Denial, Envoys, Form};
+pub use denial::{problem, ChallengeEnd, Denial, Envoys, Form};
 pub use edits::{is_field_value, is_spelling, state_name, Edits, HeaderName, State};
 pub use reason::{Challenge, Reason};
 pub use reply::Reply;
 pub use response::{Body, Configured, Part, Redirect, Response, Text};
+pub use wording::{Room, Wording};

@@ -1,9 +1,10 @@
 //! `responses`: what the configuration has a refusal say, ready but for the parts that differ from refusal to refusal.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::{Denial, HeaderName, Reason};
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::{Denial, HeaderName, Reason, Room, Wording};
 
 /// One entry of `responses`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Response {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     /// `content_type`.
-    pub content_type: String,
+    pub content_type: SmolStr,
     /// `body`.
     pub text: Text,
 }
@@ -40,13 +41,16 @@ pub struct Redirect {
 
 /// A text of the configuration, with places that each refusal fills.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(pub Vec<Part>);
+pub struct Text {
+    parts: Vec<Part>,
+    filled: Wording,
+}
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// As it stands there.
-    Literal(String),
+    Literal(SmolStr),
     /// `{code}`.
     Code,
     /// `{status}`.
@@ -63,7 +67,7 @@ pub struct Configured {
     /// The entry.
     pub response: Rc<Response>,
     /// Where the request is sent, if it is.
-    pub location: Option<String>,
+    pub location: Option<SmolStr>,
     /// `strip_failure_response`: nothing is said beyond what the entry says.
     pub is_bare: bool,
 }
@@ -82,33 +86,48 @@ impl Response {
 }
 
 impl Text {
+    /// Of these parts, in the configuration that has so much room.
+    pub fn new(parts: Vec<Part>, room: &Room) -> Self {
+        Self { parts, filled: Wording::new(room) }
+    }
+
+    /// Its parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// The text for one refusal.
-    pub fn filled(&self, reason: Reason, status: u16, path: &str) -> Cow<'_, str> {
-        if let [Part::Literal(text)] = self.0.as_slice() {
-            return Cow::Borrowed(text);
+    pub fn filled(&self, reason: Reason, status: u16, path: &str) -> SmolStr {
+        match self.parts.as_slice() {
+            [Part::Literal(text)] => text.clone(),
+            // A path is of one request alone.
+            parts if parts.contains(&Part::Path) => self.join(reason, status, path),
+            _ => self.filled.of(reason, status, || self.join(reason, status, path)),
         }
-        let status = status.to_string();
-        let mut parts: Vec<&str> = Vec::with_capacity(self.0.len());
-        for part in &self.0 {
-            parts.push(match part {
-                Part::Literal(text) => text,
-                Part::Code => reason.code(),
-                Part::Status => &status,
-                Part::Detail => reason.detail(),
-                Part::Path => path,
-            });
-        }
-        Cow::Owned(parts.concat())
+    }
+
+    fn join(&self, reason: Reason, status: u16, path: &str) -> SmolStr {
+        let status = status.to_smolstr();
+        let texts = self.parts.iter().map(|part| match part {
+            Part::Literal(text) => text.as_str(),
+            Part::Code => reason.code(),
+            Part::Status => &status,
+            Part::Detail => reason.detail(),
+            Part::Path => path,
+        });
+        texts.collect::<Vec<_>>().concat().into()
     }
 }
 
 impl Configured {
     /// The headers of the answer.
-    pub fn headers(&self, denial: &Denial, grpc: bool) -> Vec<(&str, Cow<'_, str>)> {
+    pub fn headers(&self, denial: &Denial, grpc: bool) -> Vec<(&str, SmolStr)> {
         let mut headers = Vec::new();
         match &self.location {
             // Who has logged in must not be sent there again by something in between that kept the answer.
-            Some(location) => headers.extend([("location", location.into()), ("cache-control", "no-store".into())]),
+            Some(location) => {
+                headers.extend([("location", location.clone()), ("cache-control", SmolStr::new_static("no-store"))]);
+            }
             None if self.is_bare => {}
             None => denial.push_protocol_headers(&mut headers),
         }
@@ -118,25 +137,25 @@ impl Configured {
         let is_own = |name: &str| own.iter().any(|(known, _)| known.as_str() == name);
         headers.retain(|(name, _)| !(is_own(name) || is_hidden && *name == "www-authenticate"));
         let content_type = if grpc || self.location.is_some() { None } else { self.content_type() };
-        headers.extend(content_type.map(|kind| ("content-type", kind.into())));
+        headers.extend(content_type.map(|kind| ("content-type", kind)));
         let own = own.iter().filter(|(name, _)| grpc || name.as_str() != "grpc-status");
         headers.extend(own.map(|(name, value)| (name.as_str(), value.filled(denial.reason, denial.status, ""))));
         headers
     }
 
-    fn content_type(&self) -> Option<&str> {
+    fn content_type(&self) -> Option<SmolStr> {
         match &self.response.body {
-            Some(body) => Some(&body.content_type),
-            None => (!self.is_bare).then_some("application/problem+json"),
+            Some(body) => Some(body.content_type.clone()),
+            None => (!self.is_bare).then_some(SmolStr::new_static("application/problem+json")),
         }
     }
 
     /// The body of the answer; `None` for the one that the refusal has without an entry.
-    pub fn body(&self, denial: &Denial, grpc: bool) -> Option<Cow<'_, str>> {
+    pub fn body(&self, denial: &Denial, grpc: bool) -> Option<SmolStr> {
         match &self.response.body {
-            _ if self.location.is_some() => Some(Cow::Borrowed("")),
+            _ if self.location.is_some() => Some(SmolStr::default()),
             Some(body) if !grpc => Some(body.text.filled(denial.reason, denial.status, "")),
-            _ if self.is_bare => Some(Cow::Borrowed("")),
+            _ if self.is_bare => Some(SmolStr::default()),
             _ => None,
         }
     }
@@ -147,12 +166,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_filled_in_and_what_is_literal_is_only_lent() {
-        let literal = |text: &str| Part::Literal(text.to_owned());
-        let text =
-            Text(vec![literal("{"), Part::Code, literal(","), Part::Status, Part::Detail, Part::Path, literal("}")]);
-        assert_eq!(text.filled(Reason::TokenExpired, 401, "%2F"), "{token_expired,401The token has expired.%2F}");
-        assert!(matches!(Text(vec![literal("a")]).filled(Reason::TokenExpired, 401, ""), Cow::Borrowed("a")));
-        assert_eq!(Text(Vec::new()).filled(Reason::TokenExpired, 401, ""), "");
+    fn a_text_is_filled_in_for_each_reason_status_and_path() {
+        let literal = |text: &str| Part::Literal(text.into());
+        let of = |parts: &[Part]| Text::new(parts.to_vec(), &Room::default());
+        let parts = [literal("{"), Part::Code, literal(","), Part::Status, Part::Detail, literal("}")];
+        let (text, with_path) = (of(&parts), of(&[&parts[..], &[Part::Path]].concat()));
+        for _ in 0..2 {
+            assert_eq!(text.filled(Reason::TokenExpired, 401, ""), "{token_expired,401The token has expired.}");
+            assert_eq!(text.filled(Reason::TokenExpired, 302, ""), "{token_expired,302The token has expired.}");
+            assert_eq!(text.filled(Reason::TokenMissing, 401, ""), "{token_missing,401The request carries no token.}");
+            for path in ["%2F", "%2Fother"] {
+                let expected = ["{token_expired,401The token has expired.}", path].concat();
+                assert_eq!(with_path.filled(Reason::TokenExpired, 401, path), expected);
+            }
+        }
+        assert_eq!(of(&[literal("a")]).filled(Reason::TokenExpired, 401, ""), "a");
+        assert_eq!(of(&[]).filled(Reason::TokenExpired, 401, ""), "");
     }
 }

@@ -41,9 +41,8 @@ fn ask(config: &Value, request: &Request) -> Verdict {
 fn answer(config: &Value, request: &Request) -> (u16, Vec<(String, String)>, String) {
     let verdict = ask(config, request);
     let Verdict::Denied(denial, grpc) = &verdict else { panic!("{}", verdict.code()) };
-    let headers =
-        denial.headers(*grpc).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
-    (denial.status, headers, denial.body(*grpc).into_owned())
+    let headers = denial.headers(*grpc).into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+    (denial.status, headers, denial.body(*grpc).to_string())
 }
 
 fn header(config: &Value, request: &Request, name: &str) -> Option<String> {

@@ -37,7 +37,7 @@ fn refusal(verdict: &Verdict) -> (u16, String, String) {
     let denial = verdict.denial();
     let headers = denial.headers(false);
     assert_eq!(headers.len(), 1, "{headers:?}");
-    (denial.status, format!("{}: {}", headers[0].0, headers[0].1), denial.body(false).into_owned())
+    (denial.status, format!("{}: {}", headers[0].0, headers[0].1), denial.body(false).to_string())
 }
 
 fn fields(request: &Request, verdict: &Verdict) -> Vec<(String, String)> {

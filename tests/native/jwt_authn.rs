@@ -30,9 +30,8 @@ fn answer(world: &mut World, request: &Request) -> (u16, String, String) {
     let verdict = world.ask_patiently(0, request);
     let denial = verdict.denial();
     let headers = denial.headers(false);
-    let challenge =
-        headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.clone().into_owned());
-    (denial.status, denial.body(false).into_owned(), challenge.unwrap_or_default())
+    let challenge = headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.to_string());
+    (denial.status, denial.body(false).to_string(), challenge.unwrap_or_default())
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the configuration could have prepared costs no request: not one byte more is allocated for longer names or more rules.
 
+use std::hint::black_box;
+
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
 use jwt_gate::crypto::Portable;
@@ -8,12 +10,13 @@ use jwt_gate::policy::Verifier;
 use jwt_gate::remote::Answer;
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
+use jwt_gate::verdict::Denial;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
 use crate::world::merged;
 
-/// What one request allocates, in number and in bytes, and how it ends, once others like it have come.
+/// What one request and its answer allocate, in number and in bytes, and how it ends, once others like it have come.
 fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
     let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
     let verifier = Verifier::new(vec![Box::new(Portable)], TokenCache::new(config.token_cache, (1, 2)));
@@ -28,20 +31,34 @@ fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
     };
     for _ in 0..3 {
         for effect in gate.handle(Event::Request(1, head()), now) {
-            if let Effect::Ask(_, number, _) = effect {
-                let answer = Answer { status: Some(200), ..Answer::default() };
-                gate.handle(Event::Answered(number, Some(answer)), now);
+            match effect {
+                Effect::Ask(_, number, _) => {
+                    let answer = Answer { status: Some(200), ..Answer::default() };
+                    gate.handle(Event::Answered(number, Some(answer)), now);
+                }
+                Effect::Deny(_, denial, grpc) => say(&denial, grpc),
+                _ => {}
             }
         }
     }
     let (head, mut effects) = (head(), Vec::new());
-    let counted = allocation_counter::measure(|| effects = gate.handle(Event::Request(1, head), now));
+    let counted = allocation_counter::measure(|| {
+        effects = gate.handle(Event::Request(1, head), now);
+        if let Some(Effect::Deny(_, denial, grpc)) = effects.last() {
+            say(denial, *grpc);
+        }
+    });
     let passes = match effects.last() {
         Some(Effect::Allow(..)) => true,
         Some(Effect::Deny(..)) => false,
         other => panic!("{other:?}"),
     };
     ((counted.count_total, counted.bytes_total), passes)
+}
+
+/// Makes what the host sends.
+fn say(denial: &Denial, grpc: bool) {
+    black_box((denial.headers(grpc), denial.body(grpc), denial.details()));
 }
 
 fn key() -> Key {
@@ -150,4 +167,53 @@ fn a_request_allocates_the_same_however_much_a_service_is_told_with_every_questi
     let short = allocated(&asks(&"c".repeat(50)), &fields);
     assert_eq!(allocated(&asks(&"c".repeat(500)), &fields), short);
     assert!(short.1, "by the answer that is kept");
+}
+
+#[test]
+fn a_refusal_allocates_the_same_however_much_the_configuration_has_it_say() {
+    let token = Token::new(&key()).mint();
+    let bearer = format!("Bearer {token}");
+    let end = "n".repeat(50);
+    let response = |constant: &str| {
+        json!({
+            "body": format!("{{code}} {{status}} {{detail}} {constant}"),
+            "content_type": format!("text/{constant}"),
+            "headers": [
+                {"name": format!("x-{constant}"), "value": format!("{{code}} {constant}")},
+                {"name": format!("x-plain-{constant}"), "value": constant},
+            ],
+        })
+    };
+    let resource = |constant: &str| json!({"resource": format!("https://gateway.example/{constant}")});
+    type Words<'f> = &'f dyn Fn(&str) -> Value;
+    let forms: [Words<'_>; 4] = [
+        &|constant| json!({"responses": [response(constant)]}),
+        &|constant| json!({"responses": [response(constant)], "strip_failure_response": true}),
+        &|constant| json!({"protected_resource": resource(constant)}),
+        &|constant| json!({"protected_resource": resource(constant), "responses": [{"status": 403}]}),
+    ];
+    let scopes = |constant: &str| json!({"authorize": {"scopes": {"all_of": [constant]}}});
+    let none: [(&str, &str); 3] = [(":method", "GET"), (":path", "/"), (":authority", "gateway")];
+    let grpc = [&none[..], &[("content-type", "application/grpc")]].concat();
+    let lacking = [&none[..], &[("authorization", &*bearer)]].concat();
+    for (form, place) in forms.into_iter().zip(0..) {
+        for fields in [&none[..], &grpc, &lacking] {
+            let with = |constant: &str| {
+                let rule = merged(rule(json!({"prefix": "/"}), &format!("main-{end}")), scopes(constant));
+                allocated(&config(&end, merged(form(constant), json!({"rules": [rule]}))), fields)
+            };
+            let short = with(&"c".repeat(50));
+            assert_eq!(with(&"c".repeat(500)), short, "form {place}, {fields:?}");
+            assert!(!short.1);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_with_another_status_allocates_no_more_than_one_with_its_own() {
+    let end = "n".repeat(50);
+    let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway")];
+    let own = allocated(&config(&end, json!({})), &fields);
+    assert_eq!(allocated(&config(&end, json!({"statuses": {"token_missing": 418}})), &fields), own);
+    assert!(!own.1);
 }
