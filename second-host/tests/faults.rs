@@ -3,8 +3,8 @@
 use jwt_gate_second_host::{Call, Foreign, Outcome, Platform, Proxy};
 use proxy_wasm_host::abi::v0_2_1::types::Status;
 
-use crate::mint::{Key, Token, NOW};
-use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, token, HEAD};
+use crate::mint::{Key, Token, ALGORITHMS, NOW};
+use crate::{ask, assert_passed_as_alice, bearing, credulous, local, refusal, remote, set, token, HEAD, NO_SIGNATURES};
 
 /// What a request needs none of: without it, it is judged the same.
 const DISPENSABLE: [Call; 3] = [Call::Property, Call::Foreign, Call::Metric];
@@ -107,20 +107,59 @@ fn a_host_that_cannot_tell_signatures_apart_is_not_asked_about_them() {
         assert_eq!(ask(&mut proxy, &token(&Key::p256(2).named("k1"))).code(), "signature_invalid", "{what}");
         assert_eq!(proxy.faults().made(Call::Foreign), asked, "{what}");
         configuration["crypto"] = "host".into();
-        assert!(!proxy.configure(&configuration.to_string()), "{what}");
+        assert_eq!(refusal(&mut proxy, &configuration.to_string()), NO_SIGNATURES, "{what}");
+    }
+}
+
+#[test]
+fn a_host_that_checks_signatures_is_asked_once_about_a_token_unless_the_module_is_to_check_them_itself() {
+    let choices = [(None, true), (Some("auto"), true), (Some("host"), true), (Some("portable"), false)];
+    for alg in ALGORITHMS.iter().filter(|alg| !alg.starts_with("HS")) {
+        let key = Key::of(alg, false).named("k1");
+        let tokens = ["first", "second"].map(|jti| Token::new(&key).alg(alg).claim("jti", jti).mint());
+        let is_known = alg.starts_with("RS") || alg.starts_with("ES");
+        for (crypto, is_asked) in choices {
+            let mut proxy = Proxy::new(Platform::built(), NOW, credulous);
+            let mut configuration = local(&[&key]);
+            if let Some(crypto) = crypto {
+                configuration["crypto"] = crypto.into();
+            }
+            assert!(proxy.configure(&configuration.to_string()), "{alg}, {crypto:?}: {:?}", proxy.log());
+            let mut asked = proxy.faults().made(Call::Foreign);
+            assert_eq!(asked > 0, is_asked, "{alg}, {crypto:?}: whether it can");
+            for token in &tokens {
+                asked += usize::from(is_asked && is_known);
+                for time in 1..=3 {
+                    assert_passed_as_alice(&ask(&mut proxy, token));
+                    assert_eq!(proxy.faults().made(Call::Foreign), asked, "{alg}, {crypto:?}: time {time}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_host_says_of_a_signature_counts_unless_the_module_is_to_check_it_itself() {
+    let key = Key::p256(1).named("k1");
+    // The signature of the module's first question at its start, which is about a token of joe, is the only one that holds.
+    let foreign: Foreign = |_, arguments| {
+        let is_joes = arguments.windows(20).any(|text| text == b"eyJpc3MiOiJqb2UiLA0K");
+        Some(vec![0x08, u8::from(is_joes)])
+    };
+    for (crypto, code) in [("auto", "signature_invalid"), ("host", "signature_invalid"), ("portable", "passed")] {
+        let mut proxy = Proxy::new(Platform::built(), NOW, foreign);
+        let mut configuration = local(&[&key]);
+        configuration["crypto"] = crypto.into();
+        assert!(proxy.configure(&configuration.to_string()), "{crypto}: {:?}", proxy.log());
+        assert_eq!(ask(&mut proxy, &token(&key)).code(), code, "{crypto}");
     }
 }
 
 #[test]
 fn a_host_that_stops_checking_signatures_lets_none_pass() {
     let key = Key::p256(1).named("k1");
-    // Whatever is not the second question of the module at its start.
-    let foreign: Foreign = |_, arguments| {
-        let wrong = arguments.windows(14).any(|text| text == b"something else");
-        Some(vec![0x08, u8::from(!wrong)])
-    };
     for (crypto, good) in [("auto", "passed"), ("host", "signature_invalid")] {
-        let mut proxy = Proxy::new(Platform::built(), NOW, foreign);
+        let mut proxy = Proxy::new(Platform::built(), NOW, credulous);
         let mut configuration = local(&[&key]);
         configuration["crypto"] = crypto.into();
         assert!(proxy.configure(&configuration.to_string()));

@@ -1,6 +1,7 @@
 //! The built module in a second host: what holds in Envoy must hold where another engine runs it, where the host has no functions
 //! of its own, and where it refuses what it is asked for.
 
+mod calls;
 mod deaths;
 mod faults;
 mod imports;
@@ -20,6 +21,9 @@ use mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
 /// What every request says, after which come its own headers.
 const HEAD: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "https"), (":authority", "api.example"), (":path", "/orders")];
+
+/// Why `crypto: host` is refused in a host without the function for it.
+const NO_SIGNATURES: &str = r#"crypto: this host has no "verify_signature": "auto" or "portable" would do"#;
 
 /// A configuration of one provider, whose keys stand in it.
 fn local(keys: &[&Key]) -> Value {
@@ -60,6 +64,21 @@ fn started_with_keys(keys: &[&Key]) -> Proxy {
     let fetch = proxy.fetch();
     proxy.answer(fetch, 200, &set(keys));
     proxy
+}
+
+/// Why the module refuses a configuration: the one line that it says to it.
+fn refusal(proxy: &mut Proxy, configuration: &str) -> String {
+    let before = proxy.log().len();
+    assert!(!proxy.configure(configuration), "{configuration}");
+    let said = proxy.log().split_off(before);
+    let [line] = &said[..] else { panic!("{configuration}: {said:?}") };
+    line.strip_prefix("jwt-gate: configuration refused: ").unwrap_or_else(|| panic!("{line}")).to_owned()
+}
+
+/// The function of a host to which every signature holds, but that of the second question of the module at its start.
+fn credulous(name: &[u8], arguments: &[u8]) -> Option<Vec<u8>> {
+    let wrong = arguments.windows(14).any(|text| text == b"something else");
+    (name == b"verify_signature").then(|| vec![0x08, u8::from(!wrong)])
 }
 
 /// What becomes of a request with this token, whose client says that it is mallory.

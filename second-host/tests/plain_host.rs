@@ -12,7 +12,7 @@ use wasmparser::Parser;
 
 use crate::mint::{Key, Token, NOW};
 use crate::questions::decided;
-use crate::{ask, assert_passed_as_alice, bearing, local, remote, set, token};
+use crate::{ask, assert_passed_as_alice, bearing, local, refusal, remote, set, token, NO_SIGNATURES};
 
 /// The module with another function of the host in the place of one of the same type.
 fn with_import(module: &[u8], from: &str, to: &str) -> Vec<u8> {
@@ -57,7 +57,7 @@ fn no_function_is_called_where_that_could_be_a_trap() {
     assert_eq!(proxy.faults().made(Call::Foreign), 0);
     let mut host = local(&[&key]);
     host["crypto"] = "host".into();
-    assert!(!proxy.configure(&host.to_string()));
+    assert_eq!(refusal(&mut proxy, &host.to_string()), NO_SIGNATURES);
     assert_eq!(proxy.faults().made(Call::Foreign), 0);
 }
 
