@@ -1,0 +1,224 @@
+//! The whole gate, natively: from the head of a request to the decision, and of a refusal to the answer as it is sent.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::rc::Rc;
+
+use criterion::{BatchSize, Criterion};
+use jwt_gate::cache::TokenCache;
+use jwt_gate::config::Config;
+use jwt_gate::crypto::{Alg, CryptoProvider, Portable, PublicKey};
+use jwt_gate::gate::{Effect, Event, Gate};
+use jwt_gate::policy::Verifier;
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
+use serde_json::{json, Value};
+
+use crate::head;
+use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
+
+/// How a request with a known token ends, and after how many signature checks.
+const PASSES: (&str, u64) = ("allowed", 0);
+
+/// A gate and its clock.
+struct Gateway {
+    gate: Gate,
+    now: UnixTime,
+    checks: Rc<Cell<u64>>,
+}
+
+/// The provider in pure Rust, and how often it was asked: without that, a known token looks like any other.
+struct Counting(Rc<Cell<u64>>);
+
+impl CryptoProvider for Counting {
+    fn verify(&self, key: &PublicKey, alg: Alg, message: &[u8], signature: &[u8]) -> Option<bool> {
+        self.0.set(self.0.get() + 1);
+        Portable.verify(key, alg, message, signature)
+    }
+}
+
+impl Gateway {
+    fn new(config: &Value) -> Self {
+        let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
+        let checks = Rc::default();
+        let crypto = Counting(Rc::clone(&checks));
+        let verifier = Verifier::new(vec![Box::new(crypto)], TokenCache::new(config.token_cache, (1, 2)));
+        let documents = config.documents(1);
+        let gate = Gate::new(config.semantics, documents, verifier, true);
+        Self { gate, now: UnixTime::from_secs(NOW), checks }
+    }
+
+    /// Decides about a request, and makes what the host sends if that is a refusal.
+    fn ask(&mut self, head: RequestHead) -> Vec<Effect> {
+        let effects = self.gate.handle(Event::Request(1, head), self.now);
+        if let Some(Effect::Deny(_, denial, grpc)) = effects.last() {
+            black_box((denial.headers(*grpc), denial.body(*grpc), denial.details()));
+        }
+        effects
+    }
+
+    /// How a request ends, and after how many signature checks.
+    fn outcome(&mut self, head: &RequestHead) -> (&'static str, u64) {
+        let before = self.checks.get();
+        let outcome = match self.ask(head.clone()).last() {
+            Some(Effect::Allow(..)) => "allowed",
+            Some(Effect::Deny(_, denial, _)) => denial.reason.code(),
+            other => panic!("{other:?}"),
+        };
+        (outcome, self.checks.get() - before)
+    }
+
+    /// Measures a request that came before: its token is known, if it ever was good.
+    fn measure(&mut self, c: &mut Criterion, name: &str, head: &RequestHead, expected: (&str, u64)) {
+        self.outcome(head);
+        assert_eq!(self.outcome(head), expected, "{name}");
+        c.bench_function(name, |b| b.iter_batched(|| head.clone(), |head| self.ask(head), BatchSize::SmallInput));
+    }
+}
+
+fn config(key: &Key, rules: Value) -> Value {
+    let set = key_set([key.jwk()]);
+    json!({
+        "providers": {"main": {"issuer": ISSUER, "audiences": [AUDIENCE], "local_jwks": {"inline_string": set}}},
+        "rules": rules,
+    })
+}
+
+fn rule(matches: Value) -> Value {
+    json!({"match": matches, "requires": {"provider_name": "main"}})
+}
+
+fn key() -> Key {
+    Key::rsa().named("k1")
+}
+
+/// A request with a token of [`key`].
+fn request(path: &str) -> RequestHead {
+    head(path, Some(Token::new(&key()).bearer()))
+}
+
+/// Known tokens: what is left is mostly to find the rule.
+pub fn rules(c: &mut Criterion) {
+    let template = |n: usize| {
+        let template = json!({
+            "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            "path_template": format!("/service{n}/api/{{id}}"),
+        });
+        json!({"path_match_policy": {"name": "template", "typed_config": template}})
+    };
+    type Form<'f> = &'f dyn Fn(usize) -> Value;
+    let forms: [(&str, &[usize], Form<'_>); 3] = [
+        ("rules", &[1, 100, 1000], &|n| json!({"prefix": format!("/service{n}/api")})),
+        ("regular expressions", &[1, 1000], &|n| json!({"safe_regex": {"regex": format!("/service{n}/api/[a-z]+")}})),
+        ("path templates", &[1, 1000], &template),
+    ];
+    for (what, counts, form) in forms {
+        for &count in counts {
+            let mut rules: Vec<Value> = (0..count).map(|n| rule(form(n))).collect();
+            let path = format!("/service{}/api/x", count - 1);
+            let name = format!("gate: a known token, the last of {count} {what}");
+            let mut gateway = Gateway::new(&config(&key(), rules.as_slice().into()));
+            // A good token passes without a rule as well, no token only by one that is public.
+            rules[count - 1] = json!({"match": form(count - 1), "public": true});
+            let mut public = Gateway::new(&config(&key(), rules.into()));
+            assert_eq!(public.outcome(&head(&path, None)), PASSES, "{name}");
+            gateway.measure(c, &name, &request(&path), PASSES);
+        }
+    }
+}
+
+/// Tokens that come for the first time, another one each time, until the cache is full and beyond.
+pub fn new_tokens(c: &mut Criterion) {
+    for key in [Key::p256(1), Key::ed25519(1)] {
+        let key = key.named("k1");
+        let mut gateway = Gateway::new(&config(&key, json!([rule(json!({"prefix": "/"}))])));
+        let mut number = 0;
+        let mut new = || {
+            number += 1;
+            head("/orders", Some(Token::new(&key).claim("jti", format!("{number:032x}")).bearer()))
+        };
+        let name = format!("gate: a token never seen, {}", key.alg());
+        for _ in 0..2 {
+            assert_eq!(gateway.outcome(&new()), ("allowed", 1), "{name}");
+        }
+        c.bench_function(&name, |b| b.iter_batched(&mut new, |head| gateway.ask(head), BatchSize::SmallInput));
+    }
+}
+
+/// What a rule asks for beyond a good token.
+pub fn authorization(c: &mut Criterion) {
+    let request = |sub: &str, scope: &str, role: &str| {
+        let token = Token::new(&key()).claim("sub", sub).claim("scope", scope).claim("roles", json!(["clerk", role]));
+        head("/users/alice/orders", Some(token.bearer()))
+    };
+    let other = request("mallory", "inventory:read", "guest");
+    for (what, authorize, refusal) in [
+        ("scopes", json!({"scopes": {"all_of": ["orders:read", "orders:write"]}}), "scope_insufficient"),
+        ("any_of", json!({"claims": [{"claim": "roles", "any_of": ["auditor", "admin"]}]}), "claim_insufficient"),
+        ("{path.1}", json!({"claims": [{"claim": "sub", "equals": "{path.1}"}]}), "claim_insufficient"),
+    ] {
+        let mut rule = rule(json!({"prefix": "/users"}));
+        rule["authorize"] = authorize;
+        let mut gateway = Gateway::new(&config(&key(), json!([rule])));
+        let name = format!("gate: a known token, authorized by {what}");
+        // What asks for nothing would let everyone pass.
+        assert_eq!(gateway.outcome(&other).0, refusal, "{name}");
+        gateway.measure(c, &name, &request("alice", "orders:read orders:write", "admin"), PASSES);
+    }
+}
+
+/// What the service and the access log get of a token.
+pub fn outputs(c: &mut Criterion) {
+    let mut config = config(&key(), json!([rule(json!({"prefix": "/"}))]));
+    let provider = &mut config["providers"]["main"];
+    let claims = [("x-user", "sub"), ("x-audience", "aud"), ("x-expires", "exp")];
+    provider["claim_to_headers"] =
+        claims.map(|(header, claim)| json!({"header_name": header, "claim_name": claim})).as_slice().into();
+    provider["forward_payload_header"] = "x-payload".into();
+    provider["payload_in_metadata"] = "payload".into();
+    let mut gateway = Gateway::new(&config);
+    let request = request("/orders");
+    let effects = gateway.ask(request.clone());
+    let Some(Effect::Allow(_, edits)) = effects.last() else { panic!("{effects:?}") };
+    let headers: Vec<&str> = edits.set.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(headers, ["x-payload", "x-user", "x-audience", "x-expires"]);
+    assert!(matches!(edits.state.as_slice(), [(_, payload)] if payload.contains(ISSUER)), "{:?}", edits.state);
+    gateway.measure(c, "gate: a known token, claims and payload handed on", &request, PASSES);
+}
+
+/// Paths that others may read otherwise: in each reading, the rule is looked for again.
+pub fn paths(c: &mut Criterion) {
+    let rules = ["/closed", "/open"].map(|prefix| rule(json!({ "prefix": prefix })));
+    let mut gateway = Gateway::new(&config(&key(), rules.as_slice().into()));
+    for (what, path, expected) in [
+        ("all under one rule", "/open/a%2fb%2fc", PASSES),
+        ("under two rules", "/open/a%2f..%2f..%2fclosed", ("path_ambiguous", 0)),
+    ] {
+        let name = format!("gate: a path with encoded slashes, its readings {what}");
+        gateway.measure(c, &name, &request(path), expected);
+    }
+}
+
+/// Refusals: an attacker chooses how many there are.
+pub fn refusals(c: &mut Criterion) {
+    let key = Key::p256(1).named("k1");
+    let mut gateway = Gateway::new(&config(&key, json!([rule(json!({"prefix": "/"}))])));
+    gateway.measure(c, "gate: no token", &head("/orders", None), ("token_missing", 0));
+    let forged = Token::new(&Key::p256(2).named("k1"));
+    let forged = head("/orders", Some(forged.bearer()));
+    gateway.measure(c, "gate: a forged signature, ES256", &forged, ("signature_invalid", 1));
+    let good = head("/orders", Some(Token::new(&key).bearer()));
+    assert_eq!(gateway.outcome(&good), ("allowed", 1));
+    gateway.now = UnixTime::from_secs(NOW + 3600);
+    gateway.measure(c, "gate: a known token that has expired", &good, ("token_expired", 0));
+}
+
+/// The way of Envoy's own filter.
+pub fn jwt_authn(c: &mut Criterion) {
+    let mut config = config(&key(), json!([rule(json!({"prefix": "/"}))]));
+    config["semantics"] = "jwt_authn".into();
+    let mut gateway = Gateway::new(&config);
+    let good = request("/orders");
+    assert_eq!(gateway.outcome(&good), ("allowed", 1));
+    gateway.measure(c, "gate: a known token, `semantics: jwt_authn`", &good, PASSES);
+}
