@@ -100,8 +100,8 @@ pub fn gate(vm: &str, provider: Value, rules: Value, more: &Value) -> Filters {
     Ok(vec![wasm_filter(vm, &module(), &configuration)])
 }
 
-/// jwt-gate as the example has it: keys fetched, revocations polled, claims forwarded, payload and header for the access log, scopes
-/// asked for. The service that decides about one of its paths is there, and not asked: these requests have another path.
+/// jwt-gate as the example (`envoy.yaml`) has it: keys fetched, revocations polled, claims forwarded, payload, header and decision
+/// for the access log, the resource described, scopes and a claim of the path asked for. The service that decides about one of its paths is there, and not asked: these requests have another path.
 pub fn gate_with_everything(vm: &str) -> Filters {
     let fetched = |path: &str| {
         let uri = format!("http://issuer.example{path}");
@@ -139,6 +139,14 @@ pub fn gate_with_everything(vm: &str) -> Filters {
         public("/inventory/catalog"),
         {"match": {"path": "/auth/logout"}, "requires": {"provider_name": "main"}},
         {
+            "match": {"prefix": "/users"},
+            "requires": {"provider_name": "main"},
+            "authorize": {
+                "scopes": {"all_of": ["orders:read"]},
+                "claims": [{"claim": "sub", "equals": "{path.1}"}],
+            },
+        },
+        {
             "match": {"path": "/orders/report"},
             "requires": {"provider_name": "main"},
             "authorize": {
@@ -151,7 +159,14 @@ pub fn gate_with_everything(vm: &str) -> Filters {
         to_read("/inventory", "inventory:read"),
         to_write("/inventory", "inventory:write"),
     ]);
-    gate(vm, provider, rules, &json!({}))
+    let more = json!({
+        "access_log": ["outcome", "code", "provider", "sub", "kid"],
+        "protected_resource": {
+            "resource": "http://shop.example",
+            "scopes_supported": ["orders:read", "orders:write", "inventory:read", "inventory:write"],
+        },
+    });
+    gate(vm, provider, rules, &more)
 }
 
 /// The list that the issuer of [`gate_with_everything`] publishes.

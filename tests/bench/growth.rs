@@ -172,14 +172,14 @@ pub fn tokens(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
         native: filters::native(filters::provider(&keys), filters::one_rule()),
         gate: filters::gate(&format!("{count} tokens"), filters::provider(&keys), filters::one_rule(), &json!({})),
         requests: scale.requests / 2,
-        // What a cache can hold is in it when the measuring begins.
-        warm_up: count.min(most / 5).max(scale.requests / 4),
+        // Each has come once when the measuring begins, or the last point would be of tokens never seen.
+        warm_up: count.max(scale.requests / 4),
     };
     let counts = [10, 100, 1_000, 10_000, most];
     curve("Tokens of EdDSA in rotation", "tokens", counts.map(point).into(), scale, cpus)
 }
 
-/// One and two workers on the same CPU.
+/// One and two workers on the same CPU, in one Envoy after the other: what a worker costs, not how workers scale.
 pub fn workers(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
     let keys = filters::published();
     let token = tokens::mint(&filters::key("RS256"), "RS256", USUAL, 1);
@@ -209,15 +209,19 @@ pub fn workers(scale: Scale, cpus: Cpus) -> Result<Curve, String> {
     Ok(Curve { title, axis: "workers", points: vec![1.0, 2.0], lines, figures })
 }
 
-/// The memory of Envoy: without a filter and with the gate, with one worker and with four, before and after the tokens came.
+/// The memory of Envoy: without a filter and with the gate, with one worker and with four; before the tokens came, after them, and
+/// after more than can be remembered.
 pub struct Footprint {
-    bare: [Memory; 2],
-    one: [Memory; 2],
-    four: [Memory; 2],
+    bare: [Memory; 3],
+    one: [Memory; 3],
+    four: [Memory; 3],
 }
 
 /// How many tokens each worker sees, of 1 KB.
 const SEEN: usize = 10_000;
+
+/// How many others it sees then.
+const FLOOD: usize = 30_000;
 
 impl Footprint {
     /// The heap of a worker's VM, in MiB: what three workers more make of linear memory. It never shrinks.
@@ -230,30 +234,36 @@ impl Footprint {
         Self::per_worker(&self.one[1], &self.four[1])
     }
 
+    /// The same after the flood.
+    pub fn heap_flooded(&self) -> f64 {
+        Self::per_worker(&self.one[2], &self.four[2])
+    }
+
     fn per_worker(one: &Memory, four: &Memory) -> f64 {
         mib(four.heaps - one.heaps) / 3.0
     }
 
     pub fn table(&self) -> String {
-        let mut text = format!("{:44}  {:>10}  {:>10}\n", "Memory in MiB, 10,000 tokens of 1 KB", "before", "after");
-        let mut line = |name: &str, before: f64, after: f64| {
-            text.push_str(&format!("{name:44}  {before:>10.2}  {after:>10.2}\n"));
+        let title = "Memory in MiB, tokens of 1 KB";
+        let mut text = format!("{title:44}  {:>10}  {:>10}  {:>10}\n", "none", "10,000", "40,000");
+        let mut line = |name: &str, [before, after, flooded]: [f64; 3]| {
+            text.push_str(&format!("{name:44}  {before:>10.2}  {after:>10.2}  {flooded:>10.2}\n"));
         };
-        line("heap of a worker's VM", self.heap_at_start(), self.heap_after());
-        for (name, [before, after]) in
+        line("heap of a worker's VM", [self.heap_at_start(), self.heap_after(), self.heap_flooded()]);
+        for (name, memory) in
             [("one worker, no filter", self.bare), ("one worker", self.one), ("four workers", self.four)]
         {
-            line(&format!("resident, {name}"), mib(before.resident), mib(after.resident));
+            line(&format!("resident, {name}"), memory.map(|memory| mib(memory.resident)));
         }
         text
     }
 
     pub fn json(&self) -> Value {
-        let resident =
-            |[before, after]: [Memory; 2]| json!([rounded(mib(before.resident)), rounded(mib(after.resident))]);
+        let resident = |memory: [Memory; 3]| json!(memory.map(|memory| rounded(mib(memory.resident))));
+        let heap = [self.heap_at_start(), self.heap_after(), self.heap_flooded()].map(rounded);
         json!({
-            "unit": "MiB, before and after the tokens",
-            "heap_of_a_vm": [rounded(self.heap_at_start()), rounded(self.heap_after())],
+            "unit": "MiB, before the tokens, after 10,000 and after 40,000",
+            "heap_of_a_vm": heap,
             "resident_one_worker_no_filter": resident(self.bare),
             "resident_one_worker": resident(self.one),
             "resident_four_workers": resident(self.four),
@@ -267,10 +277,11 @@ fn mib(bytes: u64) -> f64 {
 
 /// Measures Envoys of which each worker sees all tokens.
 pub fn memory(cpus: Cpus) -> Result<Footprint, String> {
-    let pool = tokens::mint(&filters::key("EdDSA"), "EdDSA", 1000, SEEN);
+    let pool = tokens::mint(&filters::key("EdDSA"), "EdDSA", 1000, SEEN + FLOOD);
     let keys = filters::published();
-    let look = |filters: Filters, concurrency: usize| -> Result<[Memory; 2], String> {
-        let traffic = Traffic::rotating(Arc::clone(&pool));
+    let look = |filters: Filters, concurrency: usize| -> Result<[Memory; 3], String> {
+        let traffic = Traffic::rotating(pool[..SEEN].into());
+        let flood = Traffic::rotating(pool[SEEN..].into());
         let row = Row {
             name: format!("memory, {concurrency} workers"),
             filters,
@@ -288,8 +299,11 @@ pub fn memory(cpus: Cpus) -> Result<Footprint, String> {
         };
         let before = settled();
         // As many connections as workers: one each, as the listener spreads them evenly.
-        Load::open(stage.envoy.ports()["0"], concurrency).run_on_each(&traffic, SEEN, 200)?;
-        Ok([before, settled()])
+        let mut load = Load::open(stage.envoy.ports()["0"], concurrency);
+        load.run_on_each(&traffic, SEEN, 200)?;
+        let after = settled();
+        load.run_on_each(&flood, FLOOD, 200)?;
+        Ok([before, after, settled()])
     };
     let gate = || filters::gate("memory", filters::provider(&keys), filters::one_rule(), &json!({}));
     let found = Footprint { bare: look(filters::none(), 1)?, one: look(gate(), 1)?, four: look(gate(), 4)? };

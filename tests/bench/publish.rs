@@ -15,7 +15,7 @@ pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &
         ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median))
     };
     let mut text = format!(
-        "CPU time of Envoy per request in microseconds, above the same request without a filter: the median of several rounds and \
+        "CPU time of Envoy per request in microseconds, above the same request without a filter: the median of the rounds and \
          their spread, on one CPU ({processor}).\n\n\
          | Filter and request | µs | spread | × native, its defaults | × native, same requests | × floor |\n|---|--:|--:|--:|--:|--:|\n"
     );
@@ -33,9 +33,11 @@ pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &
         ));
     }
     text.push_str(&format!(
-        "\nThe heap of a worker's VM takes {:.1} MiB at the start and {:.1} MiB when it has seen 10,000 tokens of 1 KB.\n",
+        "\nThe heap of a worker's VM takes {:.1} MiB at the start and {:.1} MiB when it has seen 10,000 tokens of 1 KB, \
+         {:.1} MiB when it has seen 30,000 others.\n",
         memory.heap_at_start(),
-        memory.heap_after()
+        memory.heap_after(),
+        memory.heap_flooded()
     ));
     for curve in curves {
         text.push_str(&format!("\n| {}: {} |", curve.title, curve.axis));
