@@ -30,7 +30,7 @@ impl<'a> Headers<'a> {
     /// `:path`, with its query.
     pub fn target(&self) -> Cow<'a, [u8]> {
         let set = self.edits.set.iter().find(|(name, _)| name == ":path");
-        set.map_or(Cow::Borrowed(self.head.target()), |(_, target)| Cow::Owned(target.clone()))
+        set.map_or(Cow::Borrowed(self.head.target()), |(_, target)| Cow::Owned(target.to_vec()))
     }
 
     /// Takes every value of the header out.

@@ -9,7 +9,7 @@ use crate::jose::Verified;
 use crate::json::Value;
 use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
-use crate::verdict::{is_field_value, Edits, HeaderName, Reason, State};
+use crate::verdict::{is_field_value, Edits, FieldValue, HeaderName, Reason, State};
 
 /// Whether every claim that goes into a header can.
 ///
@@ -65,8 +65,10 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
             }
         }
         for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
-            if let Some(text) = header.value.render(head, Some(principal)) {
-                edits.set(header.name.shared(), text.into_bytes());
+            let ready = header.value.ready().map(FieldValue::Ready);
+            let own = || header.value.render(head, Some(principal)).map(|text| text.into_bytes().into());
+            if let Some(value) = ready.or_else(own) {
+                edits.set(header.name.shared(), value);
             }
         }
         let metadata = &provider.metadata;

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::Principal;
 use crate::jose::ClaimPath;
 use crate::json::{Number, Value};
@@ -17,7 +19,7 @@ pub struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
-    Text(String),
+    Text(SmolStr),
     Variable(Variable),
 }
 
@@ -65,7 +67,7 @@ impl Template {
                 let (name, after) =
                     variable.ok_or("a brace without its other one; \"{{\" and \"}}\" stand for themselves")?;
                 if !literal.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut literal)));
+                    parts.push(Part::Text(std::mem::take(&mut literal).into()));
                 }
                 parts.push(Part::Variable(Variable::parse(name).map_err(|problem| located(name, problem))?));
                 after
@@ -73,7 +75,7 @@ impl Template {
         }
         literal.push_str(rest);
         if !literal.is_empty() || parts.is_empty() {
-            parts.push(Part::Text(literal));
+            parts.push(Part::Text(literal.into()));
         }
         Ok(Self(parts))
     }
@@ -82,6 +84,14 @@ impl Template {
     pub fn literal(&self) -> Option<&str> {
         match self.0.as_slice() {
             [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, shared with the configuration.
+    pub fn ready(&self) -> Option<SmolStr> {
+        match self.0.as_slice() {
+            [Part::Text(text)] => Some(text.clone()),
             _ => None,
         }
     }
@@ -96,11 +106,11 @@ impl Template {
 
     /// Whether there are values of its variables with which it can be the value of a header field.
     pub fn can_be_field_value(&self) -> bool {
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(_) => "x".to_owned(),
-        };
-        is_field_value(self.0.iter().map(part).collect::<String>().as_bytes())
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Variable(_) => "x",
+        });
+        is_field_value(parts.collect::<String>().as_bytes())
     }
 
     /// The text for one request of one caller; `None` where a variable has no value, as those of a token where nobody is known.

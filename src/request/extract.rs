@@ -369,7 +369,7 @@ mod tests {
         ] {
             let mut edits = Edits::default();
             strip(&head(&fields), &locations, &mut edits);
-            let set: Vec<_> = set.into_iter().map(|(n, v)| (n.into(), v.as_bytes().to_vec())).collect();
+            let set: Vec<_> = set.into_iter().map(|(n, v)| (n.into(), v.as_bytes().to_vec().into())).collect();
             let remove = removed.into_iter().map(SmolStr::from).collect();
             assert_eq!(edits, Edits { remove, set, ..Edits::default() }, "{fields:?}");
         }

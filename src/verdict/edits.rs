@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use smol_str::{SmolStr, StrExt};
 
@@ -49,13 +50,51 @@ impl fmt::Debug for HeaderName {
     }
 }
 
+/// The value of a field that is set.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FieldValue {
+    /// Ready from the configuration.
+    Ready(SmolStr),
+    /// Of this request.
+    Own(Vec<u8>),
+}
+
+impl Deref for FieldValue {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Ready(text) => text.as_bytes(),
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Vec<u8>> for FieldValue {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Own(bytes)
+    }
+}
+
+impl From<SmolStr> for FieldValue {
+    fn from(text: SmolStr) -> Self {
+        Self::Ready(text)
+    }
+}
+
+impl fmt::Debug for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// What to do with the headers of an allowed request: remove, set, add. Only headers that are there are listed for removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, all values of each.
     pub remove: Vec<SmolStr>,
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
-    pub set: Vec<(SmolStr, Vec<u8>)>,
+    pub set: Vec<(SmolStr, FieldValue)>,
     /// Names and values to add beside what is there.
     pub add: Vec<(SmolStr, Vec<u8>)>,
     /// What later filters and the access log can read of the token.
@@ -85,7 +124,8 @@ impl Edits {
     }
 
     /// Sets `name` to `value`; a later value replaces an earlier one.
-    pub fn set(&mut self, name: SmolStr, value: Vec<u8>) {
+    pub fn set(&mut self, name: SmolStr, value: impl Into<FieldValue>) {
+        let value = value.into();
         match self.set.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.set.push((name, value)),

@@ -10,7 +10,7 @@ mod wording;
 
 pub use access_log::{plain, AccessLog, Caller, Published};
 pub use denial::{problem, ChallengeEnd, Denial, Envoys, Form};
-pub use edits::{is_field_value, is_spelling, state_name, Edits, HeaderName, State};
+pub use edits::{is_field_value, is_spelling, state_name, Edits, FieldValue, HeaderName, State};
 pub use reason::{Challenge, Reason};
 pub use reply::Reply;
 pub use response::{Body, Configured, Part, Redirect, Response, Text};

@@ -135,7 +135,7 @@ impl Request {
         for (name, value) in &edits.set {
             let place = fields.iter().position(|(known, _)| known == name).unwrap_or(fields.len());
             fields.retain(|(known, _)| known != name);
-            fields.insert(place.min(fields.len()), (name.to_string(), value.clone()));
+            fields.insert(place.min(fields.len()), (name.to_string(), value.to_vec()));
         }
         fields.extend(edits.add.iter().map(|(name, value)| (name.to_string(), value.clone())));
         let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
