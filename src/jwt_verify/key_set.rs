@@ -15,6 +15,8 @@ use crate::remote::Content;
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeySet {
     keys: Vec<Key>,
+    /// The members that are left out: their place in `keys`, and Envoy's word for what is wrong with each.
+    skipped: Vec<(usize, Status)>,
 }
 
 impl KeySet {
@@ -24,12 +26,11 @@ impl KeySet {
     /// It is no set, or what is wrong with the first of its keys if none can be read.
     pub fn parse(document: &[u8], origin: Origin) -> Result<Self, Status> {
         let document = json::parse_object(document).ok_or(Status::JwksParseError)?;
-        let keys = match document.get("keys") {
-            Some(Value::Array(members)) => members_of(members, origin)?,
-            Some(_) => return Err(Status::JwksBadKeys),
-            None => certificates_of(&document)?,
-        };
-        Ok(Self { keys })
+        match document.get("keys") {
+            Some(Value::Array(members)) => Self::of_members(members, origin),
+            Some(_) => Err(Status::JwksBadKeys),
+            None => Ok(Self { keys: certificates_of(&document)?, skipped: Vec::new() }),
+        }
     }
 
     /// A set of one key, from a PEM block `PUBLIC KEY`.
@@ -61,7 +62,7 @@ impl KeySet {
             _ => "",
         };
         let key = Key { kid: kid.to_owned(), alg: alg.to_owned(), kty, crv: crv.to_owned(), material };
-        Ok(Self { keys: vec![key] })
+        Ok(Self { keys: vec![key], skipped: Vec::new() })
     }
 
     /// Takes the keys of `other` in after its own.
@@ -69,25 +70,26 @@ impl KeySet {
         self.keys.append(&mut other.keys);
     }
 
+    fn of_members(members: &[Value], origin: Origin) -> Result<Self, Status> {
+        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        let members = members.iter().enumerate();
+        for (index, jwk) in members.filter_map(|(index, member)| Some((index, member.as_object()?))) {
+            match Key::from_jwk(jwk, origin) {
+                Ok(key) => keys.push(key),
+                Err(problem) => skipped.push((index, problem)),
+            }
+        }
+        if keys.is_empty() {
+            return Err(skipped.first().map_or(Status::JwksNoValidKeys, |&(_, problem)| problem));
+        }
+        skipped.truncate(MAX_KEYS);
+        Ok(Self { keys, skipped })
+    }
+
     /// The keys.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
-}
-
-fn members_of(members: &[Value], origin: Origin) -> Result<Vec<Key>, Status> {
-    let mut keys = Vec::new();
-    let mut first_problem = None;
-    for jwk in members.iter().filter_map(Value::as_object) {
-        match Key::from_jwk(jwk, origin) {
-            Ok(key) => keys.push(key),
-            Err(problem) => first_problem = first_problem.or(Some(problem)),
-        }
-    }
-    if keys.is_empty() {
-        return Err(first_problem.unwrap_or(Status::JwksNoValidKeys));
-    }
-    Ok(keys)
 }
 
 fn certificates_of(document: &Map<String, Value>) -> Result<Vec<Key>, Status> {
@@ -124,6 +126,15 @@ impl Content for KeySet {
         Ok(set)
     }
 
+    /// A key that stays keeps what its first check prepared.
+    fn inherit(&mut self, before: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = before.keys.iter().find(|same| *same == key) {
+                key.clone_from(same);
+            }
+        }
+    }
+
     fn length(&self) -> usize {
         self.keys.len()
     }
@@ -132,7 +143,8 @@ impl Content for KeySet {
         let unusable = self.keys.iter().enumerate().filter_map(|(index, key)| Some((index, key.unusable()?)));
         let unusable: String =
             unusable.map(|(index, why)| format!("; with keys[{index}] nothing verifies: {why}")).collect();
-        format!("{} keys{unusable}", self.keys.len())
+        let skipped = self.skipped.iter().map(|(index, why)| format!("; keys[{index}] skipped: {}", why.text()));
+        format!("{} keys{unusable}{}", self.keys.len(), skipped.collect::<String>())
     }
 }
 

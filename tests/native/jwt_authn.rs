@@ -1,5 +1,6 @@
 //! `semantics: jwt_authn` by the virtual clock: what the differential test cannot reach, and one test for each sentence of Envoy's.
 
+use jwt_gate::log::Level;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, ISSUER, NOW};
@@ -391,6 +392,41 @@ fn a_token_that_comes_again_costs_no_signature_check_and_expires_on_time() {
         assert_eq!(answer(&mut world, &request).1, "Jwt is expired");
         assert_eq!(world.checks(), 1);
     }
+}
+
+#[test]
+fn a_remembered_token_is_judged_by_the_audiences_of_each_rule() {
+    let one = |audience: &str| json!({"provider_and_audiences": {"provider_name": "main", "audiences": [audience]}});
+    let config = json!({
+        "semantics": "jwt_authn",
+        "providers": {"main": provider(json!({}))},
+        "rules": [
+            {"match": {"prefix": "/a"}, "requires": one("a")},
+            {"match": {"prefix": "/b"}, "requires": one("b")},
+        ],
+    });
+    let mut world = World::new(&config, 1);
+    let token = Token::new(&key()).claim("aud", "a").mint();
+    for (path, code) in [("/a", "allowed"), ("/b", "audience_not_allowed"), ("/a", "allowed")] {
+        assert_eq!(world.ask(0, &Request::get(path).bearer(&token)).code(), code, "{path}");
+    }
+    assert_eq!(world.checks(), 1);
+}
+
+#[test]
+fn keys_that_are_skipped_and_that_verify_nothing_are_said() {
+    let remote = json!({
+        "local_jwks": null,
+        "remote_jwks": {"http_uri": {"uri": JWKS, "cluster": "issuer", "timeout": "2s"}},
+    });
+    let mut world = World::new(&filter(json!({"main": provider(remote)}), json!({"provider_name": "main"})), 1);
+    let unreadable = json!({"kty": "RSA", "n": "AQAB"});
+    world.issuer(JWKS, Reply::ok(json!({"keys": [unreadable, key().jwk(), Key::short_rsa().jwk()]}).to_string()));
+    world.seconds_pass(1);
+    let lines = world.logged(Level::Info);
+    let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
+    assert!(is_said("2 keys; with keys[1] nothing verifies: its RSA modulus"), "{lines:?}");
+    assert!(is_said("; keys[0] skipped: "), "{lines:?}");
 }
 
 #[test]
