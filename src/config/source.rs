@@ -11,7 +11,8 @@ use crate::redact::Redacted;
 use crate::remote::{is_address, Address, Endpoint, Pace, Retries, Source};
 use crate::verdict::{is_field_value, HeaderName};
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// What is shorter than a [tick](crate::limits::TICK) takes one: charts ask for 10 ms, as Envoy's example does.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -142,8 +143,7 @@ fn request_headers(object: &Object<'_>) -> Result<Vec<(HeaderName, Redacted<Stri
 
 /// What follows a failed fetch: `retry_policy`, and `failed_refetch_duration` of `async_fetch`.
 fn pace(object: &Object<'_>, reading: Reading) -> Result<Pace, ConfigError> {
-    let shortest = if reading == Reading::Gate { SHORTEST_PAUSE } else { Duration::from_millis(1) };
-    let pause = |cursor: &Cursor<'_>| up_to(cursor, shortest..=HOUR, reading);
+    let pause = |cursor: &Cursor<'_>| up_to(cursor, SHORTEST_PAUSE..=HOUR, reading);
     let mut pace = Pace::default();
     if let Some(cursor) = object.get("async_fetch") {
         let fetch = cursor.object("async_fetch")?;

@@ -29,7 +29,7 @@ pub(super) fn crypto(root: &Object<'_>) -> Result<Crypto, ConfigError> {
 }
 
 /// Reads `token_cache`, and whatever `jwt_cache_config` of a provider asks for beyond it: as much of it as there can be, where the
-/// configuration is Envoy's.
+/// configuration is Envoy's. A cache that `token_cache` switches off stays off.
 pub(super) fn cache(root: &Object<'_>, reading: Reading) -> Result<CacheLimits, ConfigError> {
     let mut limits = CacheLimits { max_entries: 10_000, max_token_size: 4096 };
     if let Some(cursor) = root.get("token_cache") {
@@ -37,6 +37,7 @@ pub(super) fn cache(root: &Object<'_>, reading: Reading) -> Result<CacheLimits, 
         limits.max_entries = number(&object, "max_entries", MAX_CACHED_TOKENS, limits.max_entries)?;
         limits.max_token_size = number(&object, "max_token_size", MAX_TOKEN_BYTES, limits.max_token_size)?;
     }
+    let is_off = limits.max_entries == 0;
     let Some(providers) = root.get("providers") else {
         return Ok(limits);
     };
@@ -46,7 +47,9 @@ pub(super) fn cache(root: &Object<'_>, reading: Reading) -> Result<CacheLimits, 
             let most = |most| if reading == Reading::JwtAuthn { u32::MAX as usize } else { most };
             let entries = number(&object, "jwt_cache_size", most(MAX_CACHED_TOKENS), 0)?;
             let size = number(&object, "jwt_max_token_size", most(MAX_TOKEN_BYTES), 0)?;
-            limits.max_entries = limits.max_entries.max(entries).min(MAX_CACHED_TOKENS);
+            if !is_off {
+                limits.max_entries = limits.max_entries.max(entries).min(MAX_CACHED_TOKENS);
+            }
             limits.max_token_size = limits.max_token_size.max(size).min(MAX_TOKEN_BYTES);
         }
     }

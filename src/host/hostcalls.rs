@@ -129,12 +129,17 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     // The head of an answer crosses the border like that of a request.
     let head = RequestHead::from_map(abi::header_map(Map::CallResponseHeaders)?)?;
     let text = |name: &str| String::from_utf8(head.value(name)?.to_vec()).ok();
+    // Several lines of a field are one list (RFC 9110 section 5.3).
+    let list = |name: &str| {
+        let lines = head.values(name).filter_map(|line| std::str::from_utf8(line).ok());
+        lines.map(str::to_owned).reduce(|list, line| [list, line].join(","))
+    };
     let wanted = body.min(longest.saturating_add(1));
     let body = abi::buffer(Buffer::CallResponseBody, wanted).unwrap_or_default();
     Some(Answer {
         status: text(":status").and_then(|status| status.parse().ok()),
         etag: text("etag"),
-        cache_control: text("cache-control"),
+        cache_control: list("cache-control"),
         body,
         head,
     })

@@ -8,8 +8,9 @@ use super::{Key, Origin, Skipped};
 use crate::crypto::Alg;
 use crate::limits::{MAX_KEYS, MAX_KEYS_TRIED};
 
-/// The usable keys of one set, in their order, at least one.
-#[derive(Clone, Debug)]
+/// The usable keys of one set, in their order, at least one. A set with another key that is skipped is another set: the log has to
+/// say why.
+#[derive(Clone, Debug, PartialEq)]
 pub struct KeySet {
     keys: Vec<Rc<Key>>,
     skipped: Vec<(usize, Skipped)>,
@@ -102,13 +103,6 @@ impl KeySet {
     /// The members that are not used: their place in the set, and why.
     pub fn skipped(&self) -> &[(usize, Skipped)] {
         &self.skipped
-    }
-}
-
-/// Two sets are the same if they hold the same usable keys in the same order.
-impl PartialEq for KeySet {
-    fn eq(&self, other: &Self) -> bool {
-        self.keys == other.keys
     }
 }
 

@@ -4,18 +4,32 @@ use std::time::Duration;
 
 use crate::limits::MIN_MAX_AGE;
 
-/// `max-age` shortens `lifetime`, down to [`MIN_MAX_AGE`], and never lengthens it; `no-store` and `no-cache` count as zero.
-pub fn lifetime(cache_control: Option<&str>, lifetime: Duration) -> Duration {
-    let asked = cache_control.unwrap_or_default().split(',').filter_map(|directive| {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        match name.trim().to_ascii_lowercase().as_str() {
-            "max-age" => value.trim().trim_matches('"').parse().ok().map(Duration::from_secs),
-            "no-store" | "no-cache" => Some(Duration::ZERO),
-            _ => None,
-        }
-    });
-    let shortest = MIN_MAX_AGE.min(lifetime);
-    asked.min().map_or(lifetime, |asked| asked.clamp(shortest, lifetime))
+/// What an answer says of how long it is fresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// `max-age`, or zero where it says `no-store` or `no-cache`.
+    pub asked: Option<Duration>,
+}
+
+impl Freshness {
+    /// Of an answer with that `Cache-Control`.
+    pub fn read(cache_control: &str) -> Self {
+        let asked = cache_control.split(',').filter_map(|directive| {
+            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "max-age" => value.trim().trim_matches('"').parse().ok().map(Duration::from_secs),
+                "no-store" | "no-cache" => Some(Duration::ZERO),
+                _ => None,
+            }
+        });
+        Self { asked: asked.min() }
+    }
+
+    /// The lifetime where the configuration says `longest`: shortened, down to [`MIN_MAX_AGE`], and never lengthened.
+    pub fn within(self, longest: Duration) -> Duration {
+        let shortest = MIN_MAX_AGE.min(longest);
+        self.asked.map_or(longest, |asked| asked.clamp(shortest, longest))
+    }
 }
 
 #[cfg(test)]
@@ -25,21 +39,21 @@ mod tests {
     #[test]
     fn max_age_shortens_within_bounds_and_never_lengthens() {
         for (header, configured, expected) in [
-            (None, 600, 600),
-            (Some(""), 600, 600),
-            (Some("max-age=60"), 600, 60),
-            (Some("public, Max-Age = 60 "), 600, 60),
-            (Some("max-age=\"60\""), 600, 60),
-            (Some("max-age=86400"), 600, 600),
-            (Some("max-age=0"), 600, 10),
-            (Some("no-cache"), 600, 10),
-            (Some("no-store, max-age=60"), 600, 10),
-            (Some("max-age=0"), 5, 5),
-            (Some("max-age=-1"), 600, 600),
-            (Some("max-age=99999999999999999999999"), 600, 600),
-            (Some("s-maxage=60"), 600, 600),
+            ("", 600, 600),
+            ("max-age=60", 600, 60),
+            ("public, Max-Age = 60 ", 600, 60),
+            ("max-age=\"60\"", 600, 60),
+            ("max-age=86400", 600, 600),
+            ("max-age=0", 600, 10),
+            ("no-cache", 600, 10),
+            ("no-store, max-age=60", 600, 10),
+            ("max-age=0", 5, 5),
+            ("max-age=-1", 600, 600),
+            ("max-age=99999999999999999999999", 600, 600),
+            ("s-maxage=60", 600, 600),
         ] {
-            assert_eq!(lifetime(header, Duration::from_secs(configured)).as_secs(), expected, "{header:?}");
+            let lifetime = Freshness::read(header).within(Duration::from_secs(configured));
+            assert_eq!(lifetime.as_secs(), expected, "{header:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fetched::Failure;
 use super::{endpoint, Answer};
 use crate::json::{self, Value};
 use crate::limits::MAX_METADATA_BYTES;
@@ -44,15 +45,20 @@ impl Discovery {
     ///
     /// # Errors
     /// A sentence without any part of the answer.
-    pub(super) fn jwks_uri(&self, answer: Option<&Answer>) -> Result<String, String> {
-        let answer = answer.ok_or_else(|| format!("no answer from the upstream \"{}\"", self.cluster))?;
+    pub(super) fn jwks_uri(&self, answer: Option<&Answer>) -> Result<String, Failure> {
+        let failure = |problem: String, connection| Failure { problem, connection };
+        let answer =
+            answer.ok_or_else(|| failure(format!("no answer from the upstream \"{}\"", self.cluster), true))?;
         match answer.status {
-            Some(200) if answer.body.len() > MAX_METADATA_BYTES => {
-                return Err(format!("the answer has more than {MAX_METADATA_BYTES} bytes"));
-            }
-            Some(200) => {}
-            Some(status) => return Err(format!("status {status}")),
-            None => return Err("no connection".to_owned()),
+            Some(200) => self.named_in(answer).map_err(|problem| failure(problem, false)),
+            Some(status) => Err(failure(format!("status {status}"), status >= 500)),
+            None => Err(failure("no connection".to_owned(), true)),
+        }
+    }
+
+    fn named_in(&self, answer: &Answer) -> Result<String, String> {
+        if answer.body.len() > MAX_METADATA_BYTES {
+            return Err(format!("the answer has more than {MAX_METADATA_BYTES} bytes"));
         }
         let document = json::parse(&answer.body).map_err(|_| "no strict JSON")?;
         let member = |name: &str| document.get(name).and_then(Value::as_str);

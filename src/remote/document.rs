@@ -4,8 +4,12 @@
 //! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
 //! answer never overwrites a newer one.
 
+mod lease;
+
 use std::rc::Rc;
 use std::time::Duration;
+
+use lease::{Begun, Left};
 
 use super::contract::{Gauge, Input, Need, Output};
 use super::discovery::Form;
@@ -56,30 +60,15 @@ enum Task<T> {
     GivingUp(Record),
     /// Wrote this record, which ends the lease.
     Ending(Record, Fetched<T>),
-}
-
-/// A fetch, from its first request on.
-#[derive(Clone, Copy, Debug)]
-struct Begun {
-    /// When a fetch before its time was made before this one.
-    forced_before: UnixTime,
-    since: UnixTime,
-}
-
-/// Why nobody will hear the answer of a call.
-#[derive(Clone, Copy, Debug)]
-enum Left {
-    /// The configuration is over. When a fetch before its time was made before this one.
-    Stopped(UnixTime),
-    /// The request is gone that made the call.
-    Abandoned,
+    /// Wrote this record, which ends a lease that ran out.
+    Lapsing(Record),
 }
 
 /// Which request of a fetch is under way.
 #[derive(Debug)]
 enum Step {
     /// For the address of the document; with what the form before came to.
-    Discovery(Form, String),
+    Discovery(Form, Option<Failure>),
     /// For the document.
     Content { address: String, conditional: bool },
 }
@@ -196,6 +185,7 @@ impl<T: Content> Document<T> {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
             Task::Leaving(left) => self.leave(left, cas, now),
             Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
+            Task::Idle if self.record.has_lapsed(now) => self.lapse(cas, now),
             Task::Idle
                 if !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) =>
             {
@@ -226,76 +216,6 @@ impl<T: Content> Document<T> {
         }
     }
 
-    fn claim(&mut self, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
-        let forced_at = if self.wanted { now } else { self.record.forced_at };
-        let (lease_from, lease_until) = (now, now.plus(self.patience()));
-        let is_given_up = self.record.is_given_up || self.is_too_old(now);
-        let claimed =
-            Record { forced_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record };
-        self.task = Task::Claiming(claimed);
-        vec![Output::Write(claimed.encode(), cas)]
-    }
-
-    fn publish(&mut self, fetched: Fetched<T>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
-        if self.record.lease_holder != self.holder {
-            return vec![Output::Log(Level::Warn, format!("{}: a late answer was discarded", self.source.field))];
-        }
-        let mut outputs = Vec::new();
-        let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
-        match &fetched {
-            Fetched::Content { content, body, validator: Validator { address, etag }, lifetime } => {
-                if self.lost || self.content.as_ref() != Some(content) {
-                    let version = next.edition.version.saturating_add(1);
-                    next.edition = Edition { version, nonce: self.random.u64(..) };
-                    outputs.push(Output::Store(Entry { edition: next.edition, address, etag, body }.encode()));
-                }
-                self.renew(&mut next, *lifetime, now);
-            }
-            Fetched::NotModified { lifetime } => self.renew(&mut next, *lifetime, now),
-            // A fetch before its time, for an unknown key, that fails leaves the schedule as it was: the cooldown bounds those.
-            Fetched::Failed(_) if !self.is_due(now) => {}
-            Fetched::Failed(failure) => {
-                next.failures = next.failures.saturating_add(1);
-                let pause = self.source.pace.after_failure(next.failures, failure.connection, &mut self.random);
-                next.next_attempt = now.plus(pause);
-            }
-        }
-        outputs.push(Output::Write(next.encode(), cas));
-        self.task = Task::Ending(next, fetched);
-        outputs
-    }
-
-    /// Everybody else would wait for the end of the lease. All that the call took is given back where the configuration is over;
-    /// where a client went away it is not, since clients could make one call after another by going away.
-    fn leave(&mut self, left: Left, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
-        if self.record.lease_holder != self.holder {
-            return Vec::new();
-        }
-        let mut next = Record { lease_until: UnixTime::default(), lease_holder: 0, ..self.record };
-        match left {
-            Left::Stopped(forced_before) => next.forced_at = forced_before,
-            // The cooldown runs on.
-            Left::Abandoned if !self.is_due(now) => {}
-            // Whoever comes next calls at once.
-            Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
-            // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
-            Left::Abandoned => {
-                let pause = self.source.pace.after_failure(next.failures, false, &mut self.random);
-                let longest = if next.failures == 1 { self.patience() } else { pause };
-                next.next_attempt = now.plus(pause.min(longest));
-            }
-        }
-        self.task = Task::Leaving(left);
-        vec![Output::Write(next.encode(), cas)]
-    }
-
-    fn renew(&mut self, next: &mut Record, lifetime: Duration, now: UnixTime) {
-        next.fetched_at = now;
-        next.failures = 0;
-        next.is_given_up = false;
-        next.next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
-    }
-
     fn on_written(&mut self, won: bool, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
@@ -304,11 +224,12 @@ impl<T: Content> Document<T> {
                 let mut outputs = self.given_up(claimed);
                 outputs.extend(match self.source.address.clone() {
                     Address::Fixed(uri) => self.fetch(&uri, begun),
-                    Address::Discovered(_) => self.discover(Form::OpenId, String::new(), begun),
+                    Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
                 });
                 outputs
             }
             Task::GivingUp(next) if won => self.given_up(next),
+            Task::Lapsing(next) if won => self.lapsed(next, now),
             Task::Ending(next, fetched) if won => self.end(next, fetched, now),
             // Someone else wrote in between: the next tick reads again and publishes then.
             Task::Ending(_, fetched) => {
@@ -327,10 +248,8 @@ impl<T: Content> Document<T> {
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
         let since = *self.since.get_or_insert(now);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
-        let seen = match &self.content {
-            Some(content) => (content.length() as u64, now.since(self.record.fetched_at).as_secs()),
-            None => (0, now.since(since).as_secs()),
-        };
+        let age = if self.content.is_some() { now.since(self.record.fetched_at) } else { now.since(since) };
+        let seen = (self.content(now).map_or(0, |content| content.length() as u64), age.as_secs());
         let said = self.said.replace(seen);
         let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
         let mut outputs = Vec::new();
@@ -384,20 +303,24 @@ impl<T: Content> Document<T> {
             }
             Fetched::NotModified { .. } => {}
             Fetched::Failed(Failure { problem, .. }) => {
-                let stays = if self.content(now).is_some() { "; the last good one stays" } else { "" };
-                // One before its time, for an unknown key, is no failure of the schedule.
-                let in_a_row = match next.failures {
-                    0 => String::new(),
-                    failures => format!(" ({failures} failed in a row)"),
-                };
-                let message = format!("{}: no {}{in_a_row}: {problem}{stays}", self.source.field, T::NAME);
-                outputs.push(Output::Log(Level::Warn, message));
+                outputs.push(self.failed(next.failures, &problem, now));
             }
         }
         self.record = next;
         self.wanted = false;
         outputs.push(Output::Changed);
         outputs
+    }
+
+    /// What the log says of a failure.
+    fn failed(&self, failures: u64, problem: &str, now: UnixTime) -> Output {
+        let stays = if self.content(now).is_some() { "; the last good one stays" } else { "" };
+        // One before its time, for an unknown key, is no failure of the schedule.
+        let in_a_row = match failures {
+            0 => String::new(),
+            failures => format!(" ({failures} failed in a row)"),
+        };
+        Output::Log(Level::Warn, format!("{}: no {}{in_a_row}: {problem}{stays}", self.source.field, T::NAME))
     }
 
     fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
@@ -423,7 +346,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Asks the issuer for the address of the document.
-    fn discover(&mut self, form: Form, before: String, begun: Begun) -> Vec<Output> {
+    fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun) -> Vec<Output> {
         let Address::Discovered(discovery) = &self.source.address else {
             return Vec::new();
         };
@@ -454,7 +377,7 @@ impl<T: Content> Document<T> {
                 Step::Content { address, conditional } => {
                     self.on_fetched(Fetched::of(answer, address, conditional, &self.source), begun, now)
                 }
-                Step::Discovery(form, before) => self.on_discovered(form, &before, answer.as_ref(), begun, now),
+                Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
             },
             task => {
                 self.task = task;
@@ -466,7 +389,7 @@ impl<T: Content> Document<T> {
     fn on_discovered(
         &mut self,
         form: Form,
-        before: &str,
+        before: Option<Failure>,
         answer: Option<&Answer>,
         begun: Begun,
         now: UnixTime,
@@ -476,11 +399,10 @@ impl<T: Content> Document<T> {
         };
         match (discovery.jwks_uri(answer), form) {
             (Ok(uri), _) => self.fetch(&uri, begun),
-            (Err(problem), Form::OpenId) => self.discover(Form::OAuth, problem, begun),
-            (Err(problem), Form::OAuth) => {
-                let problem =
-                    format!("discovery: openid-configuration: {before}; oauth-authorization-server: {problem}");
-                self.on_fetched(Fetched::Failed(Failure { problem, connection: true }), begun, now)
+            (Err(failure), Form::OpenId) => self.discover(Form::OAuth, Some(failure), begun),
+            (Err(failure), Form::OAuth) => {
+                let failure = failure.after(before);
+                self.on_fetched(Fetched::Failed(failure), begun, now)
             }
         }
     }

@@ -1,15 +1,23 @@
 //! What the answer to a fetch means: new content, the old one confirmed, or a failure.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::{cache_control, Answer, Content, Source};
+use super::cache_control::Freshness;
+use super::{Answer, Content, Source};
 
 /// How a fetch ended.
 #[derive(Clone, Debug)]
 pub(super) enum Fetched<T> {
-    Content { content: Rc<T>, body: Vec<u8>, validator: Validator, lifetime: Duration },
-    NotModified { lifetime: Duration },
+    Content {
+        content: Rc<T>,
+        body: Vec<u8>,
+        validator: Validator,
+        freshness: Freshness,
+    },
+    /// What is not said again stays as it was (RFC 9111 section 4.3.4).
+    NotModified {
+        freshness: Option<Freshness>,
+    },
     Failed(Failure),
 }
 
@@ -33,6 +41,15 @@ pub(super) struct Failure {
     pub problem: String,
     /// The connection's fault or the server's, not that of what it sent: another attempt may mend it.
     pub connection: bool,
+}
+
+impl Failure {
+    /// Of a discovery in both forms; what went wrong with the first.
+    pub fn after(self, before: Option<Self>) -> Self {
+        let (first, mended) = before.map(|before| (before.problem, before.connection)).unwrap_or_default();
+        let problem = format!("discovery: openid-configuration: {first}; oauth-authorization-server: {}", self.problem);
+        Self { problem, connection: self.connection || mended }
+    }
 }
 
 /// How a fetch ended, for the counters.
@@ -72,14 +89,14 @@ impl<T: Content> Fetched<T> {
             }
             Some(Answer { status: Some(200), etag, cache_control, body, .. }) => match T::parse(&body) {
                 Ok(content) => {
-                    let lifetime = cache_control::lifetime(cache_control.as_deref(), source.lifetime);
+                    let freshness = cache_control.as_deref().map(Freshness::read).unwrap_or_default();
                     let validator = Validator { address, etag: etag.unwrap_or_default() };
-                    Fetched::Content { content: Rc::new(content), body, validator, lifetime }
+                    Fetched::Content { content: Rc::new(content), body, validator, freshness }
                 }
                 Err(problem) => content(problem),
             },
             Some(Answer { status: Some(304), cache_control, .. }) if conditional => {
-                Fetched::NotModified { lifetime: cache_control::lifetime(cache_control.as_deref(), source.lifetime) }
+                Fetched::NotModified { freshness: cache_control.as_deref().map(Freshness::read) }
             }
             Some(Answer { status: Some(status @ 500..), .. }) => connection(format!("status {status}")),
             Some(Answer { status: Some(status), .. }) => content(format!("status {status}")),

@@ -1,7 +1,10 @@
 //! What the VMs of one process share about a source: a small record that is compared and swapped, and the body beside it.
 
+use std::time::Duration;
+
+use super::cache_control::Freshness;
 use crate::limits::WAIT_MARGIN;
-use crate::time::UnixTime;
+use crate::time::{millis, UnixTime};
 
 /// The shared state of one source. All zero before the first fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Record {
     pub lease_until: UnixTime,
     /// Whose it is.
     pub lease_holder: u64,
+    /// What the source asks for in `Cache-Control`.
+    pub freshness: Freshness,
     /// Whether the log says already that the content is too old to be used.
     pub is_given_up: bool,
 }
@@ -36,7 +41,10 @@ pub struct Edition {
 }
 
 /// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
-const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate2");
+const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate3");
+
+/// No `max-age`.
+const UNASKED: u64 = u64::MAX;
 
 impl Record {
     /// Whether a fetch is under way. The lease knows its own length, because whoever holds it may have another timeout; one that
@@ -44,6 +52,17 @@ impl Record {
     pub fn is_leased(&self, now: UnixTime) -> bool {
         let length = self.lease_until.since(self.lease_from);
         self.lease_until > now && self.lease_until.since(now) <= length.saturating_mul(2)
+    }
+
+    /// Whether a fetch was begun of which nothing came in its time.
+    pub fn has_lapsed(&self, now: UnixTime) -> bool {
+        self.lease_holder != 0 && self.lease_until <= now
+    }
+
+    /// The same without a fetch under way.
+    #[must_use]
+    pub fn unleased(self) -> Self {
+        Self { lease_until: UnixTime::default(), lease_holder: 0, ..self }
     }
 
     /// The record as it is to be read at `now`. If it was fetched later than that, the clock was set back: the content counts as
@@ -69,6 +88,7 @@ impl Record {
             self.lease_from.as_millis(),
             self.lease_until.as_millis(),
             self.lease_holder,
+            self.freshness.asked.map_or(UNASKED, millis),
             u64::from(self.is_given_up),
         ]
         .iter()
@@ -81,7 +101,7 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, is_given_up @ (0 | 1)] => {
+            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
                 Some(Self {
                     edition: Edition { version, nonce },
                     fetched_at: UnixTime::from_millis(fetched_at),
@@ -91,6 +111,7 @@ impl Record {
                     lease_from: UnixTime::from_millis(lease_from),
                     lease_until: UnixTime::from_millis(lease_until),
                     lease_holder,
+                    freshness: Freshness { asked: (asked != UNASKED).then_some(Duration::from_millis(asked)) },
                     is_given_up: is_given_up == 1,
                 })
             }
@@ -161,11 +182,14 @@ mod tests {
             edition,
             lease_holder: u64::MAX,
             fetched_at: UnixTime::from_secs(5),
+            freshness: Freshness { asked: Some(Duration::from_secs(60)) },
             is_given_up: true,
             ..Record::default()
         };
         let bytes = record.encode();
         assert_eq!(Record::decode(&bytes), Some(record));
+        let silent = Record { freshness: Freshness::default(), ..record };
+        assert_eq!(Record::decode(&silent.encode()), Some(silent));
         for length in 0..bytes.len() {
             assert_eq!(Record::decode(&bytes[..length]), None);
         }

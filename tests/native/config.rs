@@ -451,8 +451,8 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             r#"providers.main.remote_jwks.retry_policy.retry_back_off: "max_interval" is shorter than "base_interval""#,
         ),
         (
-            jwks(json!({"async_fetch": {"failed_refetch_duration": "1ms"}})),
-            "providers.main.remote_jwks.async_fetch.failed_refetch_duration: must be from 100ms to 3600s",
+            jwks(json!({"async_fetch": {"failed_refetch_duration": "0s"}})),
+            "providers.main.remote_jwks.async_fetch.failed_refetch_duration: must be from 1ms to 3600s",
         ),
         (
             jwks(json!({"request_headers": [{"name": "x-key", "value": "a\r\nb"}]})),

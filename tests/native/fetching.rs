@@ -232,10 +232,8 @@ fn a_failed_fetch_keeps_the_keys() {
             assert_eq!(world.ask(vm, &request).code(), "allowed", "{what}, VM {vm}");
         }
         assert!(world.fetches.len() > 10, "{what}: {} fetches", world.fetches.len());
-        if what != "no answer and no word of it" {
-            assert!(world.count("jwt_gate_jwks_fetch_failed") > 10, "{what}");
-            assert!(world.logged(Level::Warn).iter().all(|line| line.ends_with("the last good one stays")), "{what}");
-        }
+        assert!(world.count("jwt_gate_jwks_fetch_failed") > 10, "{what}");
+        assert!(world.logged(Level::Warn).iter().all(|line| line.ends_with("the last good one stays")), "{what}");
         // The next good answer counts at once.
         world.issuer(JWKS, Reply::keys(&[&two()]));
         world.seconds_pass(70);
@@ -406,14 +404,25 @@ fn keys_that_nobody_confirms_any_more_are_no_keys() {
     world.seconds_pass(298);
     let request = signed(&world, &one());
     assert_eq!(world.ask(0, &request).code(), "allowed");
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_main"), Some(&1));
     world.seconds_pass(3);
     for vm in 0..2 {
         let verdict = world.ask_patiently(vm, &request);
         assert_eq!((verdict.code(), verdict.status()), ("keys_unavailable", 503), "VM {vm}");
     }
-    world.issuer(JWKS, Reply::keys(&[&one()]));
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_main"), Some(&0), "keys that are not used are none");
+    // That they are still the same is enough.
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("\"1\""));
     world.seconds_pass(61);
     assert_eq!(world.ask(1, &request).code(), "allowed");
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_main"), Some(&1));
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(310);
+    assert_eq!(world.ask_patiently(0, &request).code(), "keys_unavailable");
+    world.issuer(JWKS, Reply::keys(&[&one()]).etag("\"1\""));
+    world.seconds_pass(61);
+    assert_eq!(world.fetches.last().and_then(|fetch| fetch.if_none_match.as_deref()), Some("\"1\""));
+    (0..2).for_each(|vm| assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}"));
 }
 
 #[test]
@@ -435,6 +444,48 @@ fn two_providers_with_one_source_share_its_fetches() {
     for audience in ["a", "b"] {
         let token = Token::at(&one(), world.seconds()).claim("aud", audience).mint();
         assert_eq!(world.ask(1, &Request::get("/").bearer(&token)).code(), "allowed", "{audience}");
+    }
+}
+
+#[test]
+fn two_providers_that_ask_with_other_headers_share_nothing() {
+    let provider = |issuer: &str, tenant: &str| {
+        let headers = json!({"request_headers": [{"name": "x-tenant", "value": tenant}]});
+        remote(json!({"issuer": issuer, "remote_jwks": headers}))
+    };
+    let mut world =
+        World::new(&json!({"providers": {"a": provider("https://a", "a"), "b": provider("https://b", "b")}}), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(30);
+    let tenants: Vec<&str> = world
+        .fetches
+        .iter()
+        .filter_map(|fetch| fetch.call.headers().find(|(name, _)| *name == "x-tenant").map(|(_, value)| value))
+        .collect();
+    assert!(tenants.len() == 2 && tenants.contains(&"a") && tenants.contains(&"b"), "{tenants:?}");
+}
+
+#[test]
+fn what_request_headers_name_is_sent_in_place_of_the_usual_value_whatever_is_fetched() {
+    let headers = json!({"request_headers": [
+        {"name": "accept", "value": "application/jwk-set+json"},
+        {"name": "user-agent", "value": "gateway"},
+        {"name": "authorization", "value": "Bearer of-the-gateway"},
+    ]});
+    let provider = merged(remote(json!({"remote_jwks": headers})), revoking(headers));
+    let mut world = World::new(&json!({"providers": {"main": provider}}), 1);
+    world.seconds_pass(1);
+    let mut fetched: Vec<&str> = world.fetches.iter().map(|fetch| fetch.uri.as_str()).collect();
+    fetched.sort_unstable();
+    fetched.dedup();
+    assert_eq!(fetched.len(), 2, "keys and revocations: {fetched:?}");
+    for fetch in &world.fetches {
+        let values = |name: &str| -> Vec<&str> {
+            fetch.call.headers().filter(|(known, _)| *known == name).map(|(_, value)| value).collect()
+        };
+        assert_eq!(values("accept"), ["application/jwk-set+json"], "{}", fetch.uri);
+        assert_eq!(values("user-agent"), ["gateway"], "{}", fetch.uri);
+        assert_eq!(values("authorization"), ["Bearer of-the-gateway"], "{}", fetch.uri);
     }
 }
 
@@ -886,7 +937,8 @@ fn an_old_answer_never_overwrites_a_newer_one() {
     let waiting = world.request(0, &request);
     world.seconds_pass(3);
     assert_eq!(world.fetches.len(), 3, "{:?}", world.fetches);
-    assert_eq!(world.logged(Level::Warn), ["providers.main.remote_jwks: a late answer was discarded"]);
+    let said = "providers.main.remote_jwks: no key set: nothing came of the fetch; the last good one stays";
+    assert_eq!(world.logged(Level::Warn), [said], "once, and the late answer is nobody's");
     assert_eq!(world.verdict(waiting).unwrap().code(), "allowed");
     for vm in 0..2 {
         assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}");
@@ -959,6 +1011,21 @@ fn each_change_of_a_key_set_is_one_line_of_the_log() {
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     world.seconds_pass(60);
     assert_eq!((lines(&world, Level::Info), lines(&world, Level::Warn)), (3, failures), "{:?}", world.logs);
+}
+
+#[test]
+fn a_key_that_is_skipped_is_said_though_the_others_stay_as_they_were() {
+    let mut world = running(json!({"cache_duration": "60s"}), 4);
+    let request = signed(&world, &one());
+    (0..4).for_each(|vm| assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}"));
+    let checks = world.checks();
+    world.issuer(JWKS, Reply::keys(&[&one(), &Key::short_rsa()]));
+    world.seconds_pass(200);
+    let lines: Vec<&str> =
+        world.logged(Level::Info).into_iter().filter(|line| line.contains("keys[1] skipped")).collect();
+    assert_eq!(lines.len(), 1, "{:?}", world.logs);
+    (0..4).for_each(|vm| assert_eq!(world.ask(vm, &request).code(), "allowed", "VM {vm}"));
+    assert_eq!(world.checks(), checks, "the key that stays keeps its tokens");
 }
 
 #[test]

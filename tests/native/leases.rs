@@ -107,7 +107,8 @@ fn an_old_body_that_is_stored_late_is_not_taken_for_the_newer_one() {
     assert!(matches!(held[..], [Output::Store(_), Output::Write(..), ..]), "{held:?}");
 
     let later = START.plus(Duration::from_secs(4));
-    assert!(shared.tick(&mut quick, &[&new], later), "its lease is over");
+    assert!(!shared.tick(&mut quick, &[&new], later), "its lease is over, and is ended");
+    assert!(shared.tick(&mut quick, &[&new], later), "the next one is claimed");
     shared.run(&mut slow, held, later);
 
     for round in 0..5 {

@@ -17,6 +17,7 @@ use jwt_gate::crypto;
 mod algorithms;
 mod answers;
 mod authorization;
+mod cadence;
 mod config;
 mod decisions;
 mod discovery;

@@ -4,10 +4,12 @@ use std::hint::black_box;
 
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
-use jwt_gate::crypto::Portable;
+use jwt_gate::crypto::{CryptoProvider, Portable};
 use jwt_gate::gate::{Effect, Event, Gate};
+use jwt_gate::jwt_verify;
+use jwt_gate::keys::Origin;
 use jwt_gate::policy::Verifier;
-use jwt_gate::remote::Answer;
+use jwt_gate::remote::{Answer, Content};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::Denial;
@@ -75,6 +77,7 @@ fn config(end: &str, more: Value) -> Value {
         "claim_to_headers": [
             {"header_name": format!("x-user-{end}"), "claim_name": "sub"},
             {"header_name": format!("x-text-{end}"), "value": "{claims.sub}"},
+            {"header_name": format!("x-constant-{end}"), "value": end},
         ],
         "payload_in_metadata": format!("payload-{end}"),
         "failed_status_in_metadata": format!("failure-{end}"),
@@ -216,4 +219,29 @@ fn a_refusal_with_another_status_allocates_no_more_than_one_with_its_own() {
     let own = allocated(&config(&end, json!({})), &fields);
     assert_eq!(allocated(&config(&end, json!({"statuses": {"token_missing": 418}})), &fields), own);
     assert!(!own.1);
+}
+
+/// The table of a point on P-256 is by far the largest thing that is prepared for a key.
+#[test]
+fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
+    const TABLE: u64 = 50_000;
+    let (one, two) = (Key::p256(1).named("one"), Key::p256(2).named("two"));
+    let token = Token::new(&one).mint();
+    let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
+    let check = |set: &jwt_verify::KeySet| {
+        let token = jwt_verify::Token::parse(token.as_bytes()).expect("a token");
+        allocation_counter::measure(|| assert!(jwt_verify::verify(token, set, &providers).is_ok())).bytes_total
+    };
+    let read = |keys: &[&Key]| {
+        let document = key_set(keys.iter().map(|key| key.jwk()));
+        jwt_verify::KeySet::parse(document.as_bytes(), Origin::Remote).expect("a key set")
+    };
+    let before = read(&[&one]);
+    // What all keys share is made by the first check of all.
+    check(&read(&[&one]));
+    assert!(check(&before) > TABLE);
+    assert!(check(&before) < TABLE / 5);
+    let mut after = read(&[&two, &one]);
+    after.inherit(&before);
+    assert!(check(&after) < TABLE / 5);
 }

@@ -206,6 +206,15 @@ fn the_cache_can_be_switched_off_and_does_not_take_long_tokens() {
         (json!({"token_cache": {"max_token_size": 8192}}), 4000, 1),
         (json!({"providers": {"main": {"jwt_cache_config": {"jwt_max_token_size": 8192}}}}), 4000, 1),
         (json!({"providers": {"main": {"jwt_cache_config": {}}}}), 4000, 5),
+        // Off is off, whatever a provider asks for.
+        (
+            json!({
+                "token_cache": {"max_entries": 0},
+                "providers": {"main": {"jwt_cache_config": {"jwt_cache_size": 100}}},
+            }),
+            0,
+            5,
+        ),
     ] {
         let mut world = World::new(&config(cache.clone()), 1);
         let token = Token::new(&key()).claim("filler", "x".repeat(filler)).mint();
@@ -214,4 +223,40 @@ fn the_cache_can_be_switched_off_and_does_not_take_long_tokens() {
         }
         assert_eq!(world.checks(), checks, "{cache} {filler}");
     }
+}
+
+#[test]
+fn a_provider_can_ask_for_more_tokens_to_be_remembered() {
+    let tokens: Vec<String> =
+        (0..400).map(|number: u32| Token::new(&key()).claim("jti", number.to_string()).mint()).collect();
+    let mut checked = [0, 400].map(|size| {
+        let config = config(json!({
+            "token_cache": {"max_entries": 10},
+            "providers": {"main": {"jwt_cache_config": {"jwt_cache_size": size}}},
+        }));
+        let mut world = World::new(&config, 1);
+        for token in tokens.iter().chain(&tokens) {
+            assert_eq!(ask(&mut world, token), "allowed");
+        }
+        world.checks()
+    });
+    checked[0] -= 400;
+    checked[1] -= 400;
+    assert!(checked[0] > 380 && checked[1] < 200, "checked again with 10 and with 400: {checked:?}");
+}
+
+#[test]
+fn ten_thousand_tokens_of_one_kilobyte_are_remembered_by_default() {
+    let mut world = World::new(&config(json!({})), 1);
+    let mint = |number: u32| {
+        let filler = "x".repeat(540);
+        Token::new(&key()).claim("jti", number.to_string()).claim("filler", filler).mint()
+    };
+    let tokens: Vec<String> = (0..10_000).map(mint).collect();
+    assert!((950..=1024).contains(&tokens[0].len()), "{}", tokens[0].len());
+    for token in tokens.iter().chain(&tokens) {
+        assert_eq!(ask(&mut world, token), "allowed");
+    }
+    let again = world.checks() - 10_000;
+    assert!(again < 500, "{again} of 10,000 were checked again");
 }

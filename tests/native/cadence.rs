@@ -1,0 +1,147 @@
+//! When one fetch follows another: what an answer asks for, what a failure brings, and a fetch of which nothing came.
+
+use std::time::Duration;
+
+use jwt_gate::log::Level;
+use serde_json::{json, Value};
+
+use crate::mint::{Key, AUDIENCE};
+use crate::world::{merged, remote, Reply, World, JWKS};
+
+/// Longer than any other pause, so that it can be told from a retry.
+const FAILED: &str = "300s";
+
+fn config(more: Value) -> Value {
+    let pace = json!({"async_fetch": {"failed_refetch_duration": FAILED}});
+    json!({"providers": {"main": remote(json!({"remote_jwks": merged(pace, more)}))}})
+}
+
+fn key() -> Key {
+    Key::ed25519(1).named("one")
+}
+
+/// From each fetch to the next, in milliseconds.
+fn gaps(world: &World) -> Vec<u64> {
+    let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at).collect();
+    at.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn keys_that_are_confirmed_without_a_word_on_their_age_live_as_long_as_before() {
+    let mut world = World::new(&config(json!({"cache_duration": "600s"})), 2);
+    let keys = || Reply::keys(&[&key()]).etag("\"1\"");
+    world.issuer(JWKS, keys().cache_control("max-age=60"));
+    world.seconds_pass(1);
+    world.issuer(JWKS, keys());
+    world.seconds_pass(300);
+    let silent = gaps(&world);
+    assert!(silent.len() >= 5 && silent.iter().all(|gap| (48_000..=57_500).contains(gap)), "{silent:?}");
+    assert_eq!(world.count("jwt_gate_jwks_fetch_not_modified"), silent.len() as u64);
+    // What it says of another age counts from then on, and for every VM.
+    world.issuer(JWKS, keys().cache_control("max-age=200"));
+    world.seconds_pass(60);
+    world.issuer(JWKS, keys());
+    world.seconds_pass(900);
+    let longer = gaps(&world).split_off(silent.len() + 1);
+    assert!(longer.len() >= 4 && longer.iter().all(|gap| (160_000..=190_500).contains(gap)), "{longer:?}");
+    // Other keys without a word live as long as the configuration says.
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(2).named("two")]).etag("\"2\""));
+    world.seconds_pass(1500);
+    assert!(gaps(&world).last().is_some_and(|gap| (480_000..=570_500).contains(gap)), "{:?}", gaps(&world));
+}
+
+#[test]
+fn a_fetch_is_tried_again_as_often_and_as_soon_as_retry_policy_says() {
+    let policy = |more: Value| json!({ "retry_policy": more });
+    for (more, pauses) in [
+        (json!({}), &[][..]),
+        (policy(json!({"num_retries": 0})), &[]),
+        (policy(json!({})), &[1000]),
+        (policy(json!({"num_retries": 6})), &[1000, 2000, 4000, 8000, 10_000, 10_000]),
+        (
+            policy(json!({
+                "num_retries": 3,
+                "retry_back_off": {"base_interval": "2s", "max_interval": "5s"},
+            })),
+            &[2000, 4000, 5000],
+        ),
+        // What Envoy's own documentation shows. No VM looks more often than ten times a second.
+        (
+            policy(json!({"num_retries": 4, "retry_back_off": {"base_interval": "0.01s", "max_interval": "20s"}})),
+            &[100, 100, 100, 100],
+        ),
+    ] {
+        let mut world = World::new(&config(more.clone()), 4);
+        world.issuer(JWKS, Reply::status(500));
+        world.seconds_pass(290);
+        let gaps = gaps(&world);
+        let is_like = |(gap, longest): (&u64, &u64)| (longest * 3 / 4..=longest + 200).contains(gap);
+        assert!(gaps.len() == pauses.len() && gaps.iter().zip(pauses).all(is_like), "{more}: {gaps:?}");
+    }
+}
+
+#[test]
+fn only_what_another_attempt_may_mend_is_tried_again_at_once() {
+    let policy = json!({"retry_policy": {"num_retries": 2}});
+    for (reply, is_tried_again) in [
+        (Reply::status(500), true),
+        (Reply::status(503), true),
+        (Reply::hangs(), true),
+        (Reply::no_cluster(), true),
+        (Reply::status(404), false),
+        (Reply::status(302), false),
+        (Reply::status(304), false),
+        (Reply::ok("<html>"), false),
+        (Reply::ok(r#"{"keys": []}"#), false),
+    ] {
+        let mut world = World::new(&config(policy.clone()), 2);
+        world.issuer(JWKS, reply.clone());
+        world.seconds_pass(60);
+        assert_eq!(world.fetches.len(), if is_tried_again { 3 } else { 1 }, "{reply:?}");
+    }
+}
+
+#[test]
+fn an_issuer_that_says_no_is_not_asked_again_at_once_where_its_keys_are() {
+    let issuer = "https://issuer.example";
+    let config = json!({"providers": {"main": {"issuer": issuer, "audiences": [AUDIENCE], "discovery": {
+        "cluster": "issuer",
+        "timeout": "1s",
+        "retry_policy": {"num_retries": 2},
+        "async_fetch": {"failed_refetch_duration": FAILED},
+    }}}});
+    let (openid, oauth) = (".well-known/openid-configuration", ".well-known/oauth-authorization-server");
+    for (first, second, is_tried_again) in [
+        (Reply::status(404), Reply::status(404), false),
+        (Reply::ok("<html>"), Reply::status(404), false),
+        (Reply::status(503), Reply::status(404), true),
+        (Reply::status(404), Reply::hangs(), true),
+    ] {
+        let mut world = World::new(&config, 2);
+        world.issuer(&format!("{issuer}/{openid}"), first.clone());
+        world.issuer(&format!("{issuer}/{oauth}"), second.clone());
+        world.seconds_pass(60);
+        let fetches = if is_tried_again { 3 } else { 1 };
+        assert_eq!(world.fetches.len(), 2 * fetches, "{first:?}, {second:?}: {:?}", gaps(&world));
+    }
+}
+
+#[test]
+fn a_fetch_of_which_nothing_comes_is_a_failure_like_any_other() {
+    let config = json!({"providers": {"main": remote(json!({}))}});
+    let mut world = World::new(&config, 4);
+    world.issuer(JWKS, Reply::never());
+    world.seconds_pass(600);
+    let gaps = gaps(&world);
+    // Each after the lease of the one before it, and ever longer after that.
+    assert!(gaps.len() >= 6 && gaps.last() >= Some(&45_000), "{gaps:?}");
+    assert!(gaps.windows(2).take(5).all(|pair| pair[0] < pair[1]), "{gaps:?}");
+    let ended = gaps.len() as u64;
+    let counted = world.count("jwt_gate_jwks_fetch_failed");
+    assert!((ended..=ended + 1).contains(&counted), "{counted} of {ended}");
+    let said = world.logged(Level::Warn).iter().filter(|line| line.contains("nothing came of the fetch")).count();
+    assert_eq!(said as u64, counted, "{:?}", world.logs);
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    world.advance(Duration::from_secs(70));
+    assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1);
+}
