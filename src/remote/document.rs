@@ -4,40 +4,30 @@
 //! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
 //! answer never overwrites a newer one.
 
-mod lease;
-
 use std::rc::Rc;
 use std::time::Duration;
-
-use lease::{Begun, Left};
 
 use super::contract::{Gauge, Input, Need, Output};
 use super::discovery::Form;
 use super::fetched::{Failure, Fetched, Validator};
 use super::record::{Edition, Entry};
+use super::schedule::{Left, Schedule};
 use super::{Address, Answer, Call, Content, Record, Source};
-use crate::limits::WAIT_MARGIN;
-use crate::log::Level;
 use crate::time::UnixTime;
 
 /// One document, as one VM sees it.
 #[derive(Debug)]
 pub struct Document<T> {
-    source: Source,
+    schedule: Schedule,
     content: Option<Rc<T>>,
     generation: u64,
     /// Since when this VM looks for it.
     since: Option<UnixTime>,
     said: Option<(u64, u64)>,
     loaded: Edition,
-    lost: bool,
     validator: Validator,
-    record: Record,
-    wanted: bool,
     task: Task<T>,
     calls: u64,
-    random: fastrand::Rng,
-    holder: u64,
 }
 
 /// What this VM is doing about the document.
@@ -55,13 +45,21 @@ enum Task<T> {
     /// Gives the lease of a call back that nobody will hear the answer of.
     Leaving(Left),
     /// Reads the record once more, to publish this.
-    Publishing(Fetched<T>),
+    Publishing(Box<Fetched<T>>),
     /// Wrote this record, by which the log is to say that the content is too old to be used.
     GivingUp(Record),
     /// Wrote this record, which ends the lease.
-    Ending(Record, Fetched<T>),
+    Ending(Record, Box<Fetched<T>>),
     /// Wrote this record, which ends a lease that ran out.
     Lapsing(Record),
+}
+
+/// A fetch, from its first request on.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// When a fetch before its time was made before this one.
+    forced_before: UnixTime,
+    since: UnixTime,
 }
 
 /// Which request of a fetch is under way.
@@ -77,39 +75,32 @@ impl<T: Content> Document<T> {
     /// A document that was never fetched. `seed` makes the jitter, and names this VM as a holder of leases: it must differ from VM
     /// to VM.
     pub fn new(source: Source, seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let holder = random.u64(1..);
         Self {
-            source,
+            schedule: Schedule::new(source, T::NAME, seed),
             content: None,
             generation: 0,
             since: None,
             said: None,
             loaded: Edition::default(),
-            lost: false,
             validator: Validator::default(),
-            record: Record::default(),
-            wanted: false,
             task: Task::Idle,
             calls: 0,
-            random,
-            holder,
         }
     }
 
     /// The name under which the VMs of one process share it: two configurations with the same source share it too.
     pub fn shared_name(&self) -> String {
-        let Source { cluster, address, .. } = &self.source;
+        let Source { cluster, address, .. } = &self.schedule.source;
         let address = match address {
             Address::Fixed(uri) => uri.clone(),
             Address::Discovered(discovery) => format!("of {} by {}", discovery.issuer, discovery.cluster),
         };
-        format!("jwt-gate {} {cluster} {address}{}", T::NAME, self.source.variant())
+        format!("jwt-gate {} {cluster} {address}{}", T::NAME, self.schedule.source.variant())
     }
 
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
     pub fn content(&self, now: UnixTime) -> Option<&Rc<T>> {
-        self.content.as_ref().filter(|_| now.since(self.record.fetched_at) <= self.source.max_stale)
+        self.content.as_ref().filter(|_| self.schedule.is_confirmed(now))
     }
 
     /// Counts the contents of this VM: changes whenever [`content`](Self::content) does.
@@ -120,32 +111,34 @@ impl<T: Content> Document<T> {
     /// Whether waiting could meet `need`: a fetch is under way, due or about to be tried again, or what another VM fetched is not
     /// loaded yet.
     pub fn could_meet(&self, need: Need, now: UnixTime) -> bool {
-        if need == Need::Newer && !self.source.refetch_on_unknown_kid {
+        if need == Need::Newer && !self.schedule.source.refetch_on_unknown_kid {
             return false;
         }
         let due = match need {
-            Need::Content => self.is_due(now) || self.is_retried_soon(now),
-            Need::Newer => self.has_cooled_down(now),
+            Need::Content => self.schedule.is_due(now) || self.schedule.is_retried_soon(now),
+            Need::Newer => self.schedule.has_cooled_down(now),
         };
-        due || !matches!(self.task, Task::Idle) || self.record.is_leased(now) || self.record.edition != self.loaded
+        due || !matches!(self.task, Task::Idle)
+            || self.schedule.record.is_leased(now)
+            || self.schedule.record.edition != self.loaded
     }
 
     /// Asks for a fetch before it is due, if the cooldown allows one.
     pub fn want_newer(&mut self, now: UnixTime) {
-        self.wanted |= self.source.refetch_on_unknown_kid && self.has_cooled_down(now);
+        self.schedule.wanted |= self.schedule.source.refetch_on_unknown_kid && self.schedule.has_cooled_down(now);
     }
 
     /// How long a wait that begins now may take.
     pub fn patience(&self) -> Duration {
-        self.source.timeout.saturating_mul(self.source.longest_chain()).saturating_add(WAIT_MARGIN)
+        self.schedule.patience()
     }
 
     /// When the next fetch is due, from `now`.
     pub fn retry_after(&self, now: UnixTime) -> Duration {
-        if self.is_due(now) {
+        if self.schedule.is_due(now) {
             Duration::ZERO
         } else {
-            self.record.next_attempt.since(now)
+            self.schedule.record.next_attempt.since(now)
         }
     }
 
@@ -170,31 +163,36 @@ impl<T: Content> Document<T> {
 
     fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
-        let record = record.unwrap_or(self.record).at(now);
-        let changed = record != self.record;
-        if record.forced_at != self.record.forced_at || record.fetched_at != self.record.fetched_at {
-            self.wanted = false;
+        let record = record.unwrap_or(self.schedule.record).at(now);
+        let changed = record != self.schedule.record;
+        if record.forced_at != self.schedule.record.forced_at || record.fetched_at != self.schedule.record.fetched_at {
+            self.schedule.wanted = false;
         }
-        self.record = record;
-        if matches!(self.task, Task::Calling { .. }) && !self.record.is_leased(now) {
+        self.schedule.record = record;
+        if matches!(self.task, Task::Calling { .. }) && !self.schedule.record.is_leased(now) {
             // The host never answered. The number of the next call tells a late answer apart.
             self.task = Task::Idle;
         }
 
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
-            Task::Leaving(left) => self.leave(left, cas, now),
-            Task::Idle if self.record.edition != self.loaded => vec![Output::Load],
-            Task::Idle if self.record.has_lapsed(now) => self.lapse(cas, now),
-            Task::Idle
-                if !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now))) =>
-            {
-                self.claim(cas, now)
+            Task::Leaving(left) if self.schedule.is_holder() => {
+                let next = self.schedule.left(left, now);
+                self.write(Task::Leaving(left), next, cas)
             }
-            Task::Idle if self.is_too_old(now) && !self.record.is_given_up => {
-                let next = Record { is_given_up: true, ..self.record };
-                self.task = Task::GivingUp(next);
-                vec![Output::Write(next.encode(), cas)]
+            Task::Leaving(_) => Vec::new(),
+            Task::Idle if self.schedule.record.edition != self.loaded => vec![Output::Load],
+            Task::Idle if self.schedule.record.has_lapsed(now) => {
+                let next = self.schedule.lapsed(now);
+                self.write(Task::Lapsing(next), next, cas)
+            }
+            Task::Idle if self.schedule.is_free(now) => {
+                let next = self.schedule.claimed(self.is_too_old(now), now);
+                self.write(Task::Claiming(next), next, cas)
+            }
+            Task::Idle if self.is_too_old(now) && !self.schedule.record.is_given_up => {
+                let next = Record { is_given_up: true, ..self.schedule.record };
+                self.write(Task::GivingUp(next), next, cas)
             }
             task => {
                 self.task = task;
@@ -208,29 +206,58 @@ impl<T: Content> Document<T> {
     }
 
     fn on_shared(&mut self, record: Option<Record>, now: UnixTime) -> Vec<Output> {
-        self.record = record.unwrap_or(self.record).at(now);
-        if self.record.edition == self.loaded {
+        self.schedule.record = record.unwrap_or(self.schedule.record).at(now);
+        if self.schedule.record.edition == self.loaded {
             Vec::new()
         } else {
             vec![Output::Load]
         }
     }
 
+    /// Writes a record, as the next step of this task.
+    fn write(&mut self, task: Task<T>, next: Record, cas: Option<u32>) -> Vec<Output> {
+        self.task = task;
+        vec![Output::Write(next.encode(), cas)]
+    }
+
+    fn publish(&mut self, fetched: Box<Fetched<T>>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
+        if !self.schedule.is_holder() {
+            return vec![self.schedule.said().late()];
+        }
+        let mut outputs = Vec::new();
+        let next = match &*fetched {
+            Fetched::Content { content, body, validator: Validator { address, etag }, freshness } => {
+                let mut next = self.schedule.renewed(*freshness, now);
+                if self.schedule.lost || self.content.as_ref() != Some(content) {
+                    next.edition = self.schedule.next_edition();
+                    outputs.push(Output::Store(Entry { edition: next.edition, address, etag, body }.encode()));
+                }
+                next
+            }
+            Fetched::NotModified { freshness } => {
+                self.schedule.renewed(freshness.unwrap_or(self.schedule.record.freshness), now)
+            }
+            Fetched::Failed(failure) => self.schedule.put_off(failure.connection, now),
+        };
+        outputs.extend(self.write(Task::Ending(next, fetched), next, cas));
+        outputs
+    }
+
     fn on_written(&mut self, won: bool, now: UnixTime) -> Vec<Output> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
-                self.wanted = false;
-                let begun = Begun { forced_before: self.record.forced_at, since: now };
-                let mut outputs = self.given_up(claimed);
-                outputs.extend(match self.source.address.clone() {
+                self.schedule.wanted = false;
+                let begun = Begun { forced_before: self.schedule.record.forced_at, since: now };
+                let mut outputs = self.schedule.take_given_up(claimed);
+                outputs.extend(match self.schedule.source.address.clone() {
                     Address::Fixed(uri) => self.fetch(&uri, begun),
                     Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
                 });
                 outputs
             }
-            Task::GivingUp(next) if won => self.given_up(next),
-            Task::Lapsing(next) if won => self.lapsed(next, now),
-            Task::Ending(next, fetched) if won => self.end(next, fetched, now),
+            Task::GivingUp(next) if won => self.schedule.take_given_up(next),
+            Task::Lapsing(next) if won => self.schedule.take_lapsed(next, self.content(now).is_some(), now),
+            Task::Ending(next, fetched) if won => self.end(next, *fetched, now),
             // Someone else wrote in between: the next tick reads again and publishes then.
             Task::Ending(_, fetched) => {
                 self.task = Task::Publishing(fetched);
@@ -248,7 +275,7 @@ impl<T: Content> Document<T> {
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
         let since = *self.since.get_or_insert(now);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
-        let age = if self.content.is_some() { now.since(self.record.fetched_at) } else { now.since(since) };
+        let age = if self.content.is_some() { now.since(self.schedule.record.fetched_at) } else { now.since(since) };
         let seen = (self.content(now).map_or(0, |content| content.length() as u64), age.as_secs());
         let said = self.said.replace(seen);
         let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
@@ -267,102 +294,65 @@ impl<T: Content> Document<T> {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
-    fn given_up(&mut self, next: Record) -> Vec<Output> {
-        let is_news = next.is_given_up && !self.record.is_given_up;
-        self.record = next;
-        if !is_news {
-            return Vec::new();
-        }
-        let (field, longest) = (&self.source.field, self.source.max_stale.as_secs());
-        let message = format!("{field}: the {} is not used any more: nobody confirmed it for {longest} s", T::NAME);
-        vec![Output::Log(Level::Error, message)]
-    }
-
     fn end(&mut self, next: Record, fetched: Fetched<T>, now: UnixTime) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        let (failures, is_new) = (self.record.failures, next.edition != self.record.edition);
-        let is_good_again = (failures > 0 && next.failures == 0) || (self.record.is_given_up && !next.is_given_up);
-        if is_good_again && !is_new {
-            let after = if failures > 0 { format!(", after {failures} failures") } else { String::new() };
-            let message = format!("{}: the {} is confirmed again{after}", self.source.field, T::NAME);
-            outputs.push(Output::Log(Level::Info, message));
-        }
-        match fetched {
-            Fetched::Content { content, validator, .. } => {
-                self.validator = validator;
-                self.lost = false;
-                if is_new {
-                    outputs.push(Output::Log(
-                        Level::Info,
-                        format!("{}: new {}: {}", self.source.field, T::NAME, content.summary()),
-                    ));
-                    self.take(content);
-                    self.loaded = next.edition;
-                }
-            }
-            Fetched::NotModified { .. } => {}
-            Fetched::Failed(Failure { problem, .. }) => {
-                outputs.push(self.failed(next.failures, &problem, now));
+        let is_new = next.edition != self.schedule.record.edition;
+        let stays = self.content(now).is_some();
+        let mut outputs: Vec<Output> = self.schedule.ended(next, fetched.failure(), stays).into_iter().collect();
+        if let Fetched::Content { content, validator, .. } = fetched {
+            self.validator = validator;
+            self.schedule.lost = false;
+            if is_new {
+                outputs.push(self.schedule.said().changed(&content.summary()));
+                self.take(content);
+                self.loaded = next.edition;
             }
         }
-        self.record = next;
-        self.wanted = false;
+        self.schedule.record = next;
+        self.schedule.wanted = false;
         outputs.push(Output::Changed);
         outputs
     }
 
-    /// What the log says of a failure.
-    fn failed(&self, failures: u64, problem: &str, now: UnixTime) -> Output {
-        let stays = if self.content(now).is_some() { "; the last good one stays" } else { "" };
-        // One before its time, for an unknown key, is no failure of the schedule.
-        let in_a_row = match failures {
-            0 => String::new(),
-            failures => format!(" ({failures} failed in a row)"),
-        };
-        Output::Log(Level::Warn, format!("{}: no {}{in_a_row}: {problem}{stays}", self.source.field, T::NAME))
-    }
-
     fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
-        self.loaded = self.record.edition;
+        self.loaded = self.schedule.record.edition;
         // The body is written before the record: another edition means that a third VM is at it, and its record comes next. If
         // none comes, as from a VM that lost its lease in between, the body is lost, and only a fetch brings it back.
-        self.lost = true;
-        let Some(entry) = entry.filter(|entry| entry.edition == self.record.edition) else {
+        self.schedule.lost = true;
+        let Some(entry) = entry.filter(|entry| entry.edition == self.schedule.record.edition) else {
             return Vec::new();
         };
         match T::parse(entry.body) {
             Ok(mut content) => {
                 self.content.iter().for_each(|before| content.inherit(before));
-                self.lost = false;
+                self.schedule.lost = false;
                 self.take(Rc::new(content));
                 self.validator = Validator { address: entry.address.to_owned(), etag: entry.etag.to_owned() };
                 vec![Output::Changed]
             }
             Err(problem) => {
-                vec![Output::Log(Level::Warn, format!("{}: shared {}: {problem}", self.source.field, T::NAME))]
+                vec![self.schedule.said().unreadable(&problem)]
             }
         }
     }
 
     /// Asks the issuer for the address of the document.
     fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun) -> Vec<Output> {
-        let Address::Discovered(discovery) = &self.source.address else {
+        let Address::Discovered(discovery) = &self.schedule.source.address else {
             return Vec::new();
         };
         let call = Call {
             cluster: discovery.cluster.as_str().into(),
             timeout: discovery.timeout,
-            ..self.source.call(&discovery.uri(form), None)
+            ..self.schedule.source.call(&discovery.uri(form), None)
         };
         self.call(call, Step::Discovery(form, before), begun)
     }
 
     /// Asks for the document.
     fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
-        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.lost);
+        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.schedule.lost);
         let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
-        self.call(self.source.call(uri, etag), step, begun)
+        self.call(self.schedule.source.call(uri, etag), step, begun)
     }
 
     fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
@@ -375,7 +365,7 @@ impl<T: Content> Document<T> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Calling { number: current, step, begun } if current == number => match step {
                 Step::Content { address, conditional } => {
-                    self.on_fetched(Fetched::of(answer, address, conditional, &self.source), begun, now)
+                    self.on_fetched(Fetched::of(answer, address, conditional, &self.schedule.source), begun, now)
                 }
                 Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
             },
@@ -394,7 +384,7 @@ impl<T: Content> Document<T> {
         begun: Begun,
         now: UnixTime,
     ) -> Vec<Output> {
-        let Address::Discovered(discovery) = &self.source.address else {
+        let Address::Discovered(discovery) = &self.schedule.source.address else {
             return Vec::new();
         };
         match (discovery.jwks_uri(answer), form) {
@@ -412,7 +402,7 @@ impl<T: Content> Document<T> {
             Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
         }
         let outcome = fetched.outcome();
-        self.task = Task::Publishing(fetched);
+        self.task = Task::Publishing(Box::new(fetched));
         vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
     }
 
@@ -433,26 +423,5 @@ impl<T: Content> Document<T> {
     /// Whether there is content, and its source has not confirmed it for too long.
     fn is_too_old(&self, now: UnixTime) -> bool {
         self.content.is_some() && self.content(now).is_none()
-    }
-
-    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
-    /// failure, the clock was set back.
-    fn is_due(&self, now: UnixTime) -> bool {
-        let Record { next_attempt, fetched_at, failures, .. } = self.record;
-        if failures > 0 {
-            return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
-        }
-        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || self.lost
-    }
-
-    /// Whether `retry_policy` has an attempt left, within what a wait may take.
-    fn is_retried_soon(&self, now: UnixTime) -> bool {
-        // In the first round alone: in a long outage nobody waits for what has failed so often.
-        let left = self.source.pace.retries.as_ref().is_some_and(|retries| self.record.failures <= retries.count);
-        left && self.record.failures > 0 && self.record.next_attempt.since(now) < self.patience()
-    }
-
-    fn has_cooled_down(&self, now: UnixTime) -> bool {
-        self.record.forced_at > now || now.since(self.record.forced_at) >= self.source.cooldown
     }
 }

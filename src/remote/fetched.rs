@@ -104,6 +104,14 @@ impl<T: Content> Fetched<T> {
         }
     }
 
+    /// Why it failed.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Content { .. } | Self::NotModified { .. } => None,
+        }
+    }
+
     /// What is counted.
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -14,12 +14,15 @@ mod fetched;
 mod key_set;
 mod pace;
 mod record;
+mod said;
+mod schedule;
 
 use std::hash::Hasher;
 use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use crate::limits::WAIT_MARGIN;
 use crate::redact::Redacted;
 use crate::request::RequestHead;
 use crate::verdict::HeaderName;
@@ -130,12 +133,13 @@ impl Source {
         format!(" {:032x}", hasher.finish128().as_u128())
     }
 
-    /// How many requests one fetch takes at most.
-    fn longest_chain(&self) -> u32 {
-        match self.address {
+    /// The longest that a fetch takes, and with it a wait.
+    fn patience(&self) -> Duration {
+        let requests = match self.address {
             Address::Fixed(_) => 1,
             Address::Discovered(_) => 3,
-        }
+        };
+        self.timeout.saturating_mul(requests).saturating_add(WAIT_MARGIN)
     }
 
     /// The request that fetches it at `uri`, conditional where an `ETag` is known (RFC 9110 section 13.1.2).

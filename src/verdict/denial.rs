@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use smol_str::{format_smolstr, SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Caller, Configured, Published, Reason, Room, State, Wording};
 
@@ -85,7 +85,7 @@ impl Denial {
             Form::Configured(configured) => configured.headers(self, grpc),
             Form::JwtAuthn { realm, invalid_token, .. } => {
                 let error = if *invalid_token { r#", error="invalid_token""# } else { "" };
-                vec![("www-authenticate", format_smolstr!(r#"Bearer realm="{realm}"{error}"#))]
+                vec![("www-authenticate", [r#"Bearer realm=""#, realm, r#"""#, error].concat().into())]
             }
         }
     }
@@ -157,7 +157,19 @@ pub fn problem(reason: Reason, status: u16) -> SmolStr {
     };
     // Every part is a literal without characters that JSON escapes; a test parses each body.
     let (code, detail) = (reason.code(), reason.detail());
-    format_smolstr!(r#"{{"type":"about:blank",{title}"status":{status},"code":"{code}","detail":"{detail}"}}"#)
+    let status = status.to_string();
+    let parts = [
+        r#"{"type":"about:blank","#,
+        title,
+        r#""status":"#,
+        &status,
+        r#","code":""#,
+        code,
+        r#"","detail":""#,
+        detail,
+        r#""}"#,
+    ];
+    parts.concat().into()
 }
 
 impl ChallengeEnd {

@@ -1,0 +1,179 @@
+//! When the next fetch of a document is due, and whose it is: what each VM makes of the shared record.
+//!
+//! Every method that ends in a record says what is to be written; who asked takes it over once it is.
+
+use std::time::Duration;
+
+use super::cache_control::Freshness;
+use super::fetched::{Failure, Outcome};
+use super::record::Edition;
+use super::said::Said;
+use super::{Output, Record, Source};
+use crate::time::UnixTime;
+
+/// The schedule of one document, as one VM sees it.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    pub source: Source,
+    pub record: Record,
+    /// Somebody asks for a fetch before it is due.
+    pub wanted: bool,
+    /// The shared body is lost, and only a fetch brings it back.
+    pub lost: bool,
+    name: &'static str,
+    random: fastrand::Rng,
+    holder: u64,
+}
+
+/// Why nobody will hear the answer of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Left {
+    /// The configuration is over. When a fetch before its time was made before this one.
+    Stopped(UnixTime),
+    /// The request is gone that made the call.
+    Abandoned,
+}
+
+impl Schedule {
+    /// Of a document that is called `name`. `seed` makes the jitter, and names this VM as a holder of leases.
+    pub fn new(source: Source, name: &'static str, seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let holder = random.u64(1..);
+        let (record, wanted, lost) = Default::default();
+        Self { source, record, wanted, lost, name, random, holder }
+    }
+
+    /// What the log says of it.
+    pub fn said(&self) -> Said<'_> {
+        Said { field: &self.source.field, name: self.name }
+    }
+
+    /// Whether its source has confirmed it within `max_stale`.
+    pub fn is_confirmed(&self, now: UnixTime) -> bool {
+        now.since(self.record.fetched_at) <= self.source.max_stale
+    }
+
+    /// How long a wait that begins now may take.
+    pub fn patience(&self) -> Duration {
+        self.source.patience()
+    }
+
+    /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
+    /// failure, the clock was set back.
+    pub fn is_due(&self, now: UnixTime) -> bool {
+        let Record { next_attempt, fetched_at, failures, .. } = self.record;
+        if failures > 0 {
+            return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
+        }
+        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || self.lost
+    }
+
+    /// Whether a fetch may begin.
+    pub fn is_free(&self, now: UnixTime) -> bool {
+        !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now)))
+    }
+
+    /// Whether `retry_policy` has an attempt left, within what a wait may take.
+    pub fn is_retried_soon(&self, now: UnixTime) -> bool {
+        // In the first round alone: in a long outage nobody waits for what has failed so often.
+        let left = self.source.pace.retries.as_ref().is_some_and(|retries| self.record.failures <= retries.count);
+        left && self.record.failures > 0 && self.record.next_attempt.since(now) < self.patience()
+    }
+
+    /// Whether a fetch before its time may begin.
+    pub fn has_cooled_down(&self, now: UnixTime) -> bool {
+        self.record.forced_at > now || now.since(self.record.forced_at) >= self.source.cooldown
+    }
+
+    /// Whether the lease is this VM's.
+    pub fn is_holder(&self) -> bool {
+        self.record.lease_holder == self.holder
+    }
+
+    /// Claims the lease.
+    pub fn claimed(&self, is_too_old: bool, now: UnixTime) -> Record {
+        let forced_at = if self.wanted { now } else { self.record.forced_at };
+        let (lease_from, lease_until) = (now, now.plus(self.patience()));
+        let is_given_up = self.record.is_given_up || is_too_old;
+        Record { forced_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
+    }
+
+    /// Ends the lease with an answer, which has the content confirmed.
+    pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
+        let lifetime = freshness.within(self.source.lifetime);
+        let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
+        let (failures, is_given_up) = (0, false);
+        Record { freshness, fetched_at: now, failures, is_given_up, next_attempt, ..self.record.unleased() }
+    }
+
+    /// Names a new content.
+    pub fn next_edition(&mut self) -> Edition {
+        Edition { version: self.record.edition.version.saturating_add(1), nonce: self.random.u64(..) }
+    }
+
+    /// Ends the lease after a failure. A fetch before its time, for an unknown key, leaves the schedule as it was: the cooldown bounds
+    /// those.
+    pub fn put_off(&mut self, connection: bool, now: UnixTime) -> Record {
+        let mut next = self.record.unleased();
+        if self.is_due(now) {
+            next.failures = next.failures.saturating_add(1);
+            next.next_attempt = now.plus(self.source.pace.after_failure(next.failures, connection, &mut self.random));
+        }
+        next
+    }
+
+    /// Ends a lease that ran out: its VM is gone, or its host never answered. What ends a VM may be what it fetched.
+    pub fn lapsed(&mut self, now: UnixTime) -> Record {
+        if self.record.failures == 0 && self.is_due(now) {
+            // A VM that is gone is no fault of the source: whoever comes next calls at once.
+            return Record { failures: 1, next_attempt: now, ..self.record.unleased() };
+        }
+        self.put_off(false, now)
+    }
+
+    /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
+    /// given back where the configuration is over; where a client went away it is not, since clients could make one call after another
+    /// by going away.
+    pub fn left(&mut self, why: Left, now: UnixTime) -> Record {
+        let mut next = self.record.unleased();
+        match why {
+            Left::Stopped(forced_before) => next.forced_at = forced_before,
+            // The cooldown runs on.
+            Left::Abandoned if !self.is_due(now) => {}
+            // Whoever comes next calls at once.
+            Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
+            // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
+            Left::Abandoned => {
+                let pause = self.source.pace.after_failure(next.failures, false, &mut self.random);
+                let longest = if next.failures == 1 { self.patience() } else { pause };
+                next.next_attempt = now.plus(pause.min(longest));
+            }
+        }
+        next
+    }
+
+    /// Takes over the record that ended a lease which ran out.
+    pub fn take_lapsed(&mut self, next: Record, stays: bool, now: UnixTime) -> Vec<Output> {
+        let took = now.since(self.record.lease_from);
+        self.record = next;
+        let line = self.said().failed(next.failures, "nothing came of the fetch", stays);
+        vec![Output::Fetched(Outcome::Failed, took), line, Output::Changed]
+    }
+
+    /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
+    pub fn take_given_up(&mut self, next: Record) -> Vec<Output> {
+        let is_news = next.is_given_up && !self.record.is_given_up;
+        self.record = next;
+        is_news.then(|| self.said().given_up(self.source.max_stale.as_secs())).into_iter().collect()
+    }
+
+    /// What the log says of the record that ends a lease, before it is taken over; nothing of a new content.
+    pub fn ended(&self, next: Record, failure: Option<&Failure>, stays: bool) -> Option<Output> {
+        if let Some(failure) = failure {
+            return Some(self.said().failed(next.failures, &failure.problem, stays));
+        }
+        let Record { failures, is_given_up, .. } = self.record;
+        let is_good_again = (failures > 0 && next.failures == 0) || (is_given_up && !next.is_given_up);
+        (is_good_again && next.edition == self.record.edition).then(|| self.said().confirmed(failures))
+    }
+}
