@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{json, Value};
+use serde_json::json;
 
-use crate::mint::{encode, Key};
-use crate::proxy::{eventually, eventually_on_every_worker, Options, Proxy};
+use crate::mint::Key;
+use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
 use crate::servers::{Behaviour, Issuer, Seen};
 use crate::wire::{get, request};
-use crate::{closed, issuer, key_set, provider, start, token, JWKS};
+use crate::{closed, issuer, key_set, of_unknown_key, provider, start, start_with_four_workers, token, JWKS};
 
 #[test]
 fn a_request_that_comes_before_the_first_keys_waits_for_them_and_its_body_is_kept() {
@@ -35,13 +35,6 @@ fn a_request_that_comes_before_the_first_keys_waits_for_them_and_its_body_is_kep
         assert_eq!(Seen::of(&connection.receive()).body(), body);
     }
     assert_eq!(issuer.requests(JWKS).len(), 1);
-}
-
-/// Envoy with four workers, each with a VM of its own, and one on the main thread.
-fn start_with_four_workers(gate: &Value, issuer: &Issuer) -> Proxy {
-    let proxy = Proxy::try_start(gate, issuer, Options { workers: 4, ..Options::default() }).expect("Envoy starts");
-    eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
-    proxy
 }
 
 #[test]
@@ -79,17 +72,21 @@ fn each_refresh_is_one_fetch_and_reaches_every_worker_within_a_second() {
     eventually("three refreshes", || issuer.requests(JWKS).len() >= 4);
     // 80 to 95 % of two seconds each, and a tick until one worker notices.
     assert!(before.elapsed() >= Duration::from_millis(4700), "{:?}", before.elapsed());
+    let announced = || proxy.log().matches("new key set").count();
+    assert_eq!(announced(), 1, "the refreshes brought nothing new");
 
-    let fetches = issuer.requests(JWKS).len();
     issuer.set(JWKS, key_set(&[&old, &new]));
+    // Counted when the new keys are there: a refresh that brought the old ones is none of the next.
+    let fetches = issuer.requests(JWKS).len();
     eventually("the next refresh", || issuer.requests(JWKS).len() > fetches);
     thread::sleep(Duration::from_secs(1));
     let rotated = get("/").bearing(&token(&new).mint());
     for _ in 0..40 {
         assert_eq!(proxy.send(&rotated).status(), 200);
     }
-    let counted = proxy.count("jwt_gate_jwks_fetch_ok");
-    assert_eq!(issuer.requests(JWKS).len() as u64, counted, "every fetch is counted once");
+    assert_eq!(announced(), 2, "a rotation is one line of the log, whichever worker fetched");
+    let counted = || proxy.count("jwt_gate_jwks_fetch_ok");
+    eventually("every fetch is counted once", || issuer.requests(JWKS).len() as u64 == counted());
 }
 
 #[test]
@@ -127,8 +124,7 @@ fn flood(proxy: &Proxy) {
     let mut connections: Vec<_> = (0..20).map(|_| proxy.connect()).collect();
     for round in 0..500 {
         for (number, connection) in connections.iter_mut().enumerate() {
-            let header = json!({"alg": "ES256", "kid": format!("{round}-{number}")}).to_string();
-            let token = format!("{}.e30.{}", encode(header.as_bytes()), encode(&[1; 64]));
+            let token = of_unknown_key(&format!("{round}-{number}"));
             connection.send(&get("/").bearing(&token).bytes());
         }
         for connection in &mut connections {

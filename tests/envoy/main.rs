@@ -36,6 +36,8 @@ mod faults;
 mod forwarding;
 mod hostile;
 mod interop;
+mod key_age;
+mod key_pace;
 mod keys;
 mod metadata;
 mod parked;
@@ -54,8 +56,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{json, Value};
 
-use mint::{Key, Token, AUDIENCE, ISSUER};
-use proxy::Proxy;
+use mint::{encode, Key, Token, AUDIENCE, ISSUER};
+use proxy::{Options, Proxy};
 use servers::{Behaviour, Issuer};
 
 /// Where the issuer of the tests has its key set.
@@ -82,6 +84,12 @@ fn token(key: &Key) -> Token {
     Token::at(key, now.as_secs())
 }
 
+/// A token that names a key which nobody has.
+fn of_unknown_key(kid: &str) -> String {
+    let header = json!({"alg": "ES256", "kid": kid}).to_string();
+    format!("{}.e30.{}", encode(header.as_bytes()), encode(&[1; 64]))
+}
+
 /// An issuer that publishes these keys.
 fn issuer(keys: &[&Key]) -> Issuer {
     let issuer = Issuer::start();
@@ -105,6 +113,13 @@ fn key_set(keys: &[&Key]) -> Behaviour {
 /// Envoy with that configuration, once the gate has keys on both workers' behalf.
 fn start(gate: &Value, issuer: &Issuer) -> Proxy {
     let proxy = Proxy::start(gate, issuer);
+    proxy::eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
+    proxy
+}
+
+/// The same with four workers, each with a VM of its own, and one on the main thread.
+fn start_with_four_workers(gate: &Value, issuer: &Issuer) -> Proxy {
+    let proxy = Proxy::try_start(gate, issuer, Options { workers: 4, ..Options::default() }).expect("Envoy starts");
     proxy::eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
     proxy
 }

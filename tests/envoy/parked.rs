@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::crowd::{outcome, raise_limits};
 use crate::mint::Key;
-use crate::proxy::{eventually, Proxy, WORKERS};
+use crate::proxy::{eventually, eventually_on_every_worker, Proxy, WORKERS};
 use crate::wire::{get, Connection};
-use crate::{held_issuer, token, JWKS};
+use crate::{held_issuer, of_unknown_key, token, JWKS};
 
 #[test]
 fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are_told_so_at_once() {
@@ -52,6 +52,39 @@ fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are
     }
     eventually("nobody waits any more", || waiting() == 0);
     assert_eq!(issuer.requests(JWKS).len(), 1);
+}
+
+#[test]
+fn ten_thousand_unknown_kids_at_once_cost_the_issuer_one_request_and_those_of_known_keys_pass_meanwhile() {
+    raise_limits();
+    let key = Key::p256(1).named("k1");
+    let (issuer, open, mut main) = held_issuer(&key);
+    // However slow the machine is, no second fetch is due.
+    main["remote_jwks"]["refetch_cooldown"] = json!("1h");
+    open.store(true, Ordering::Relaxed);
+    let proxy = Proxy::answering(&json!({"providers": {"main": main}}), &issuer);
+    let good = get("/").bearing(&token(&key).mint());
+    eventually_on_every_worker("the keys are there", || outcome(&proxy.send(&good)) == "200 alice");
+    open.store(false, Ordering::Relaxed);
+
+    let mut clients: Vec<_> = (0..10_000).map(|_| proxy.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&get("/").bearing(&of_unknown_key(&number.to_string())).bytes());
+    }
+    let waiting = || usize::try_from(proxy.stat("http.gateway.downstream_rq_active")).expect("it is a number");
+    let refused = || usize::try_from(proxy.count("jwt_gate_denied_overloaded")).expect("it is a number");
+    eventually("each waits or is refused", || waiting() + refused() == 10_000);
+    assert_eq!(waiting(), WORKERS * MAX_WAITING, "every worker has room for so many");
+    for _ in 0..40 {
+        assert_eq!(outcome(&proxy.send(&good)), "200 alice");
+    }
+
+    open.store(true, Ordering::Relaxed);
+    let outcomes: Vec<String> = clients.iter_mut().map(|client| outcome(&client.receive())).collect();
+    let count = |expected: &str| outcomes.iter().filter(|outcome| *outcome == expected).count();
+    let (unknown, overloaded) = (count("401 key_unknown"), count("503 overloaded"));
+    assert_eq!((unknown, overloaded), (WORKERS * MAX_WAITING, 10_000 - WORKERS * MAX_WAITING));
+    assert_eq!(issuer.requests(JWKS).len(), 2, "one at start, one for all of them");
 }
 
 #[test]

@@ -204,7 +204,7 @@ impl Proxy {
         value.unwrap_or_else(|| panic!("no {name} in {page:?}")).parse().expect("a statistic is a number")
     }
 
-    /// A counter of the gate.
+    /// A counter or gauge of the gate.
     pub fn count(&self, name: &str) -> u64 {
         self.stat(&format!("wasmcustom.{name}"))
     }

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
@@ -56,7 +56,8 @@ pub struct Issuer {
 #[derive(Default)]
 struct IssuerState {
     behaviours: HashMap<String, Behaviour>,
-    requests: Vec<Message>,
+    /// With the time of their arrival.
+    requests: Vec<(Instant, Message)>,
 }
 
 impl Issuer {
@@ -67,7 +68,7 @@ impl Issuer {
             let mut state = shared.lock().expect("no test panics while it holds the issuer");
             let path = request.start.split(' ').nth(1).unwrap_or_default().to_owned();
             let behaviour = state.behaviours.get(&path).cloned().unwrap_or_else(|| Behaviour::status(404));
-            state.requests.push(request.clone());
+            state.requests.push((Instant::now(), request.clone()));
             drop(state);
             behaviour
         });
@@ -81,8 +82,17 @@ impl Issuer {
 
     /// Every request for `path` so far.
     pub fn requests(&self, path: &str) -> Vec<Message> {
+        self.log(path).into_iter().map(|(_, request)| request).collect()
+    }
+
+    /// When each of them came.
+    pub fn arrivals(&self, path: &str) -> Vec<Instant> {
+        self.log(path).into_iter().map(|(arrival, _)| arrival).collect()
+    }
+
+    fn log(&self, path: &str) -> Vec<(Instant, Message)> {
         let state = self.state.lock().expect("the issuer serves");
-        state.requests.iter().filter(|request| request.start.split(' ').nth(1) == Some(path)).cloned().collect()
+        state.requests.iter().filter(|(_, request)| request.start.split(' ').nth(1) == Some(path)).cloned().collect()
     }
 }
 
