@@ -90,8 +90,8 @@ pub const MAX_SERVICE_ANSWER_BYTES: usize = 64 * 1024;
 /// The most questions that one request asks, one after the other. A route asks once for each of its providers, and once for itself.
 pub const MAX_QUESTIONS_PER_REQUEST: usize = 16;
 
-/// The most bytes of texts that the refusals of one configuration keep put together, by reason and status: some thousands. What goes
-/// beyond is put together for each refusal.
+/// About how many bytes of texts the refusals of one configuration keep put together, by reason and status: some thousands of texts.
+/// What goes beyond is put together for each refusal.
 pub const MAX_WORDING_BYTES: usize = 1024 * 1024;
 
 /// The longest path that a redirect to a login page names, in bytes: encoded it is three times as long at most, and clients and

@@ -18,7 +18,7 @@ use jwt_gate::json::{self, Map, Value};
 use jwt_gate::policy::{Authorize, Policy, Requirement, Rule, Verifier};
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use jwt_gate::verdict::{is_field_value, Denial, Reason};
+use jwt_gate::verdict::{is_field_value, Denial, FieldValue, Reason};
 use jwt_gate_fuzz::{configuration, encode, Signatures, BASES};
 use libfuzzer_sys::fuzz_target;
 
@@ -202,7 +202,7 @@ fn check_requests(config: &Config, document: &Value) {
                 }
                 assert!(is_open(policy, &head), "{method} {path} passes without a token");
                 // Of a token that did not hold, at most its place is cleared.
-                let is_ours = |(name, _): &(_, Vec<u8>)| name == ":path" || name == "cookie";
+                let is_ours = |(name, _): &(_, FieldValue)| name == ":path" || name == "cookie";
                 assert!(edits.set.iter().all(is_ours) && edits.add.is_empty() && edits.state.is_empty(), "{edits:?}");
             }
         }

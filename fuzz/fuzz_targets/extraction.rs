@@ -209,7 +209,7 @@ fn edited(fields: &Fields, edits: &Edits) -> Fields {
     for (name, value) in &edits.set {
         let at = left.iter().position(|(known, _)| known == name).unwrap_or(left.len());
         left.retain(|(known, _)| known != name);
-        left.insert(at, (name.to_string(), value.clone()));
+        left.insert(at, (name.to_string(), value.to_vec()));
     }
     left
 }

@@ -75,7 +75,7 @@ fn wanted(cursors: &[Cursor<'_>], own: &Own<'_>) -> Result<Wanted, ConfigError> 
             Value::String(text) => {
                 let template = template::read(cursor, &text, own)?;
                 match template.literal() {
-                    Some(literal) => wanted.values.push(literal.into()),
+                    Some(literal) => wanted.values.push(literal.as_str().into()),
                     None => wanted.templates.push(template),
                 }
             }

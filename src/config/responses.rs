@@ -109,7 +109,7 @@ fn body(object: &Object<'_>, room: &Room) -> Result<Option<Body>, ConfigError> {
     let text = text(cursor, room)?;
     let content_type = kind.map_or(Ok("text/plain; charset=utf-8"), field_value)?;
     if is_json(content_type) {
-        let example = text.filled(Reason::TokenMissing, 401, "");
+        let example = text.example();
         json::parse(example.as_bytes()).map_err(|_| cursor.error("is not the JSON that \"content_type\" says"))?;
     }
     Ok(Some(Body { content_type: content_type.into(), text }))

@@ -68,7 +68,7 @@ pub(super) fn read(cursor: &Cursor<'_>, own: &Own<'_>, sources: &mut Sources<'_>
     let (mut fixed, mut headers) = (Vec::new(), Vec::new());
     for (name, value) in request_headers(&object, own)? {
         match value.0.literal() {
-            Some(literal) => fixed.push((name.shared(), literal.into())),
+            Some(literal) => fixed.push((name.shared(), literal.clone())),
             None => headers.push((name, value)),
         }
     }

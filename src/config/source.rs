@@ -11,7 +11,7 @@ use crate::redact::Redacted;
 use crate::remote::{is_address, Address, Endpoint, Pace, Retries, Source};
 use crate::verdict::{is_field_value, HeaderName};
 
-/// What is shorter than a [tick](crate::limits::TICK) takes one: charts ask for 10 ms, as Envoy's example does.
+/// Charts ask for 10 ms, as Envoy's example does. It is taken, and [no pause is that short](Pace::after_failure).
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -66,7 +66,7 @@ pub(super) struct Pacing {
     pub cooldown: Duration,
     /// Unless `max_stale` says otherwise.
     pub max_stale: Duration,
-    /// Whose bounds hold: Envoy has shorter pauses than the gate, and knows no longest duration.
+    /// Whose bounds hold: Envoy knows no longest duration.
     pub reading: Reading,
 }
 

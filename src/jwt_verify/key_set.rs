@@ -15,8 +15,10 @@ use crate::remote::Content;
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeySet {
     keys: Vec<Key>,
-    /// The members that are left out: their place in `keys`, and Envoy's word for what is wrong with each.
+    /// The members of `keys` that cannot be read: their places there, and Envoy's word for what is wrong with each.
     skipped: Vec<(usize, Status)>,
+    /// Those with which nothing verifies.
+    unusable: Vec<(usize, Unusable)>,
 }
 
 impl KeySet {
@@ -29,7 +31,11 @@ impl KeySet {
         match document.get("keys") {
             Some(Value::Array(members)) => Self::of_members(members, origin),
             Some(_) => Err(Status::JwksBadKeys),
-            None => Ok(Self { keys: certificates_of(&document)?, skipped: Vec::new() }),
+            None => {
+                let keys = certificates_of(&document)?;
+                let unusable = keys.iter().enumerate().filter_map(|(index, key)| Some((index, key.unusable()?)));
+                Ok(Self { unusable: unusable.collect(), keys, skipped: Vec::new() })
+            }
         }
     }
 
@@ -62,7 +68,7 @@ impl KeySet {
             _ => "",
         };
         let key = Key { kid: kid.to_owned(), alg: alg.to_owned(), kty, crv: crv.to_owned(), material };
-        Ok(Self { keys: vec![key], skipped: Vec::new() })
+        Ok(Self { keys: vec![key], skipped: Vec::new(), unusable: Vec::new() })
     }
 
     /// Takes the keys of `other` in after its own.
@@ -71,11 +77,14 @@ impl KeySet {
     }
 
     fn of_members(members: &[Value], origin: Origin) -> Result<Self, Status> {
-        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        let (mut keys, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         let members = members.iter().enumerate();
         for (index, jwk) in members.filter_map(|(index, member)| Some((index, member.as_object()?))) {
             match Key::from_jwk(jwk, origin) {
-                Ok(key) => keys.push(key),
+                Ok(key) => {
+                    unusable.extend(key.unusable().map(|why| (index, why)));
+                    keys.push(key);
+                }
                 Err(problem) => skipped.push((index, problem)),
             }
         }
@@ -83,7 +92,8 @@ impl KeySet {
             return Err(skipped.first().map_or(Status::JwksNoValidKeys, |&(_, problem)| problem));
         }
         skipped.truncate(MAX_KEYS);
-        Ok(Self { keys, skipped })
+        unusable.truncate(MAX_KEYS);
+        Ok(Self { keys, skipped, unusable })
     }
 
     /// The keys.
@@ -136,11 +146,11 @@ impl Content for KeySet {
     }
 
     fn length(&self) -> usize {
-        self.keys.len()
+        self.keys.iter().filter(|key| key.unusable().is_none()).count()
     }
 
     fn summary(&self) -> String {
-        let unusable = self.keys.iter().enumerate().filter_map(|(index, key)| Some((index, key.unusable()?)));
+        let unusable = self.unusable.iter();
         let unusable: String =
             unusable.map(|(index, why)| format!("; with keys[{index}] nothing verifies: {why}")).collect();
         let skipped = self.skipped.iter().map(|(index, why)| format!("; keys[{index}] skipped: {}", why.text()));

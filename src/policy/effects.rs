@@ -65,7 +65,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
             }
         }
         for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
-            let ready = header.value.ready().map(FieldValue::Ready);
+            let ready = header.value.literal().cloned().map(FieldValue::Ready);
             let own = || header.value.render(head, Some(principal)).map(|text| text.into_bytes().into());
             if let Some(value) = ready.or_else(own) {
                 edits.set(header.name.shared(), value);

@@ -36,9 +36,14 @@ impl Policy {
             None if self.strip_failure_response => denial.form = Form::Bare,
             None => {}
         }
+        let is_said = match &denial.form {
+            Form::Problem => true,
+            Form::Configured(configured) => configured.is_problem(),
+            Form::Bare | Form::JwtAuthn { .. } => false,
+        };
         let (reason, status) = (denial.reason, denial.status);
-        denial.problem =
-            (status != reason.status()).then(|| self.problems.of(reason, status, || problem(reason, status)));
+        let is_needed = is_said && status != reason.status();
+        denial.problem = is_needed.then(|| self.problems.of(reason, status, || problem(reason, status)));
         denial
     }
 

@@ -77,7 +77,7 @@ impl JsonTemplate {
     fn add(&mut self, part: &JsonPart) {
         match part {
             JsonPart::Text(template) => match template.literal() {
-                Some(literal) => self.write(&Value::from(literal).to_string()),
+                Some(literal) => self.write(&Value::from(literal.as_str()).to_string()),
                 None => self.0.push(Piece::String(template.clone())),
             },
             JsonPart::Claims => self.0.push(Piece::Claims),

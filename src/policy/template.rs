@@ -81,17 +81,9 @@ impl Template {
     }
 
     /// The whole text, where it has no variable.
-    pub fn literal(&self) -> Option<&str> {
+    pub fn literal(&self) -> Option<&SmolStr> {
         match self.0.as_slice() {
             [Part::Text(text)] => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The same, shared with the configuration.
-    pub fn ready(&self) -> Option<SmolStr> {
-        match self.0.as_slice() {
-            [Part::Text(text)] => Some(text.clone()),
             _ => None,
         }
     }
@@ -247,8 +239,8 @@ mod tests {
 
     #[test]
     fn a_text_without_variables_is_itself() {
-        assert_eq!(Template::parse("a{{b").unwrap().literal(), Some("a{b"));
-        assert_eq!(Template::parse("").unwrap().literal(), Some(""));
+        assert_eq!(Template::parse("a{{b").unwrap().literal().map(SmolStr::as_str), Some("a{b"));
+        assert_eq!(Template::parse("").unwrap().literal().map(SmolStr::as_str), Some(""));
         assert_eq!(Template::parse("{path}").unwrap().literal(), None);
     }
 

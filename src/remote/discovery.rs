@@ -44,15 +44,17 @@ impl Discovery {
     /// The `jwks_uri` of the document that was answered.
     ///
     /// # Errors
-    /// A sentence without any part of the answer.
+    /// Why there is none, without any part of the answer, and whether another attempt may mend it.
     pub(super) fn jwks_uri(&self, answer: Option<&Answer>) -> Result<String, Failure> {
-        let failure = |problem: String, connection| Failure { problem, connection };
-        let answer =
-            answer.ok_or_else(|| failure(format!("no answer from the upstream \"{}\"", self.cluster), true))?;
-        match answer.status {
-            Some(200) => self.named_in(answer).map_err(|problem| failure(problem, false)),
-            Some(status) => Err(failure(format!("status {status}"), status >= 500)),
-            None => Err(failure("no connection".to_owned(), true)),
+        match answer {
+            Some(answer @ Answer { status: Some(200), .. }) => {
+                self.named_in(answer).map_err(|problem| Failure { problem, connection: false })
+            }
+            Some(Answer { status, .. }) => Err(Failure::of(*status)),
+            None => {
+                let problem = format!("no answer from the upstream \"{}\"", self.cluster);
+                Err(Failure { problem, connection: true })
+            }
         }
     }
 

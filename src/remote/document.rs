@@ -23,7 +23,7 @@ pub struct Document<T> {
     generation: u64,
     /// Since when this VM looks for it.
     since: Option<UnixTime>,
-    said: Option<(u64, u64)>,
+    shown: Option<(u64, u64)>,
     loaded: Edition,
     validator: Validator,
     task: Task<T>,
@@ -80,7 +80,7 @@ impl<T: Content> Document<T> {
             content: None,
             generation: 0,
             since: None,
-            said: None,
+            shown: None,
             loaded: Edition::default(),
             validator: Validator::default(),
             task: Task::Idle,
@@ -256,7 +256,7 @@ impl<T: Content> Document<T> {
                 outputs
             }
             Task::GivingUp(next) if won => self.schedule.take_given_up(next),
-            Task::Lapsing(next) if won => self.schedule.take_lapsed(next, self.content(now).is_some(), now),
+            Task::Lapsing(next) if won => self.schedule.take_lapsed(next, self.content(now).is_some()),
             Task::Ending(next, fetched) if won => self.end(next, *fetched, now),
             // Someone else wrote in between: the next tick reads again and publishes then.
             Task::Ending(_, fetched) => {
@@ -271,14 +271,14 @@ impl<T: Content> Document<T> {
         }
     }
 
-    /// What changed since it was last said.
+    /// What changed since it was last shown.
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
         let since = *self.since.get_or_insert(now);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
         let age = if self.content.is_some() { now.since(self.schedule.record.fetched_at) } else { now.since(since) };
         let seen = (self.content(now).map_or(0, |content| content.length() as u64), age.as_secs());
-        let said = self.said.replace(seen);
-        let is_new = |part: fn((u64, u64)) -> u64| said.map(part) != Some(part(seen));
+        let shown = self.shown.replace(seen);
+        let is_new = |part: fn((u64, u64)) -> u64| shown.map(part) != Some(part(seen));
         let mut outputs = Vec::new();
         if is_new(|(length, _)| length) {
             outputs.push(Output::Gauge(Gauge::Length, seen.0));

@@ -44,11 +44,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Of an answer with another status than the one that was to come; none, where the host made no connection.
+    pub fn of(status: Option<u16>) -> Self {
+        let problem = status.map_or_else(|| "no connection".to_owned(), |status| format!("status {status}"));
+        Self { problem, connection: status.is_none_or(|status| status >= 500) }
+    }
+
     /// Of a discovery in both forms; what went wrong with the first.
     pub fn after(self, before: Option<Self>) -> Self {
-        let (first, mended) = before.map(|before| (before.problem, before.connection)).unwrap_or_default();
+        let (first, connection) = before.map(|before| (before.problem, before.connection)).unwrap_or_default();
         let problem = format!("discovery: openid-configuration: {first}; oauth-authorization-server: {}", self.problem);
-        Self { problem, connection: self.connection || mended }
+        Self { problem, connection: self.connection || connection }
     }
 }
 
@@ -80,10 +86,12 @@ impl Outcome {
 impl<T: Content> Fetched<T> {
     /// Reads what `address` answered; `conditional` says whether 304 can be an answer.
     pub fn of(answer: Option<Answer>, address: String, conditional: bool, source: &Source) -> Self {
-        let connection = |problem: String| Fetched::Failed(Failure { problem, connection: true });
         let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
         match answer {
-            None => connection(format!("no answer from the upstream \"{}\": does it exist?", source.cluster)),
+            None => {
+                let problem = format!("no answer from the upstream \"{}\": does it exist?", source.cluster);
+                Fetched::Failed(Failure { problem, connection: true })
+            }
             Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
                 content(format!("the answer has more than {} bytes", T::MAX_BYTES))
             }
@@ -98,9 +106,7 @@ impl<T: Content> Fetched<T> {
             Some(Answer { status: Some(304), cache_control, .. }) if conditional => {
                 Fetched::NotModified { freshness: cache_control.as_deref().map(Freshness::read) }
             }
-            Some(Answer { status: Some(status @ 500..), .. }) => connection(format!("status {status}")),
-            Some(Answer { status: Some(status), .. }) => content(format!("status {status}")),
-            Some(Answer { status: None, .. }) => connection("no connection".into()),
+            Some(Answer { status, .. }) => Fetched::Failed(Failure::of(status)),
         }
     }
 

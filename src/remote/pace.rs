@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::limits::BACKOFF;
+use crate::limits::{BACKOFF, TICK};
 
 /// How soon after a failed fetch the next one follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Pace {
     }
 
     /// The pause after so many failures in a row, the last of which another attempt may mend if it was the `connection`'s or the
-    /// server's.
+    /// server's. No pause is shorter than a [`TICK`], however many VMs look at the clock, and at each request besides.
     pub fn after_failure(&self, failures: u64, connection: bool, random: &mut fastrand::Rng) -> Duration {
         let before = failures.saturating_sub(1);
         let (backoff, before) = match &self.retries {
@@ -56,13 +56,13 @@ impl Pace {
         let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
         // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
         let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
-        longest.mul_f64(1.0 - spread * random.f64())
+        longest.mul_f64(1.0 - spread * random.f64()).max(TICK)
     }
 
     /// The longest pause after a failure.
     pub fn longest(&self) -> Duration {
         let retries = self.retries.as_ref().map(|retries| *retries.backoff.end()).unwrap_or_default();
-        retries.max(*self.backoff.end())
+        retries.max(*self.backoff.end()).max(TICK)
     }
 }
 

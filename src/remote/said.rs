@@ -18,18 +18,18 @@ impl Said<'_> {
 
     /// Its source confirms it, after so many failures or after too long a time.
     pub fn confirmed(self, failures: u64) -> Output {
-        let failures = failures.to_string();
-        let after = if failures == "0" { ["", "", ""] } else { [", after ", &failures, " failures"] };
-        self.line(Level::Info, &["the ", self.name, " is confirmed again", &after.concat()])
+        let after =
+            if failures > 0 { [", after ", &failures.to_string(), " failures"].concat() } else { String::new() };
+        self.line(Level::Info, &["the ", self.name, " is confirmed again", &after])
     }
 
     /// A fetch failed, the last of so many in a row; `stays`, the last good one serves on.
     pub fn failed(self, failures: u64, problem: &str, stays: bool) -> Output {
         let stays = if stays { "; the last good one stays" } else { "" };
-        let failures = failures.to_string();
         // One before its time, for an unknown key, is no failure of the schedule.
-        let in_a_row = if failures == "0" { ["", "", ""] } else { [" (", &failures, " failed in a row)"] };
-        self.line(Level::Warn, &["no ", self.name, &in_a_row.concat(), ": ", problem, stays])
+        let in_a_row =
+            if failures > 0 { [" (", &failures.to_string(), " failed in a row)"].concat() } else { String::new() };
+        self.line(Level::Warn, &["no ", self.name, &in_a_row, ": ", problem, stays])
     }
 
     /// Nobody has confirmed it for so many seconds, and it is not used any more.

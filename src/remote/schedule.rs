@@ -1,6 +1,6 @@
 //! When the next fetch of a document is due, and whose it is: what each VM makes of the shared record.
 //!
-//! Every method that ends in a record says what is to be written; who asked takes it over once it is.
+//! Methods that come to a record say what is to be written; who asked takes it over once it is, with what the log says then.
 
 use std::time::Duration;
 
@@ -114,21 +114,29 @@ impl Schedule {
     /// Ends the lease after a failure. A fetch before its time, for an unknown key, leaves the schedule as it was: the cooldown bounds
     /// those.
     pub fn put_off(&mut self, connection: bool, now: UnixTime) -> Record {
-        let mut next = self.record.unleased();
         if self.is_due(now) {
-            next.failures = next.failures.saturating_add(1);
-            next.next_attempt = now.plus(self.source.pace.after_failure(next.failures, connection, &mut self.random));
+            self.failed(connection, now)
+        } else {
+            self.record.unleased()
         }
-        next
     }
 
     /// Ends a lease that ran out: its VM is gone, or its host never answered. What ends a VM may be what it fetched.
     pub fn lapsed(&mut self, now: UnixTime) -> Record {
-        if self.record.failures == 0 && self.is_due(now) {
+        // What was due to whoever claimed it may not be to this VM.
+        let is_forced = self.record.forced_at == self.record.lease_from;
+        match self.record.failures {
+            _ if is_forced && !self.is_due(now) => self.record.unleased(),
             // A VM that is gone is no fault of the source: whoever comes next calls at once.
-            return Record { failures: 1, next_attempt: now, ..self.record.unleased() };
+            0 => Record { failures: 1, next_attempt: now, ..self.record.unleased() },
+            _ => self.failed(false, now),
         }
-        self.put_off(false, now)
+    }
+
+    fn failed(&mut self, connection: bool, now: UnixTime) -> Record {
+        let failures = self.record.failures.saturating_add(1);
+        let next_attempt = now.plus(self.source.pace.after_failure(failures, connection, &mut self.random));
+        Record { failures, next_attempt, ..self.record.unleased() }
     }
 
     /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
@@ -153,8 +161,8 @@ impl Schedule {
     }
 
     /// Takes over the record that ended a lease which ran out.
-    pub fn take_lapsed(&mut self, next: Record, stays: bool, now: UnixTime) -> Vec<Output> {
-        let took = now.since(self.record.lease_from);
+    pub fn take_lapsed(&mut self, next: Record, stays: bool) -> Vec<Output> {
+        let took = self.record.lease_until.since(self.record.lease_from);
         self.record = next;
         let line = self.said().failed(next.failures, "nothing came of the fetch", stays);
         vec![Output::Fetched(Outcome::Failed, took), line, Output::Changed]

@@ -51,7 +51,7 @@ impl fmt::Debug for HeaderName {
 }
 
 /// The value of a field that is set.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum FieldValue {
     /// Ready from the configuration.
     Ready(SmolStr),
@@ -76,11 +76,13 @@ impl From<Vec<u8>> for FieldValue {
     }
 }
 
-impl From<SmolStr> for FieldValue {
-    fn from(text: SmolStr) -> Self {
-        Self::Ready(text)
+impl PartialEq for FieldValue {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
     }
 }
+
+impl Eq for FieldValue {}
 
 impl fmt::Debug for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

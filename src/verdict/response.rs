@@ -106,6 +106,11 @@ impl Text {
         }
     }
 
+    /// What it can look like.
+    pub fn example(&self) -> SmolStr {
+        self.join(Reason::TokenMissing, 401, "")
+    }
+
     fn join(&self, reason: Reason, status: u16, path: &str) -> SmolStr {
         let status = status.to_smolstr();
         let texts = self.parts.iter().map(|part| match part {
@@ -141,6 +146,11 @@ impl Configured {
         let own = own.iter().filter(|(name, _)| grpc || name.as_str() != "grpc-status");
         headers.extend(own.map(|(name, value)| (name.as_str(), value.filled(denial.reason, denial.status, ""))));
         headers
+    }
+
+    /// Whether the body is the one that the refusal has without an entry.
+    pub fn is_problem(&self) -> bool {
+        self.location.is_none() && self.response.body.is_none() && !self.is_bare
     }
 
     fn content_type(&self) -> Option<SmolStr> {

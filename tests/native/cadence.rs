@@ -5,8 +5,8 @@ use std::time::Duration;
 use jwt_gate::log::Level;
 use serde_json::{json, Value};
 
-use crate::mint::{Key, AUDIENCE};
-use crate::world::{merged, remote, Reply, World, JWKS};
+use crate::mint::{Key, Token, AUDIENCE};
+use crate::world::{merged, remote, Reply, Request, World, JWKS};
 
 /// Longer than any other pause, so that it can be told from a retry.
 const FAILED: &str = "300s";
@@ -144,4 +144,22 @@ fn a_fetch_of_which_nothing_comes_is_a_failure_like_any_other() {
     world.issuer(JWKS, Reply::keys(&[&key()]));
     world.advance(Duration::from_secs(70));
     assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 1);
+}
+
+#[test]
+fn no_pause_is_shorter_than_a_tick_however_many_requests_ask_for_keys() {
+    let hasty = json!({
+        "async_fetch": {"failed_refetch_duration": "1ms"},
+        "retry_policy": {"num_retries": 100, "retry_back_off": {"base_interval": "1ms"}},
+    });
+    let config = json!({"providers": {"main": remote(json!({"remote_jwks": hasty}))}});
+    let mut world = World::without_waiting(&config, 1);
+    world.issuer(JWKS, Reply::status(500));
+    let request = Request::get("/").bearer(&Token::new(&key()).mint());
+    for _ in 0..100 {
+        world.request(0, &request);
+        world.advance(Duration::from_millis(10));
+    }
+    let fetches = world.fetches.len();
+    assert!((5..=14).contains(&fetches), "{fetches} in a second: {:?}", gaps(&world));
 }

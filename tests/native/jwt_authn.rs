@@ -425,8 +425,9 @@ fn keys_that_are_skipped_and_that_verify_nothing_are_said() {
     world.seconds_pass(1);
     let lines = world.logged(Level::Info);
     let is_said = |text: &str| lines.iter().any(|line| line.contains(text));
-    assert!(is_said("2 keys; with keys[1] nothing verifies: its RSA modulus"), "{lines:?}");
+    assert!(is_said("2 keys; with keys[2] nothing verifies: its RSA modulus"), "{lines:?}");
     assert!(is_said("; keys[0] skipped: "), "{lines:?}");
+    assert_eq!(world.gauges.get("jwt_gate_jwks_keys_main"), Some(&1), "the one that is used");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jwt_gate::config::Config;
 use jwt_gate::keys::KeySet;
 use jwt_gate::remote::{Answer, Document, Input, Output};
 use jwt_gate::time::UnixTime;
-use serde_json::json;
+use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, NOW};
 use crate::world::remote;
@@ -81,7 +81,11 @@ fn answer(keys: &[&Key]) -> Answer {
 }
 
 fn vm(seed: u64) -> Document<KeySet> {
-    let config = json!({"providers": {"main": remote(json!({}))}}).to_string();
+    vm_with(json!({}), seed)
+}
+
+fn vm_with(more: Value, seed: u64) -> Document<KeySet> {
+    let config = json!({"providers": {"main": remote(json!({"remote_jwks": more}))}}).to_string();
     let config = Config::parse(config.as_bytes()).expect("a configuration");
     config.documents(seed).key_sets.remove(0)
 }
@@ -141,5 +145,26 @@ fn a_key_that_stays_when_its_set_changes_keeps_what_was_prepared_for_it() {
     for (vm, before) in [&fetching, &loading].into_iter().zip(before) {
         assert_eq!(names(vm, later), ["one", "two"]);
         assert!(Rc::ptr_eq(&before, &key(vm, later)), "it is another one");
+    }
+}
+
+#[test]
+fn a_fetch_of_which_nothing_came_has_failed_also_if_it_is_ended_by_a_vm_to_which_none_was_due() {
+    let (mut hasty, mut other) = (vm_with(json!({"cache_duration": "10s"}), 1), vm(2));
+    let mut shared = Shared::default();
+    let key = Key::ed25519(1).named("one");
+    assert!(shared.tick(&mut other, &[&key], START));
+    shared.tick(&mut hasty, &[], START);
+    let mut claims = |shared: &mut Shared, now| {
+        let tick = hasty.handle(Input::Tick, now);
+        shared.run(&mut hasty, tick, now).is_some()
+    };
+    let mut now = START.plus(Duration::from_secs(10));
+    assert!(claims(&mut shared, now), "it has the keys, which are old");
+    // The first time the next fetch follows at once, and then with a pause.
+    for is_next_at_once in [true, false] {
+        now = now.plus(Duration::from_secs(4));
+        assert!(!shared.tick(&mut other, &[&key], now), "none is due to this one: it ends the lease");
+        assert_eq!(claims(&mut shared, now), is_next_at_once);
     }
 }
