@@ -85,11 +85,13 @@ fn documents(key: &Key) -> Vec<Document> {
     let retries = [0.2, 0.4, 0.4];
     let retried = backoff.iter().flat_map(|&pause| retries.into_iter().chain([pause])).map(about).collect();
     let retry_policy = json!({"num_retries": 3, "retry_back_off": {"base_interval": "0.2s", "max_interval": "0.4s"}});
+    let unmoved = json!({"async_fetch": {"failed_refetch_duration": "3s"}});
     // In two lines, which are one list.
     let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=0");
     let mut documents = vec![
         document("hasty", json!({"cache_duration": "600s"}), hasty, refreshes(LEAST_MAX_AGE), 2),
         document("failing", json!({}), Behaviour::status(500), backoff.map(about).to_vec(), 4),
+        document("unmoved", unmoved, Behaviour::status(500), vec![(3.0, 3.0 + SLACK); 10], 4),
         document("retried", json!({"retry_policy": retry_policy}), Behaviour::status(500), retried, 12),
         Document {
             name: "revoked".to_owned(),

@@ -239,7 +239,7 @@ fn an_unchanged_set_is_confirmed_by_its_etag() {
     issuer.set(JWKS, key_set(&[&key]).with("etag", "\"v1\""));
     let mut main = provider();
     main["remote_jwks"]["cache_duration"] = json!("1s");
-    let proxy = start(&json!({"providers": {"main": main}}), &issuer);
+    let proxy = start_with_four_workers(&json!({"providers": {"main": main}}), &issuer);
     eventually("a conditional fetch", || proxy.count("jwt_gate_jwks_fetch_not_modified") > 0);
     assert_eq!(proxy.count("jwt_gate_jwks_fetch_ok"), 1);
     assert_eq!(issuer.requests(JWKS)[1].value("if-none-match"), Some("\"v1\""));
