@@ -19,6 +19,11 @@ pub struct CompactJws<'a> {
 }
 
 impl<'a> CompactJws<'a> {
+    /// The JOSE header, decoded.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
     /// Splits and decodes `token`. Padding, white space, the other alphabet and bits beyond the last byte are refused: each
     /// token has one spelling.
     ///

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use smol_str::SmolStr;
+
 use super::{Claims, CompactJws, JoseHeader};
 use crate::crypto::{Alg, CryptoProvider};
 use crate::json::{Entry, Value};
@@ -14,6 +16,17 @@ use crate::verdict::Reason;
 pub struct Verified {
     claims: Claims,
     signed: Option<Signed>,
+    shown: Shown,
+}
+
+/// What later filters and the access log are shown of a token, as JSON text; `None` for what the provider does not show. It is written
+/// once, however often the token comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The payload.
+    pub payload: Option<SmolStr>,
+    /// The JOSE header.
+    pub header: Option<SmolStr>,
 }
 
 /// By which key the signature holds; none, where the issuer was asked.
@@ -47,9 +60,21 @@ impl Verified {
         }
     }
 
+    /// What is shown of it.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// The same, of which that is shown.
+    #[must_use]
+    pub fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+
     /// What it takes in memory, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.claims.size() + self.kids().next().map_or(0, str::len)
+        let shown = [&self.shown.payload, &self.shown.header].into_iter().flatten().map(SmolStr::len);
+        size_of::<Self>() + self.claims.size() + self.kids().next().map_or(0, str::len) + shown.sum::<usize>()
     }
 }
 
@@ -76,7 +101,7 @@ pub fn verify(
 
     let claims = Claims::parse(&jws.payload)?;
     let signed = Signed { kid: header.kid.clone(), alg: header.alg, key: Rc::clone(key) };
-    Ok(Verified { claims, signed: Some(signed) })
+    Ok(Verified { claims, signed: Some(signed), shown: Shown::default() })
 }
 
 /// Reads the answer of an issuer that was asked about a token (RFC 7662 section 2.2); `None` if that is not active.
@@ -86,7 +111,7 @@ pub fn verify(
 pub fn introspected(answer: &[u8]) -> Result<Option<Verified>, Reason> {
     let claims = Claims::parse(answer)?;
     match claims.get("active").map(Entry::to_value) {
-        Some(Value::Bool(true)) => Ok(Some(Verified { claims, signed: None })),
+        Some(Value::Bool(true)) => Ok(Some(Verified { claims, signed: None, shown: Shown::default() })),
         Some(Value::Bool(false)) => Ok(None),
         _ => Err(Reason::ClaimsMalformed),
     }

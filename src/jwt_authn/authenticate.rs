@@ -3,7 +3,6 @@
 //! The order of checks is Envoy's: form, issuer, time, audience, subject, lifetime, key, signature. So what is said about a token
 //! may come from claims that nobody signed; what lets it pass never does.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use smol_str::SmolStr;
@@ -221,11 +220,11 @@ impl<'a> Run<'a> {
     fn note_failure(&mut self, status: Status, provider: Option<usize>) {
         let provider = provider.or(self.filter.only_provider()).and_then(|index| self.filter.provider(index));
         if let Some(name) = provider.and_then(|provider| provider.metadata.failed_status.as_ref()) {
-            self.set_state(name, status.failure().into());
+            self.set_state(name, SmolStr::new_static(status.failure()));
         }
     }
 
-    fn set_state(&mut self, name: &SmolStr, value: Cow<'static, str>) {
+    fn set_state(&mut self, name: &SmolStr, value: SmolStr) {
         match self.state.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = value,
             None => self.state.push((name.clone(), value)),

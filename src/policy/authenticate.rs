@@ -13,8 +13,8 @@ use super::admission::admit;
 use super::{
     introspection, Captures, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want,
 };
-use crate::jose::Verified;
-use crate::json::{self, Value};
+use crate::jose::{Shown, Verified};
+use crate::json::Value;
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
@@ -28,7 +28,7 @@ pub struct Principal {
     provider: usize,
     verified: Rc<Verified>,
     captures: Captures,
-    header: Vec<u8>,
+    shown: Shown,
     payload: Vec<u8>,
 }
 
@@ -78,10 +78,9 @@ impl Principal {
         &self.captures
     }
 
-    /// The JOSE header as JSON text on one line; empty where the provider does not show it.
-    pub fn header_text(&self) -> String {
-        let decoded = BASE64_URL_SAFE_NO_PAD.decode(&self.header).unwrap_or_default();
-        json::parse(&decoded).map(|header| header.to_string()).unwrap_or_default()
+    /// What is shown of the token.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// The payload as it came, base64url without padding; empty where the provider does not forward it.
@@ -200,7 +199,8 @@ impl<'a> Attempt<'a> {
             let part = || token.split(|&b| b == b'.').nth(index).map(<[u8]>::to_vec);
             wanted.then(part).flatten().unwrap_or_default()
         };
-        let header = part(provider.metadata.header.is_some() && is_read, 0);
+        // An answer about a token has no header.
+        let shown = if is_read { verified.shown().clone() } else { provider.metadata.shown(verified.claims(), b"") };
         let payload = match &provider.payload_header {
             Some(_) if !is_read => {
                 let claims = Value::Object(verified.claims().to_map()).to_string();
@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
             wanted => part(wanted.is_some(), 1),
         };
         let captures = provider.captures(verified.claims());
-        let principal = Principal { provider: leaf.provider, verified, captures, header, payload };
+        let principal = Principal { provider: leaf.provider, verified, captures, shown, payload };
         match super::effects::check_forwardable(self.head, &principal, provider) {
             Ok(()) => Ok(principal),
             Err(reason) => Err(self.noted(reason.into(), &principal.verified)),

@@ -73,11 +73,10 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
         }
         let metadata = &provider.metadata;
         let is_new = |name: &&SmolStr| !passed().take(place).any(|(other, _)| other.metadata.is_written(name));
-        if let Some(name) = metadata.payload.as_ref().filter(is_new) {
-            edits.state.push((name.clone(), metadata.normalized(verified.claims().to_map()).to_string().into()));
-        }
-        if let Some(name) = metadata.header.as_ref().filter(is_new) {
-            edits.state.push((name.clone(), principal.header_text().into()));
+        let shown = principal.shown();
+        for (name, text) in [(&metadata.payload, &shown.payload), (&metadata.header, &shown.header)] {
+            let new = name.as_ref().filter(is_new).zip(text.as_ref());
+            edits.state.extend(new.map(|(name, text)| (name.clone(), text.clone())));
         }
         edits.clear_route_cache |=
             provider.clear_route_cache && (edits.set.len() > edited || metadata.payload.is_some());
@@ -87,7 +86,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
 /// What the access log can read of a refusal, for each of the providers that were asked.
 pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) -> State {
     let names = asked.filter_map(|provider| provider.metadata.failed_status.as_ref());
-    names.map(|name| (name.clone(), reason.failure().into())).collect()
+    names.map(|name| (name.clone(), SmolStr::new_static(reason.failure()))).collect()
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text; or as Envoy

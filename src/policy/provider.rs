@@ -7,8 +7,8 @@ use smol_str::SmolStr;
 
 use super::{introspection, Captures, Introspection, IssuerPattern, Kind, Template};
 use crate::crypto::Alg;
-use crate::jose::{ClaimPath, Claims};
-use crate::json::{Map, Value};
+use crate::jose::{ClaimPath, Claims, Shown};
+use crate::json::{self, Map, Value};
 use crate::keys::KeySet;
 use crate::request::{Location, StringMatch};
 use crate::verdict::HeaderName;
@@ -139,6 +139,15 @@ pub struct Revocation {
 }
 
 impl Metadata {
+    /// What is shown of a token with these claims and that JOSE header.
+    pub fn shown(&self, claims: &Claims, header: &[u8]) -> Shown {
+        let text = || json::parse(header).map(|header| header.to_string()).unwrap_or_default();
+        Shown {
+            payload: self.payload.as_ref().map(|_| self.normalized(claims.to_map()).to_string().into()),
+            header: self.header.as_ref().map(|_| text().into()),
+        }
+    }
+
     /// The payload, its space-delimited claims as lists; one without a word stays the text that it is.
     pub fn normalized(&self, mut payload: Map<String, Value>) -> Value {
         for name in &self.space_delimited_claims {

@@ -80,7 +80,8 @@ impl Verifier {
             }
             Selection::Unknown => return Err(Reason::KeyUnknown),
         };
-        let verified = Rc::new(verified);
+        let shown = provider.metadata.shown(verified.claims(), jws.header());
+        let verified = Rc::new(verified.showing(shown));
         if let Some(fingerprint) = fingerprint {
             self.cache.insert(fingerprint, Remembered::Gate(Rc::clone(&verified)), generation);
         }

@@ -1,6 +1,5 @@
 //! How an allowed request is changed before it goes on: first what is removed, then what is set, then what is added.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -110,7 +109,7 @@ pub struct Edits {
 }
 
 /// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the whole [name](state_name).
-pub type State = Vec<(SmolStr, Cow<'static, str>)>;
+pub type State = Vec<(SmolStr, SmolStr)>;
 
 /// The whole name of filter state that the configuration names.
 pub fn state_name(name: &str) -> SmolStr {

@@ -16,7 +16,7 @@ use jwt_gate::verdict::Denial;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
-use crate::world::merged;
+use crate::world::{local, merged};
 
 /// What one request and its answer allocate, in number and in bytes, and how it ends, once others like it have come.
 fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
@@ -244,4 +244,18 @@ fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
     let mut after = read(&[&two, &one]);
     after.inherit(&before);
     assert!(check(&after) < TABLE / 5);
+}
+
+#[test]
+fn a_token_that_comes_again_allocates_the_same_however_much_is_shown_of_it() {
+    let shows = json!({"payload_in_metadata": "payload", "header_in_metadata": "header"});
+    let config = json!({"providers": {"main": local(&[&key()], shows)}});
+    let with = |length: usize| {
+        let bearer = format!("Bearer {}", Token::new(&key()).claim("filler", "x".repeat(length)).mint());
+        let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+        allocated(&config, &fields)
+    };
+    let short = with(50);
+    assert_eq!(with(1000), short);
+    assert!(short.1);
 }

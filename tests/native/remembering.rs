@@ -180,8 +180,15 @@ fn a_flood_of_tokens_that_come_once_does_not_push_out_those_that_come_again() {
 
 #[test]
 fn no_more_tokens_are_remembered_than_the_limit_says_and_fewer_of_large_ones() {
-    for (filler, count, most) in [(0, 1000, 100), (2500, 200, 100 * CACHED_TOKEN_BYTES as u64 / 2500)] {
-        let mut world = World::new(&config(json!({"token_cache": {"max_entries": 100}})), 1);
+    // What is shown of a token is remembered with it, and counts.
+    let shown = json!({"payload_in_metadata": "payload"});
+    for (more, filler, count, most) in [
+        (json!({}), 0, 1000, 100),
+        (json!({}), 2500, 200, 100 * CACHED_TOKEN_BYTES as u64 / 2500),
+        (shown, 1100, 200, 100 * CACHED_TOKEN_BYTES as u64 / 2200),
+    ] {
+        let more = json!({"token_cache": {"max_entries": 100}, "providers": {"main": more}});
+        let mut world = World::new(&config(more), 1);
         let token = |id| Token::new(&key()).claim("jti", format!("t{id}")).claim("filler", "x".repeat(filler)).mint();
         for id in 0..count {
             assert_eq!(ask(&mut world, &token(id)), "allowed");
