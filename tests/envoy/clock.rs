@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::crowd::{outcome, raise_limits, Crowd, Kind};
+use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy::{module, project, Environment};
 use crate::mint::Key;
 use crate::proxy::{eventually, eventually_on_every_worker, Proxy, NOTHING};
@@ -62,7 +62,7 @@ impl Drop for Clock {
 
 #[test]
 fn a_clock_that_steps_forth_and_back_under_load_changes_which_tokens_are_valid_now_and_nothing_else() {
-    raise_limits();
+    let _alone = alone_with(5_000);
     let key = Key::p256(1).named("k1");
     let (issuer, clock) = (issuer(&[&key]), Clock::new());
     let proxy = Proxy::answering_with(&closed(), &issuer, NOTHING, &clock.environment());

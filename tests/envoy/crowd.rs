@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::wire::{get, Connection, Message, Request};
@@ -179,12 +180,31 @@ fn send(port: u16, clients: &mut [Connection], kinds: &[Kind], offset: usize, st
     }
 }
 
-/// Lets this process, and the Envoy that it starts, have as many connections as the machine allows.
-pub fn raise_limits() {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let Some(most) = line.and_then(|line| line.split_whitespace().nth(1)) else { return };
-    let own = std::process::id().to_string();
-    // Where it cannot be had, opening the connections says so.
-    let _ = Command::new("prlimit").args(["--pid", &own, &format!("--nofile={most}:{most}")]).status();
+/// Lets this process, and the Envoy that it starts, open so many files, and keeps other crowds of this process out while the
+/// guard lives: all of them share the limit, and the processors.
+#[must_use = "the next crowd comes when this is dropped"]
+pub fn alone_with(files: u64) -> MutexGuard<'static, ()> {
+    static CROWD: Mutex<()> = Mutex::new(());
+    // A test that failed has left nothing behind that the next one would mind.
+    let guard = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
+    let (now, most) = open_files();
+    if now < files {
+        let most = most.max(files);
+        let own = std::process::id().to_string();
+        let _ = Command::new("prlimit").args(["--pid", &own, &format!("--nofile={most}:{most}")]).status();
+        let (now, most) = open_files();
+        assert!(
+            now >= files,
+            "this test opens {files} files, of which `ulimit -n` allows {now} and `ulimit -Hn` {most}"
+        );
+    }
+    guard
+}
+
+/// How many files this process may open, and how far it may raise that itself.
+fn open_files() -> (u64, u64) {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("the kernel tells the limits of a process");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("there is a limit of files");
+    let mut limits = line.split_whitespace().map(|limit| limit.parse().unwrap_or(u64::MAX));
+    (limits.next().expect("the limit"), limits.next().expect("the most it can be"))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
-use crate::crowd::{raise_limits, Crowd, Kind};
+use crate::crowd::{alone_with, Crowd, Kind};
 use crate::machine::{Memory, Usage};
 use crate::mint::{self, encode, Key, AUDIENCE};
 use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
@@ -131,7 +131,7 @@ const NO_KEYS: [&[&str]; 3] = [&["503 keys_unavailable"]; 3];
 
 #[test]
 fn whatever_issuers_do_no_decision_is_wrong_and_no_request_is_lost() {
-    raise_limits();
+    let _alone = alone_with(9_000);
     let key = Key::p256(1).named("k1");
     let issuer = Issuer::start();
     let break_all = || BROKEN.iter().chain(&ODD).for_each(|name| issuer.set(&path(name), fault(name, &key)));

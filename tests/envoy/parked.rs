@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jwt_gate::limits::MAX_WAITING;
 use serde_json::json;
 
-use crate::crowd::{outcome, raise_limits};
+use crate::crowd::{alone_with, outcome};
 use crate::mint::Key;
 use crate::proxy::{eventually, eventually_on_every_worker, Proxy, WORKERS};
 use crate::wire::{get, Connection};
@@ -15,7 +15,7 @@ use crate::{held_issuer, of_unknown_key, token, JWKS};
 
 #[test]
 fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are_told_so_at_once() {
-    raise_limits();
+    let _alone = alone_with(12_000);
     let key = Key::p256(1).named("k1");
     let (issuer, open, main) = held_issuer(&key);
     let proxy = Proxy::answering(&json!({"providers": {"main": main}}), &issuer);
@@ -56,7 +56,7 @@ fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are
 
 #[test]
 fn ten_thousand_unknown_kids_at_once_cost_the_issuer_one_request_and_those_of_known_keys_pass_meanwhile() {
-    raise_limits();
+    let _alone = alone_with(12_000);
     let key = Key::p256(1).named("k1");
     let (issuer, open, mut main) = held_issuer(&key);
     // However slow the machine is, no second fetch is due.

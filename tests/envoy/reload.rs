@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::crowd::{outcome, raise_limits, Crowd, Kind};
+use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy;
 use crate::machine::Memory;
 use crate::mint::Key;
@@ -51,7 +51,7 @@ fn kinds(key: &Key) -> Vec<Kind> {
 
 #[test]
 fn a_configuration_or_a_module_is_replaced_without_a_wrong_decision_or_a_lost_request() {
-    raise_limits();
+    let _alone = alone_with(5_000);
     let key = Key::p256(1).named("k1");
     let issuer = issuer(&[&key]);
     let proxy = Proxy::answering(&with_open("/open0"), &issuer);

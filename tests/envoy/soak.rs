@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::crowd::{raise_limits, Crowd, Kind, Tally};
+use crate::crowd::{alone_with, Crowd, Kind, Tally};
 use crate::envoy::module;
 use crate::machine::Memory;
 use crate::mint::Key;
@@ -69,7 +69,7 @@ fn kinds(round: u64) -> Vec<Kind> {
 #[test]
 #[ignore = "takes the whole machine: `make test` runs it for a minute after the others, `make soak` for an hour"]
 fn no_decision_is_wrong_and_the_memory_stays_under_full_load() {
-    raise_limits();
+    let _alone = alone_with(5_000);
     let time = std::env::var("SOAK_SECONDS").ok().map_or(3600, |text| text.parse().expect("SOAK_SECONDS is a number"));
     let time = Duration::from_secs(time);
     let mut round = 2;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::crowd::{outcome, Crowd, Kind};
+use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy::{module, Environment};
 use crate::mint::Key;
 use crate::modules;
@@ -24,6 +24,7 @@ fn with_many_headers(request: Request) -> Request {
 
 #[test]
 fn a_request_at_which_the_module_traps_is_refused_and_the_next_ones_are_judged_again() {
+    let _alone = alone_with(5_000);
     let key = Key::p256(1).named("k1");
     let proxy = Proxy::answering(&closed(), &issuer(&[&key]));
     let good = token(&key).mint();
