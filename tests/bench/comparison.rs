@@ -22,6 +22,7 @@ const ROTATION: usize = 10_000;
 pub mod row {
     pub const NATIVE: &str = "native jwt_authn, its defaults";
     pub const FLOOR: &str = "floor: an empty wasm filter";
+    pub const BARE_FLOOR: &str = "floor without an SDK: the same host calls";
     pub const REPEATED: &str = "jwt-gate, one token repeated";
     pub const ROTATION: &str = "jwt-gate, 10,000 tokens in rotation";
     pub const BARE: &str = "jwt-gate, no token: 401";
@@ -92,6 +93,7 @@ fn rows(scale: Scale) -> Vec<Row> {
     let cached = filters::native_with_cache(provider(), filters::one_rule());
     rows.add("native jwt_authn, jwt_cache_config", cached, one(), 200, plain, Some(row::NATIVE));
     rows.add(row::FLOOR, filters::floor("floor"), one(), 200, plain, Some(row::NATIVE));
+    rows.add(row::BARE_FLOOR, filters::floor("bare_floor"), one(), 200, plain, Some(row::NATIVE));
     rows.add(row::REPEATED, gate("repeated"), one(), 200, plain, Some(row::NATIVE));
     let many = Traffic::rotating(rs256[..ROTATION].into());
     rows.add(row::ROTATION, gate("rotation"), many, 200, plain, Some(row::NATIVE)).warm_up = ROTATION;

@@ -175,10 +175,10 @@ pub fn revocations() -> Value {
     json!({"revoked": revoked.collect::<Vec<_>>()})
 }
 
-/// The least that a filter can do.
-pub fn floor(vm: &str) -> Filters {
-    let module: PathBuf = project("target/floor.wasm");
+/// A filter that does the least, by the name of its module.
+pub fn floor(name: &str) -> Filters {
+    let module: PathBuf = project(&format!("target/{name}.wasm"));
     assert!(module.exists(), "{} is missing: `make bench` builds it", module.display());
     let nothing = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": ""});
-    Ok(vec![wasm_filter(vm, &module, &nothing)])
+    Ok(vec![wasm_filter(name, &module, &nothing)])
 }
