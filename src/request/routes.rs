@@ -137,11 +137,12 @@ impl Routes {
         let head = conditions.head;
         for index in self.index.candidates(path) {
             let Some(rule) = self.matches.get(index) else { continue };
-            if !rule.path.matches(path, true, head) || !conditions.hold(index, rule)? {
+            // Both are asked: a class such as `[^a-z]` matches fewer characters where case is ignored.
+            let as_written = rule.path.matches(path, rule.ignore_case, head);
+            if !(as_written || rule.path.matches(path, true, head)) || !conditions.hold(index, rule)? {
                 continue;
             }
             // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
-            let as_written = rule.path.matches(path, rule.ignore_case, head);
             return if as_written { Ok(Some(index)) } else { Err(Reason::PathAmbiguous) };
         }
         Ok(None)
@@ -413,6 +414,26 @@ mod tests {
         assert_eq!(Routes::new(vec![method(is("PUT"), false)]).find(&get("/")), Ok(None));
         assert_eq!(Routes::new(vec![method(is("PUT"), true)]).find(&get("/")), Ok(Some(0)));
         assert_eq!(Routes::new(vec![method(HeaderTest::Present(false), false)]).find(&get("/")), Ok(None));
+    }
+
+    #[test]
+    fn a_class_that_leaves_letters_out_still_matches_what_it_matches_as_written() {
+        let regex = |pattern: &str| {
+            any(PathMatch::SafeRegex {
+                regex: Regex::new(pattern).unwrap(),
+                any_case: Regex::ignoring_case(pattern).unwrap(),
+            })
+        };
+        for (pattern, path, found) in [
+            ("/[^a-z/]+", "/ADMIN", Ok(Some(0))),
+            ("/[^a-z/]+", "/42", Ok(Some(0))),
+            ("/[^A-Z]+", "/admin", Ok(Some(0))),
+            ("/[^A-Z]+", "/ADMIN", Ok(Some(1))),
+            ("/[^/]+[^a-z]", "/users-X", Ok(Some(0))),
+            ("/[a-z]+", "/ADMIN", Err(Reason::PathAmbiguous)),
+        ] {
+            assert_eq!(Routes::new(vec![regex(pattern), prefix("/")]).find(&get(path)), found, "{pattern} {path}");
+        }
     }
 
     #[test]
