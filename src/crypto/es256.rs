@@ -6,6 +6,7 @@
 //! here is secret, so it runs in variable time.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use p256::ecdsa::signature::Verifier;
@@ -17,7 +18,8 @@ use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use sha2::digest::Digest;
 use sha2::Sha256;
 
-/// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign.
+/// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign. Forged
+/// tokens can name them all: of more than [`MAX_TABLES`] keys at once, the others make theirs for each check.
 #[derive(Clone)]
 pub struct Es256Key {
     public: VerifyingKey,
@@ -38,13 +40,26 @@ impl Es256Key {
 
     /// Whether `signature` holds over a message with this hash, or with one of which these are the first bits.
     pub fn holds(&self, hash: &[u8; 32], signature: &Signature) -> bool {
-        let table = self.table.get_or_init(|| Arc::new(Table::of(ProjectivePoint::from(*self.public.as_affine()))));
+        let table = self.table();
         let hash = reduced(&(*hash).into());
         let (r, s) = signature.split_scalars();
         let inverse = *s.invert_vartime();
-        let point = sum_of_multiples(&[(&BASE, hash * inverse), (table, *r * inverse)]);
+        let point = sum_of_multiples(&[(&BASE, hash * inverse), (&table, *r * inverse)]);
         // r is what is left of the x-coordinate modulo the order, which is smaller than the field: as numbers they may differ.
         point != ProjectivePoint::IDENTITY && reduced(&point.to_affine().x()) == *r
+    }
+
+    fn table(&self) -> Arc<Table> {
+        if let Some(table) = self.table.get() {
+            return Arc::clone(table);
+        }
+        let place = Place::take();
+        let is_kept = place.is_some();
+        let table = Table { _place: place, ..Table::of(ProjectivePoint::from(*self.public.as_affine())) };
+        if is_kept {
+            return Arc::clone(self.table.get_or_init(|| Arc::new(table)));
+        }
+        Arc::new(table)
     }
 }
 
@@ -80,11 +95,38 @@ const DIGITS_PER_ROW: usize = 2;
 /// 266 bits, for a scalar of 256 and a carry.
 const ROWS: usize = 19;
 
+/// The most tables of keys that are kept at once, in one VM: 2.7 MiB. Issuers publish a handful of keys.
+const MAX_TABLES: usize = 32;
+
+/// How many are kept.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+/// The place of a table among those that are kept.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let is_free = KEPT.fetch_add(1, Ordering::Relaxed) < MAX_TABLES;
+        let place = Self;
+        // What goes out of scope here gives its place back.
+        is_free.then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The table of the base point.
 static BASE: LazyLock<Table> = LazyLock::new(|| Table::of(ProjectivePoint::GENERATOR));
 
 /// Multiples of a point P: the row `i` is `2^(14 i) P` times 1 to 64.
-struct Table(Vec<AffinePoint>);
+struct Table {
+    multiples: Vec<AffinePoint>,
+    _place: Option<Place>,
+}
 
 impl Table {
     fn of(mut point: ProjectivePoint) -> Self {
@@ -98,7 +140,7 @@ impl Table {
             point = doubled(point, DIGIT_BITS * DIGITS_PER_ROW);
         }
         // Affine, because adding such a point costs less. One inversion serves for all.
-        Self(ProjectivePoint::batch_normalize(multiples.as_slice()))
+        Self { multiples: ProjectivePoint::batch_normalize(multiples.as_slice()), _place: None }
     }
 }
 
@@ -110,7 +152,7 @@ fn sum_of_multiples(terms: &[(&Table, Scalar); 2]) -> ProjectivePoint {
         sum = doubled(sum, DIGIT_BITS);
         for (table, digits) in &terms {
             let digits = digits.iter().skip(place).step_by(DIGITS_PER_ROW);
-            for (row, &digit) in table.0.chunks(MULTIPLES).zip(digits) {
+            for (row, &digit) in table.multiples.chunks(MULTIPLES).zip(digits) {
                 let multiple = usize::from(digit.unsigned_abs()).checked_sub(1).and_then(|place| row.get(place));
                 match multiple {
                     None => {}
@@ -183,15 +225,15 @@ mod tests {
     fn a_table_holds_the_multiples() {
         let point = product(ProjectivePoint::GENERATOR, Scalar::from(12_345_678_901_u64));
         let table = Table::of(point);
-        assert_eq!(table.0.len(), ROWS * MULTIPLES);
+        assert_eq!(table.multiples.len(), ROWS * MULTIPLES);
         let mut first = point;
-        for row in table.0.chunks(MULTIPLES) {
+        for row in table.multiples.chunks(MULTIPLES) {
             for (multiple, count) in row.iter().zip(1u64..) {
                 assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
             }
             first = product(first, Scalar::from(1u64 << (DIGIT_BITS * DIGITS_PER_ROW)));
         }
-        assert!(std::mem::size_of_val(table.0.as_slice()) <= 88 * 1024);
+        assert!(std::mem::size_of_val(table.multiples.as_slice()) <= 88 * 1024);
     }
 
     #[test]
@@ -209,6 +251,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_many_keys_few_keep_their_tables_and_all_of_them_check() {
+        use p256::ecdsa::signature::Signer;
+        let keys = (1..=MAX_TABLES as u8 + 8).map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
+        let checked: Vec<Es256Key> = keys
+            .map(|key| {
+                let public = Es256Key { public: *key.verifying_key(), table: OnceLock::new() };
+                for _ in 0..2 {
+                    let signature: Signature = key.sign(b"message");
+                    assert!(public.verify(b"message", &signature).is_ok());
+                    assert!(public.verify(b"another", &signature).is_err());
+                }
+                public
+            })
+            .collect();
+        let kept = checked.iter().filter(|key| key.table.get().is_some()).count();
+        assert!((1..=MAX_TABLES).contains(&kept), "{kept}");
+        assert!(KEPT.load(Ordering::Relaxed) <= MAX_TABLES);
+        drop(checked);
+        let next = Es256Key {
+            public: *p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap().verifying_key(),
+            table: OnceLock::new(),
+        };
+        next.table();
+        assert!(next.table.get().is_some(), "those that are gone give their places back");
     }
 
     proptest! {
