@@ -170,7 +170,8 @@ fn remote(cursor: &Cursor<'_>, sources: &mut Sources<'_>) -> Result<Keys, Config
     refuse_own(&object, "remote_jwks")?;
     let lifetime = match object.get("cache_duration") {
         None => Duration::from_secs(600),
-        Some(cursor) => duration(cursor, source::ANY_DURATION)?,
+        // Envoy fetches when a request comes, and this one before it comes: a millisecond would be an attack on the issuer.
+        Some(cursor) => duration(cursor, source::ANY_DURATION)?.max(source::SECOND),
     };
     // With async_fetch, Envoy's keys never expire; without, they serve for their lifetime and no longer.
     let max_stale = if object.get("async_fetch").is_some() { *source::ANY_DURATION.end() } else { lifetime };

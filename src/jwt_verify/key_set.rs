@@ -1,7 +1,8 @@
 //! A key set as Envoy reads it: `keys` (RFC 7517 section 5), Google's map from `kid` to a certificate, or one public key in PEM.
 //!
 //! A member of `keys` that cannot be read is skipped, and its status is the set's only if nothing else can be read. One
-//! certificate that cannot be read spoils its whole set. Unlike there, a fetched set has at most [`MAX_KEYS`].
+//! certificate that cannot be read spoils its whole set. Unlike there, a fetched set has at most [`MAX_KEYS`], and one at least with
+//! which something can verify.
 
 use super::key::{Key, KeyType, Material, Unusable};
 use super::{json, Status};
@@ -133,6 +134,10 @@ impl Content for KeySet {
         let mut set = Self::parse(body, Origin::Remote).map_err(|status| status.text().to_owned())?;
         // A token without `kid` is tried against each that fits.
         set.keys.truncate(MAX_KEYS);
+        // Envoy would use some of them. The good keys from before stay, which is better than none.
+        if set.length() == 0 {
+            return Err(format!("no key that can be used: {}", set.summary()));
+        }
         Ok(set)
     }
 
