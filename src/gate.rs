@@ -53,12 +53,17 @@ pub struct Gate {
 struct RequestCalls {
     current: Option<RequestId>,
     under_way: BTreeMap<(DocumentId, u64), RequestId>,
+    /// What came for the request and is shared when it is decided: in some hosts a write that finds no room is a trap, and a trap lets
+    /// the request go on.
+    to_share: Vec<Effect>,
 }
 
 struct Waiting {
     head: RequestHead,
     since: UnixTime,
     patience: Duration,
+    /// The documents that it waits for.
+    documents: Vec<DocumentId>,
     /// The questions that it waits for.
     asked: Vec<Key>,
     /// What was answered.
@@ -130,6 +135,11 @@ impl Gate {
         self.waiting.contains_key(&id)
     }
 
+    /// Whether any request waits.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
         self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())
@@ -160,6 +170,7 @@ impl Gate {
             Event::Record(id, bytes, _) => self.on_document(id, Input::Shared(bytes), now),
             Event::Written(id, won) => self.on_document(id, Input::Written(won), now),
             Event::Entry(id, bytes) => self.on_document(id, Input::Entry(bytes), now),
+            Event::NotStored(id) => self.on_document(id, Input::NotStored, now),
             Event::Answer(id, number, answer) => {
                 let request = self.calls.under_way.remove(&(id, number));
                 self.calls.current = request.or(self.calls.current);
@@ -219,8 +230,8 @@ impl Gate {
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
-                let (asked, found, is_due) = Default::default();
-                let waiting = Waiting { head, since: now, patience: Duration::ZERO, asked, found, is_due };
+                let (documents, asked, found, is_due) = Default::default();
+                let waiting = Waiting { head, since: now, patience: Duration::ZERO, documents, asked, found, is_due };
                 // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
                 let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
                 let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
@@ -252,9 +263,11 @@ impl Gate {
     fn wait(&mut self, id: RequestId, mut waiting: Waiting, wants: Vec<Want>, now: UnixTime) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut patience = Duration::ZERO;
+        waiting.documents.clear();
         for want in wants {
             match want {
                 Want::Document(document, need) => {
+                    waiting.documents.push(document);
                     patience = patience.max(self.documents.want(document, need, now));
                     // Without that, nothing but the answer to a call of its own leads back to the request.
                     effects.extend((!self.can_wait).then_some(Effect::Read(document)));
@@ -357,6 +370,12 @@ impl Gate {
     /// Nothing follows any more from what a request began: it goes on waiting for a call of its own, or is decided.
     fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         self.calls.current = None;
+        let mut effects = self.settle(id, now);
+        effects.append(&mut self.calls.to_share);
+        effects
+    }
+
+    fn settle(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         if self.calls.under_way.values().any(|&request| request == id) || self.questions.are_of(id) {
             return vec![Effect::Wait(id)];
         }
@@ -429,6 +448,9 @@ impl Gate {
                 Output::Read => effects.push(Effect::Read(id)),
                 Output::Write(bytes, cas) => effects.push(Effect::Write(id, bytes, cas)),
                 Output::Load => effects.push(Effect::Load(id)),
+                Output::Store(bytes) if self.calls.current.is_some() => {
+                    self.calls.to_share.push(Effect::Store(id, bytes));
+                }
                 Output::Store(bytes) => effects.push(Effect::Store(id, bytes)),
                 Output::Call(number, call) => {
                     if let Some(request) = self.calls.current {
@@ -451,7 +473,9 @@ impl Gate {
                     effects.extend(documents.map(|(id, _, provider)| Effect::Count(fetch_of(id, provider, outcome))));
                 }
                 Output::Changed if self.can_wait => {
-                    self.waiting.values_mut().for_each(|waiting| waiting.is_due = true);
+                    // Who waits for something else would be judged, and its signature checked, for nothing.
+                    let waiting = self.waiting.values_mut().filter(|waiting| waiting.documents.contains(&id));
+                    waiting.for_each(|waiting| waiting.is_due = true);
                     effects.extend(self.release(now));
                 }
                 Output::Changed => {

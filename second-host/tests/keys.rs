@@ -101,3 +101,24 @@ fn a_new_key_is_fetched_for_the_first_token_that_names_it() {
     proxy.tick();
     assert_passed_as_alice(&proxy.outcome(id));
 }
+
+#[test]
+fn a_key_set_that_is_too_long_for_the_host_to_share_is_fetched_once_by_each_configuration() {
+    let key = Key::p256(1).named("k1");
+    let long = set(&[&key]).replacen('{', &format!(r#"{{"padding":"{}","#, "x".repeat(70_000)), 1);
+    let mut proxy = start(&remote());
+    assert!(proxy.configure(&remote().to_string()));
+    let mut fetches = 0;
+    for _ in 0..100 {
+        proxy.tick();
+        for fetch in proxy.fetches() {
+            fetches += 1;
+            proxy.answer(fetch, 200, &long);
+        }
+        proxy.advance(Duration::from_millis(100));
+    }
+    assert_eq!(fetches, 2);
+    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+    let said = "the host does not keep so long a key set: each worker fetches it for itself";
+    assert_eq!(proxy.log().iter().filter(|line| line.ends_with(said)).count(), 2, "{:?}", proxy.log());
+}

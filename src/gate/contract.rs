@@ -31,6 +31,8 @@ pub enum Event<'a> {
     Written(DocumentId, bool),
     /// Answers [`Effect::Load`].
     Entry(DocumentId, Option<&'a [u8]>),
+    /// The host did not take what [`Effect::Store`] had it share.
+    NotStored(DocumentId),
     /// Answers the [`Effect::Call`] of that number; `None` if there was no answer.
     Answer(DocumentId, u64, Option<Answer>),
     /// Answers the [`Effect::Ask`] of that number; `None` if there was no answer.
@@ -58,7 +60,7 @@ pub enum Effect {
     Write(DocumentId, Vec<u8>, Option<u32>),
     /// Read the shared body of the document.
     Load(DocumentId),
-    /// Write it.
+    /// Write it, and say so if the host does not take it.
     Store(DocumentId, Vec<u8>),
     /// Fetch the document, and answer with that number.
     Call(DocumentId, u64, Call),

@@ -277,8 +277,12 @@ impl Driver {
                     self.handle(Event::Entry(id, bytes.as_deref()))
                 }
                 Effect::Store(id, bytes) => {
-                    hostcalls::share(&self.body_name(id), &bytes);
-                    Vec::new()
+                    let is_stored = hostcalls::share(&self.body_name(id), &bytes);
+                    if is_stored {
+                        Vec::new()
+                    } else {
+                        self.handle(Event::NotStored(id))
+                    }
                 }
                 Effect::Call(id, number, call) => {
                     self.call(current.unwrap_or(self.root), Called::Document(id, number), &call)

@@ -158,13 +158,14 @@ pub fn shared(name: &str) -> (Option<Vec<u8>>, Option<u32>) {
     }
 }
 
-/// Writes shared bytes, whatever is there. To Envoy, no version means just that; nginx refuses it where there are bytes.
-pub fn share(name: &str, bytes: &[u8]) {
+/// Writes shared bytes, whatever is there; whether the host took them. To Envoy, no version means just that; nginx refuses it where
+/// there are bytes.
+pub fn share(name: &str, bytes: &[u8]) -> bool {
     const ATTEMPTS: usize = 8;
     let overwrite =
         || abi::set_shared_data(name, bytes, 0) || abi::set_shared_data(name, bytes, shared(name).1.unwrap_or(0));
     // Another worker may write in between. Who loses to all of them leaves what they wrote.
-    (0..ATTEMPTS).any(|_| overwrite());
+    (0..ATTEMPTS).any(|_| overwrite())
 }
 
 /// Writes shared bytes, if their version is still `cas`; without one, if there are none yet.

@@ -19,6 +19,8 @@ pub enum Input<'a> {
     Written(bool),
     /// Answers [`Output::Load`]: the shared body.
     Entry(Option<&'a [u8]>),
+    /// The host did not take what [`Output::Store`] asked it to share.
+    NotStored,
     /// Answers the [`Output::Call`] of that number; `None` if there was no answer.
     Answer(u64, Option<Answer>),
     /// The request is gone in whose context the call of that number was.
@@ -36,7 +38,7 @@ pub enum Output {
     Write(Vec<u8>, Option<u32>),
     /// Read the shared body.
     Load,
-    /// Write the shared body.
+    /// Write the shared body, and say so if the host does not take it.
     Store(Vec<u8>),
     /// Fetch, and answer with this number.
     Call(u64, Call),

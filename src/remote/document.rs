@@ -2,7 +2,7 @@
 //!
 //! Each tick reads the shared record. A newer version is loaded; a fetch that is due is claimed by writing a lease; whoever's
 //! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
-//! answer never overwrites a newer one.
+//! answer never overwrites a newer one. A VM that does not find the body of the current version fetches for itself.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,24 +10,33 @@ use std::time::Duration;
 use super::contract::{Gauge, Input, Need, Output};
 use super::discovery::Form;
 use super::fetched::{Failure, Fetched, Validator};
-use super::record::{Edition, Entry};
+use super::record::{digest, Edition, Entry};
 use super::schedule::{Left, Schedule};
 use super::{Address, Answer, Call, Content, Record, Source};
 use crate::time::UnixTime;
+
+/// How often a VM that loses a write to others tries to give its lease back.
+const ATTEMPTS_TO_LEAVE: u8 = 8;
 
 /// One document, as one VM sees it.
 #[derive(Debug)]
 pub struct Document<T> {
     schedule: Schedule,
     content: Option<Rc<T>>,
+    /// Which edition that is, and when the source confirmed it the last time that it was the current one.
+    held: Edition,
+    confirmed_at: UnixTime,
     generation: u64,
     /// Since when this VM looks for it.
     since: Option<UnixTime>,
     shown: Option<(u64, u64)>,
+    /// The edition that was looked for last, whether its body was there or not.
     loaded: Edition,
     validator: Validator,
     task: Task<T>,
     calls: u64,
+    /// Whether the log says already that the host shares no body of this.
+    is_said_not_shared: bool,
 }
 
 /// What this VM is doing about the document.
@@ -42,8 +51,8 @@ enum Task<T> {
         step: Step,
         begun: Begun,
     },
-    /// Gives the lease of a call back that nobody will hear the answer of.
-    Leaving(Left),
+    /// Gives the lease of a call back that nobody will hear the answer of, in so many more attempts.
+    Leaving(Left, u8),
     /// Reads the record once more, to publish this.
     Publishing(Box<Fetched<T>>),
     /// Wrote this record, by which the log is to say that the content is too old to be used.
@@ -78,6 +87,8 @@ impl<T: Content> Document<T> {
         Self {
             schedule: Schedule::new(source, T::NAME, seed),
             content: None,
+            held: Edition::default(),
+            confirmed_at: UnixTime::default(),
             generation: 0,
             since: None,
             shown: None,
@@ -85,6 +96,7 @@ impl<T: Content> Document<T> {
             validator: Validator::default(),
             task: Task::Idle,
             calls: 0,
+            is_said_not_shared: false,
         }
     }
 
@@ -100,7 +112,16 @@ impl<T: Content> Document<T> {
 
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
     pub fn content(&self, now: UnixTime) -> Option<&Rc<T>> {
-        self.content.as_ref().filter(|_| self.schedule.is_confirmed(now))
+        self.content.as_ref().filter(|_| now.since(self.confirmed_at()) <= self.schedule.source.max_stale)
+    }
+
+    /// When the source last confirmed the content of this VM. That of another edition, whose body is not there, says nothing of it.
+    fn confirmed_at(&self) -> UnixTime {
+        if self.held == self.schedule.record.edition {
+            self.schedule.record.fetched_at
+        } else {
+            self.confirmed_at
+        }
     }
 
     /// Counts the contents of this VM: changes whenever [`content`](Self::content) does.
@@ -115,7 +136,9 @@ impl<T: Content> Document<T> {
             return false;
         }
         let due = match need {
-            Need::Content => self.schedule.is_due(now) || self.schedule.is_retried_soon(now),
+            Need::Content => {
+                self.schedule.is_due(now) || self.schedule.is_retried_soon(now) || self.schedule.is_found_soon(now)
+            }
             Need::Newer => self.schedule.has_cooled_down(now),
         };
         due || !matches!(self.task, Task::Idle)
@@ -153,22 +176,25 @@ impl<T: Content> Document<T> {
             }
             Input::Shared(bytes) => self.on_shared(bytes.and_then(Record::decode), now),
             Input::Written(won) => self.on_written(won, now),
-            Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode)),
+            Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode), now),
+            Input::NotStored => self.on_not_stored(),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
             Input::Abandoned(number) if !self.is_calling(number) => Vec::new(),
             Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
+            // What came already is published, or nobody would have it.
+            Input::Stop if matches!(self.task, Task::Publishing(_)) => vec![Output::Read],
             Input::Stop => self.on_left(|begun| Left::Stopped(begun.forced_before)),
         }
     }
 
     fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
-        let record = record.unwrap_or(self.schedule.record).at(now);
-        let changed = record != self.schedule.record;
-        if record.forced_at != self.schedule.record.forced_at || record.fetched_at != self.schedule.record.fetched_at {
+        let before = self.schedule.record;
+        let record = self.take_record(record, now);
+        let changed = record != before;
+        if record.forced_at != before.forced_at || record.fetched_at != before.fetched_at {
             self.schedule.wanted = false;
         }
-        self.schedule.record = record;
         if matches!(self.task, Task::Calling { .. }) && !self.schedule.record.is_leased(now) {
             // The host never answered. The number of the next call tells a late answer apart.
             self.task = Task::Idle;
@@ -176,12 +202,15 @@ impl<T: Content> Document<T> {
 
         let mut outputs = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Publishing(fetched) => self.publish(fetched, cas, now),
-            Task::Leaving(left) if self.schedule.is_holder() => {
+            Task::Leaving(left, attempts) if self.schedule.is_holder() => {
                 let next = self.schedule.left(left, now);
-                self.write(Task::Leaving(left), next, cas)
+                self.write(Task::Leaving(left, attempts), next, cas)
             }
-            Task::Leaving(_) => Vec::new(),
-            Task::Idle if self.schedule.record.edition != self.loaded => vec![Output::Load],
+            Task::Leaving(..) => Vec::new(),
+            // What a request waits for has not changed before it is read.
+            Task::Idle if record.edition != self.loaded || self.may_be_found(changed, now) => {
+                return vec![Output::Load]
+            }
             Task::Idle if self.schedule.record.has_lapsed(now) => {
                 let next = self.schedule.lapsed(now);
                 self.write(Task::Lapsing(next), next, cas)
@@ -206,12 +235,24 @@ impl<T: Content> Document<T> {
     }
 
     fn on_shared(&mut self, record: Option<Record>, now: UnixTime) -> Vec<Output> {
-        self.schedule.record = record.unwrap_or(self.schedule.record).at(now);
-        if self.schedule.record.edition == self.loaded {
+        if self.take_record(record, now).edition == self.loaded {
             Vec::new()
         } else {
             vec![Output::Load]
         }
+    }
+
+    /// Takes over what is shared.
+    fn take_record(&mut self, record: Option<Record>, now: UnixTime) -> Record {
+        self.confirmed_at = self.confirmed_at().min(now);
+        self.schedule.record = record.unwrap_or(self.schedule.record).at(now);
+        self.schedule.record
+    }
+
+    /// Whether what is missing may be there now: someone wrote, or was between the two writes of a fetch.
+    fn may_be_found(&mut self, changed: bool, now: UnixTime) -> bool {
+        let losses = &mut self.schedule.losses;
+        losses.is_lost() && (changed || losses.looks_again(now))
     }
 
     /// Writes a record, as the next step of this task.
@@ -228,8 +269,13 @@ impl<T: Content> Document<T> {
         let next = match &*fetched {
             Fetched::Content { content, body, validator: Validator { address, etag }, freshness } => {
                 let mut next = self.schedule.renewed(*freshness, now);
-                if self.schedule.lost || self.content.as_ref() != Some(content) {
-                    next.edition = self.schedule.next_edition();
+                let (is_lost, digest) = (self.schedule.losses.is_lost(), digest(body));
+                let is_current =
+                    if is_lost { next.edition.body == digest } else { self.content.as_ref() == Some(content) };
+                if !is_current {
+                    next.edition = self.schedule.next_edition(digest);
+                }
+                if is_lost || !is_current {
                     outputs.push(Output::Store(Entry { edition: next.edition, address, etag, body }.encode()));
                 }
                 next
@@ -263,8 +309,9 @@ impl<T: Content> Document<T> {
                 self.task = Task::Publishing(fetched);
                 Vec::new()
             }
-            Task::Leaving(left) if !won => {
-                self.task = Task::Leaving(left);
+            // A host that takes no write at all is not asked for ever: the lease runs out.
+            Task::Leaving(left, attempts) if !won && attempts > 0 => {
+                self.task = Task::Leaving(left, attempts.saturating_sub(1));
                 vec![Output::Read]
             }
             _ => Vec::new(),
@@ -275,7 +322,7 @@ impl<T: Content> Document<T> {
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
         let since = *self.since.get_or_insert(now);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
-        let age = if self.content.is_some() { now.since(self.schedule.record.fetched_at) } else { now.since(since) };
+        let age = now.since(if self.content.is_some() { self.confirmed_at() } else { since });
         let seen = (self.content(now).map_or(0, |content| content.length() as u64), age.as_secs());
         let shown = self.shown.replace(seen);
         let is_new = |part: fn((u64, u64)) -> u64| shown.map(part) != Some(part(seen));
@@ -289,8 +336,10 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    fn take(&mut self, content: Rc<T>) {
+    fn take(&mut self, content: Rc<T>, edition: Edition) {
         self.content = Some(content);
+        (self.loaded, self.held) = (edition, edition);
+        self.schedule.losses.found();
         self.generation = self.generation.wrapping_add(1);
     }
 
@@ -300,11 +349,11 @@ impl<T: Content> Document<T> {
         let mut outputs: Vec<Output> = self.schedule.ended(next, fetched.failure(), stays).into_iter().collect();
         if let Fetched::Content { content, validator, .. } = fetched {
             self.validator = validator;
-            self.schedule.lost = false;
             if is_new {
                 outputs.push(self.schedule.said().changed(&content.summary()));
-                self.take(content);
-                self.loaded = next.edition;
+            }
+            if is_new || self.schedule.losses.is_lost() {
+                self.take(content, next.edition);
             }
         }
         self.schedule.record = next;
@@ -313,26 +362,36 @@ impl<T: Content> Document<T> {
         outputs
     }
 
-    fn on_entry(&mut self, entry: Option<Entry<'_>>) -> Vec<Output> {
-        self.loaded = self.schedule.record.edition;
+    fn on_entry(&mut self, entry: Option<Entry<'_>>, now: UnixTime) -> Vec<Output> {
+        let edition = self.schedule.record.edition;
+        let is_looked_for_again = self.loaded == edition;
+        self.loaded = edition;
+        let mut outputs = Vec::new();
         // The body is written before the record: another edition means that a third VM is at it, and its record comes next. If
         // none comes, as from a VM that lost its lease in between, the body is lost, and only a fetch brings it back.
-        self.schedule.lost = true;
-        let Some(entry) = entry.filter(|entry| entry.edition == self.schedule.record.edition) else {
-            return Vec::new();
-        };
-        match T::parse(entry.body) {
-            Ok(mut content) => {
+        match entry.filter(|entry| entry.edition == edition).map(|entry| (T::parse(entry.body), entry)) {
+            Some((Ok(mut content), entry)) => {
                 self.content.iter().for_each(|before| content.inherit(before));
-                self.schedule.lost = false;
-                self.take(Rc::new(content));
+                self.take(Rc::new(content), edition);
                 self.validator = Validator { address: entry.address.to_owned(), etag: entry.etag.to_owned() };
-                vec![Output::Changed]
             }
-            Err(problem) => {
-                vec![self.schedule.said().unreadable(&problem)]
+            _ if is_looked_for_again => {}
+            missing => {
+                self.schedule.lose(now);
+                if let Some((Err(problem), _)) = missing {
+                    outputs.push(self.schedule.said().unreadable(&problem));
+                }
             }
         }
+        outputs.push(Output::Changed);
+        outputs
+    }
+
+    fn on_not_stored(&mut self) -> Vec<Output> {
+        if std::mem::replace(&mut self.is_said_not_shared, true) {
+            return Vec::new();
+        }
+        vec![self.schedule.said().not_shared()]
     }
 
     /// Asks the issuer for the address of the document.
@@ -350,7 +409,7 @@ impl<T: Content> Document<T> {
 
     /// Asks for the document.
     fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
-        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.schedule.lost);
+        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.schedule.losses.is_lost());
         let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
         self.call(self.schedule.source.call(uri, etag), step, begun)
     }
@@ -413,7 +472,7 @@ impl<T: Content> Document<T> {
     fn on_left(&mut self, why: impl FnOnce(Begun) -> Left) -> Vec<Output> {
         match self.task {
             Task::Calling { begun, .. } => {
-                self.task = Task::Leaving(why(begun));
+                self.task = Task::Leaving(why(begun), ATTEMPTS_TO_LEAVE);
                 vec![Output::Read]
             }
             _ => Vec::new(),

@@ -12,6 +12,7 @@ mod document;
 mod endpoint;
 mod fetched;
 mod key_set;
+mod loss;
 mod pace;
 mod record;
 mod said;

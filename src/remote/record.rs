@@ -1,6 +1,9 @@
 //! What the VMs of one process share about a source: a small record that is compared and swapped, and the body beside it.
 
+use std::hash::Hasher;
 use std::time::Duration;
+
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::cache_control::Freshness;
 use crate::limits::WAIT_MARGIN;
@@ -31,13 +34,14 @@ pub struct Record {
     pub is_given_up: bool,
 }
 
-/// Names one content. Two VMs may both publish what they take for the next one: the one whose lease was over has another nonce.
+/// Names one content. Two VMs may both publish what they take for the next one, and the lease of one of them was over: unless the
+/// bodies are the same, the editions differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edition {
     /// Counts the contents; 0 means that there was none yet.
     pub version: u64,
-    /// Drawn by whoever published it.
-    pub nonce: u64,
+    /// A digest of the body: who has to fetch it once more knows it again.
+    pub body: u64,
 }
 
 /// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
@@ -80,7 +84,7 @@ impl Record {
         [
             MAGIC,
             self.edition.version,
-            self.edition.nonce,
+            self.edition.body,
             self.fetched_at.as_millis(),
             self.next_attempt.as_millis(),
             self.failures,
@@ -101,9 +105,9 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, nonce, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
+            [MAGIC, version, body, fetched_at, next_attempt, failures, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
                 Some(Self {
-                    edition: Edition { version, nonce },
+                    edition: Edition { version, body },
                     fetched_at: UnixTime::from_millis(fetched_at),
                     next_attempt: UnixTime::from_millis(next_attempt),
                     failures,
@@ -137,7 +141,7 @@ impl<'a> Entry<'a> {
     /// The entry as shared bytes.
     pub fn encode(&self) -> Vec<u8> {
         let numbers =
-            [MAGIC, self.edition.version, self.edition.nonce, self.address.len() as u64, self.etag.len() as u64];
+            [MAGIC, self.edition.version, self.edition.body, self.address.len() as u64, self.etag.len() as u64];
         let texts = self.address.len() + self.etag.len() + self.body.len();
         let mut bytes = Vec::with_capacity(size_of_val(&numbers) + texts);
         bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
@@ -149,14 +153,21 @@ impl<'a> Entry<'a> {
 
     /// Reads shared bytes; `None` if they are no body of this version.
     pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
-        let (magic, version, nonce) = (number(&mut bytes)?, number(&mut bytes)?, number(&mut bytes)?);
+        let (magic, version, digest) = (number(&mut bytes)?, number(&mut bytes)?, number(&mut bytes)?);
         if magic != MAGIC {
             return None;
         }
         let (address, etag) = (number(&mut bytes)?, number(&mut bytes)?);
         let (address, etag) = (text(&mut bytes, address)?, text(&mut bytes, etag)?);
-        Some(Self { edition: Edition { version, nonce }, address, etag, body: bytes })
+        Some(Self { edition: Edition { version, body: digest }, address, etag, body: bytes })
     }
+}
+
+/// The digest of a body by which editions are told apart. Whoever could make two alike has the source speak as it likes.
+pub(super) fn digest(body: &[u8]) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(body);
+    hasher.finish128().h1
 }
 
 fn number(bytes: &mut &[u8]) -> Option<u64> {
@@ -177,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_shared_reads_back_and_anything_else_is_ignored() {
-        let edition = Edition { version: 7, nonce: 8 };
+        let edition = Edition { version: 7, body: 8 };
         let record = Record {
             edition,
             lease_holder: u64::MAX,

@@ -48,6 +48,11 @@ impl Said<'_> {
         self.line(Level::Warn, &["shared ", self.name, ": ", problem])
     }
 
+    /// The host does not share it.
+    pub fn not_shared(self) -> Output {
+        self.line(Level::Warn, &["the host does not keep so long a ", self.name, ": each worker fetches it for itself"])
+    }
+
     fn line(self, level: Level, words: &[&str]) -> Output {
         Output::Log(level, [self.field, ": ", &words.concat()].concat())
     }

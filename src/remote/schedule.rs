@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cache_control::Freshness;
 use super::fetched::{Failure, Outcome};
+use super::loss::Losses;
 use super::record::Edition;
 use super::said::Said;
 use super::{Output, Record, Source};
@@ -18,8 +19,8 @@ pub(super) struct Schedule {
     pub record: Record,
     /// Somebody asks for a fetch before it is due.
     pub wanted: bool,
-    /// The shared body is lost, and only a fetch brings it back.
-    pub lost: bool,
+    /// The shared bodies that were not there.
+    pub losses: Losses,
     name: &'static str,
     random: fastrand::Rng,
     holder: u64,
@@ -39,18 +40,13 @@ impl Schedule {
     pub fn new(source: Source, name: &'static str, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let holder = random.u64(1..);
-        let (record, wanted, lost) = Default::default();
-        Self { source, record, wanted, lost, name, random, holder }
+        let (record, wanted, losses) = Default::default();
+        Self { source, record, wanted, losses, name, random, holder }
     }
 
     /// What the log says of it.
     pub fn said(&self) -> Said<'_> {
         Said { field: &self.source.field, name: self.name }
-    }
-
-    /// Whether its source has confirmed it within `max_stale`.
-    pub fn is_confirmed(&self, now: UnixTime) -> bool {
-        now.since(self.record.fetched_at) <= self.source.max_stale
     }
 
     /// How long a wait that begins now may take.
@@ -62,10 +58,22 @@ impl Schedule {
     /// failure, the clock was set back.
     pub fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, fetched_at, failures, .. } = self.record;
+        let is_over = |pause_until: UnixTime| pause_until <= now || pause_until.since(now) > self.source.pace.longest();
         if failures > 0 {
-            return next_attempt <= now || next_attempt.since(now) > self.source.pace.longest();
+            return is_over(next_attempt);
         }
-        next_attempt <= now || now.since(fetched_at) >= self.source.lifetime || self.lost
+        let is_old = next_attempt <= now || now.since(fetched_at) >= self.source.lifetime;
+        is_old || self.losses.due().is_some_and(is_over)
+    }
+
+    /// Whether what this VM misses is fetched within what a wait may take.
+    pub fn is_found_soon(&self, now: UnixTime) -> bool {
+        self.losses.due().is_some_and(|due| due.since(now) < self.patience())
+    }
+
+    /// The body of the current edition is not among what is shared.
+    pub fn lose(&mut self, now: UnixTime) {
+        self.losses.lost(&self.source.pace, &mut self.random, now);
     }
 
     /// Whether a fetch may begin.
@@ -106,9 +114,9 @@ impl Schedule {
         Record { freshness, fetched_at: now, failures, is_given_up, next_attempt, ..self.record.unleased() }
     }
 
-    /// Names a new content.
-    pub fn next_edition(&mut self) -> Edition {
-        Edition { version: self.record.edition.version.saturating_add(1), nonce: self.random.u64(..) }
+    /// Names a new content, with this body.
+    pub fn next_edition(&self, body: u64) -> Edition {
+        Edition { version: self.record.edition.version.saturating_add(1), body }
     }
 
     /// Ends the lease after a failure. A fetch before its time, for an unknown key, leaves the schedule as it was: the cooldown bounds

@@ -1059,3 +1059,79 @@ fn that_keys_are_too_old_to_be_used_is_one_line_of_the_log() {
         assert_eq!(world.logged(Level::Error).len(), 2, "{:?}", world.logs);
     }
 }
+
+#[test]
+fn a_key_that_a_refresh_on_another_worker_brings_is_not_asked_for_once_more() {
+    let mut world = World::new(&config(json!({"cache_duration": "60s"})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(SECOND));
+    while world.fetches.len() < 2 {
+        world.advance(TICK);
+    }
+    let request = signed(&world, &two());
+    let waiting = [0, 1].map(|vm| world.request(vm, &request));
+    world.seconds_pass(5);
+    for id in waiting {
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+    }
+    assert_eq!(world.fetches.len(), 2, "{:?}", world.fetches);
+}
+
+#[test]
+fn who_waits_for_one_document_is_not_judged_for_the_change_of_another() {
+    let other = remote(json!({
+        "issuer": "https://other.example",
+        "remote_jwks": {"http_uri": {"uri": "http://other.example/jwks"}, "async_fetch": {"failed_refetch_duration": "0.1s"}},
+    }));
+    let nameless: Vec<Key> = (1..=8).map(Key::ed25519).collect();
+    let rules = json!([{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}]);
+    let mut world = World::new(&json!({"providers": {"main": remote(json!({})), "other": other}, "rules": rules}), 1);
+    world.issuer(JWKS, Reply::keys(&nameless.iter().collect::<Vec<_>>()));
+    world.issuer("http://other.example/jwks", Reply::status(503));
+    world.seconds_pass(60);
+    world.issuer(JWKS, Reply::keys(&nameless.iter().collect::<Vec<_>>()).after(SECOND));
+    let strange = signed(&world, &Key::ed25519(9).named("strange"));
+    let waiting: Vec<_> = (0..50).map(|_| world.request(0, &strange)).collect();
+    let before = world.checks();
+    world.seconds_pass(2);
+    for id in waiting {
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "key_unknown");
+    }
+    assert!(world.checks() - before <= 2 * 50 * 8, "{} checks", world.checks() - before);
+}
+
+/// The same provider as Envoy's filter would have it.
+fn as_envoy(more: Value) -> Value {
+    let rules = json!([{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}]);
+    let provider = remote(json!({ "remote_jwks": more }));
+    json!({"semantics": "jwt_authn", "providers": {"main": provider}, "rules": rules})
+}
+
+#[test]
+fn keys_with_which_nothing_verifies_take_no_good_ones_place_in_the_semantics_of_envoy_either() {
+    for (what, useless) in [("too short", Key::short_rsa().jwk()), ("a secret", Key::hmac(&[1; 64]).jwk())] {
+        let mut world = World::new(&as_envoy(json!({"cache_duration": "60s", "async_fetch": {}})), 2);
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.advance(SECOND);
+        world.issuer(JWKS, Reply::ok(key_set([useless])));
+        world.seconds_pass(300);
+        for vm in 0..2 {
+            let request = signed(&world, &one());
+            assert_eq!(world.ask(vm, &request).code(), "allowed", "{what}, VM {vm}");
+        }
+        assert!(world.logged(Level::Warn).iter().all(|line| line.contains("no key that can be used")), "{what}");
+    }
+}
+
+#[test]
+fn a_key_set_is_fetched_once_a_second_at_most_however_short_it_is_to_live() {
+    for lifetime in ["0s", "0.001s", "0.05s"] {
+        let mut world = World::new(&as_envoy(json!({ "cache_duration": lifetime })), 4);
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(10);
+        assert!(world.fetches.len() <= 13, "{lifetime}: {} fetches", world.fetches.len());
+        let request = signed(&world, &one());
+        assert_eq!(world.ask_patiently(3, &request).code(), "allowed", "{lifetime}");
+    }
+}

@@ -21,11 +21,16 @@ const START: UnixTime = UnixTime::from_secs(NOW);
 struct Shared {
     record: Option<(Vec<u8>, u32)>,
     body: Option<Vec<u8>>,
+    /// How many of the next writes of the record are lost to someone else.
+    lost_writes: usize,
+    steps: usize,
 }
 
 impl Shared {
     /// Does what one VM asks for, and returns what it asks for next.
     fn step(&mut self, vm: &mut Document<KeySet>, output: Output, now: UnixTime) -> Vec<Output> {
+        self.steps += 1;
+        assert!(self.steps < 1000, "one callback has no end");
         match output {
             Output::Read => {
                 let (bytes, cas) = self.record.clone().unzip();
@@ -33,7 +38,8 @@ impl Shared {
             }
             Output::Write(bytes, cas) => {
                 let version = self.record.as_ref().map(|(_, version)| *version);
-                let won = version == cas;
+                let won = version == cas && self.lost_writes == 0;
+                self.lost_writes = self.lost_writes.saturating_sub(1);
                 if won {
                     self.record = Some((bytes, version.unwrap_or(0) + 1));
                 }
@@ -167,4 +173,41 @@ fn a_fetch_of_which_nothing_came_has_failed_also_if_it_is_ended_by_a_vm_to_which
         assert!(!shared.tick(&mut other, &[&key], now), "none is due to this one: it ends the lease");
         assert_eq!(claims(&mut shared, now), is_next_at_once);
     }
+}
+
+#[test]
+fn a_host_that_takes_no_write_is_not_asked_for_ever_to_take_a_lease_back() {
+    for input in [|_| Input::Stop, Input::Abandoned as fn(u64) -> Input<'static>] {
+        let (mut leaving, mut next) = (vm(1), vm(2));
+        let mut shared = Shared::default();
+        let tick = leaving.handle(Input::Tick, START);
+        let call = shared.run(&mut leaving, tick, START).expect("it fetches");
+        shared.lost_writes = usize::MAX;
+        let left = leaving.handle(input(call), START);
+        shared.run(&mut leaving, left, START);
+
+        shared.lost_writes = 0;
+        let later = START.plus(Duration::from_secs(4));
+        let key = Key::ed25519(1).named("one");
+        let fetched = (0..3).any(|_| shared.tick(&mut next, &[&key], later));
+        assert!(fetched, "the lease ran out");
+    }
+}
+
+#[test]
+fn what_came_before_the_configuration_was_over_is_published_though_a_write_was_lost() {
+    let key = Key::ed25519(1).named("one");
+    let (mut leaving, mut other) = (vm(1), vm(2));
+    let mut shared = Shared::default();
+    let tick = leaving.handle(Input::Tick, START);
+    let call = shared.run(&mut leaving, tick, START).expect("it fetches");
+    shared.lost_writes = 1;
+    let answered = leaving.handle(Input::Answer(call, Some(answer(&[&key]))), START);
+    shared.run(&mut leaving, answered, START);
+    let stopped = leaving.handle(Input::Stop, START);
+    shared.run(&mut leaving, stopped, START);
+
+    let soon = START.plus(Duration::from_millis(100));
+    assert!(!shared.tick(&mut other, &[], soon), "there is nothing to fetch");
+    assert_eq!(names(&other, soon), ["one"]);
 }

@@ -52,4 +52,5 @@ mod strict;
 mod templates;
 mod tenants;
 mod threats;
+mod unshared;
 mod vectors;

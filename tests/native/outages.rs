@@ -189,3 +189,19 @@ fn a_fetch_that_a_reload_cuts_off_is_made_again_at_once() {
         assert_eq!(world.fetches.len(), fetches + 1, "{has_keys}, {interleaved}");
     }
 }
+
+#[test]
+fn keys_serve_for_a_day_without_their_issuer_and_no_longer() {
+    let mut world = World::new(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::status(503));
+    let token = |world: &World| Request::get("/").bearer(&Token::at(&one(), world.seconds()).mint());
+    world.seconds_pass(24 * 3600 - 60);
+    let request = token(&world);
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    world.seconds_pass(120);
+    let request = token(&world);
+    let verdict = world.ask_patiently(0, &request);
+    assert_eq!((verdict.code(), verdict.status()), ("keys_unavailable", 503));
+}

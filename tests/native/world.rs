@@ -345,6 +345,8 @@ pub struct World {
     decided: usize,
     /// Whether the VMs' threads take turns after every single effect, which is when races show.
     pub interleaved: bool,
+    /// The longest body that the host keeps for all VMs, in bytes.
+    pub longest_shared: usize,
     vms: Vec<Vm>,
     in_force: usize,
     can_wait: bool,
@@ -404,6 +406,7 @@ impl World {
             most_decided: 0,
             decided: 0,
             interleaved: false,
+            longest_shared: usize::MAX,
             vms: Vec::new(),
             in_force: 0,
             can_wait: true,
@@ -647,9 +650,16 @@ impl World {
                 self.handle(vm, Event::Entry(id, bytes.as_deref()))
             }
             Effect::Store(id, bytes) => {
-                let name = format!("{} body", self.vms[vm].names[&id]);
-                self.write(name, bytes);
-                Vec::new()
+                // A write that finds no room may be a trap, and a trap lets a request go on that its own call is answered for.
+                let undecided = self.context.filter(|id| matches!(self.requests.get(id), Some((_, None))));
+                assert_eq!(undecided, None, "a body is shared before the request is decided that fetched it");
+                if bytes.len() > self.longest_shared {
+                    self.handle(vm, Event::NotStored(id))
+                } else {
+                    let name = format!("{} body", self.vms[vm].names[&id]);
+                    self.write(name, bytes);
+                    Vec::new()
+                }
             }
             Effect::Call(id, number, call) => self.call(vm, self.context, Asked::Document(id, number), call),
             Effect::Ask(id, number, call) => {
