@@ -1,5 +1,7 @@
 //! Another configuration, while requests are on their way.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use jwt_gate_second_host::Outcome;
@@ -75,4 +77,33 @@ fn the_same_configuration_again_keeps_the_keys() {
     assert!(proxy.configure(&remote().to_string()));
     assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
     assert_eq!(ask(&mut proxy, &token(&Key::p256(2).named("k1"))).code(), "signature_invalid");
+}
+
+#[test]
+fn a_request_that_waits_is_judged_though_its_context_is_configured_again() {
+    let key = Key::p256(1).named("k1");
+    let mut strict = remote();
+    strict["providers"]["main"]["audiences"] = json!(["others"]);
+    for is_answered in [true, false] {
+        let mut proxy = start(&remote());
+        let good = proxy.send(&bearing(&Token::new(&key).bearer()));
+        let forged = proxy.send(&bearing(&Token::new(&Key::p256(2).named("k1")).bearer()));
+        proxy.tick();
+        let fetch = proxy.fetch();
+        assert!(proxy.configure_again(&strict.to_string()));
+        assert_eq!(proxy.outcome(good), Outcome::Parked);
+        if is_answered {
+            proxy.answer(fetch, 200, &set(&[&key]));
+            assert_passed_as_alice(&proxy.outcome(good));
+            assert_eq!(proxy.outcome(forged).code(), "signature_invalid");
+        }
+        for _ in 0..40 {
+            proxy.tick();
+            proxy.advance(Duration::from_millis(100));
+        }
+        if !is_answered {
+            assert_eq!(proxy.outcome(good).code(), "keys_unavailable");
+        }
+        assert_eq!(ask(&mut proxy, &token(&key)).code(), if is_answered { "audience_not_allowed" } else { "parked" });
+    }
 }

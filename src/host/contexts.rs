@@ -17,10 +17,18 @@ use crate::verdict::{Denial, Reason};
 /// All of them, by the host's numbers. Nothing is borrowed while a driver is at work, since the host may call back from there.
 #[derive(Default)]
 pub struct Contexts {
-    /// With the configuration that is in force, once there is one.
-    roots: RefCell<BTreeMap<u32, Option<Rc<Driver>>>>,
+    roots: RefCell<BTreeMap<u32, Root>>,
     requests: RefCell<HashMap<RequestId, Request, ByNumber>>,
     metrics: Rc<Metrics>,
+}
+
+/// A root context.
+#[derive(Default)]
+struct Root {
+    /// The configuration that is in force, once there is one.
+    driver: Option<Rc<Driver>>,
+    /// Those before it in the same context, as some hosts have it, while requests wait that came under them.
+    before: Vec<Rc<Driver>>,
 }
 
 struct Request {
@@ -32,7 +40,13 @@ struct Request {
 
 impl Contexts {
     fn root(&self, root: u32) -> Option<Rc<Driver>> {
-        self.roots.borrow().get(&root).cloned().flatten()
+        self.roots.borrow().get(&root)?.driver.clone()
+    }
+
+    /// All configurations of a root context, the one in force at the end.
+    fn drivers(&self, root: u32) -> Vec<Rc<Driver>> {
+        let roots = self.roots.borrow();
+        roots.get(&root).map(|root| root.before.iter().chain(&root.driver).cloned().collect()).unwrap_or_default()
     }
 
     fn request(&self, request: RequestId) -> Option<Rc<Driver>> {
@@ -55,15 +69,18 @@ impl Module for Contexts {
         let Some(driver) = configure(root, &self.metrics) else {
             return false;
         };
-        self.roots.borrow_mut().insert(root, Some(driver));
+        let before = self.roots.borrow_mut().entry(root).or_default().take_over(driver);
+        before.into_iter().for_each(|before| before.stop());
         true
     }
 
     fn tick(&self, root: u32) {
-        if let Some(driver) = self.root(root) {
+        for driver in self.drivers(root) {
             driver.on_event(Event::Tick);
             driver.flush_counters();
         }
+        let over = self.roots.borrow_mut().get_mut(&root).map(Root::over).unwrap_or_default();
+        over.into_iter().for_each(|before| before.stop());
     }
 
     fn create_request(&self, request: RequestId, root: u32) {
@@ -90,7 +107,10 @@ impl Module for Contexts {
     }
 
     fn call_response(&self, context: u32, token: u32, headers: usize, body: usize) {
-        if let Some(driver) = self.root(context) {
+        let mut drivers = self.drivers(context);
+        let caller = drivers.iter().position(|driver| driver.has_call(token));
+        let driver = caller.map_or_else(|| drivers.pop(), |caller| Some(drivers.swap_remove(caller)));
+        if let Some(driver) = driver {
             driver.on_answer(token, headers, body, None);
         } else if let Some(driver) = self.request(context) {
             // In hosts that cannot resume a request from the root context, it makes its own call.
@@ -110,10 +130,28 @@ impl Module for Contexts {
             }
             return;
         }
-        let root = self.roots.borrow_mut().remove(&context).flatten();
-        if let Some(driver) = root {
-            driver.on_event(Event::Stop);
-            driver.flush_counters();
+        for driver in self.drivers(context) {
+            driver.stop();
         }
+        self.roots.borrow_mut().remove(&context);
+    }
+}
+
+impl Root {
+    /// Puts a configuration in force. The one before it stays while requests wait under it; otherwise it is over.
+    fn take_over(&mut self, driver: Rc<Driver>) -> Option<Rc<Driver>> {
+        let before = self.driver.replace(driver)?;
+        if before.is_awaited() {
+            self.before.push(before);
+            return None;
+        }
+        Some(before)
+    }
+
+    /// Takes those out under which no request waits any more.
+    fn over(&mut self) -> Vec<Rc<Driver>> {
+        let (awaited, over) = std::mem::take(&mut self.before).into_iter().partition(|driver| driver.is_awaited());
+        self.before = awaited;
+        over
     }
 }

@@ -145,6 +145,22 @@ impl Driver {
         self.run(event, None);
     }
 
+    /// The configuration is over.
+    pub fn stop(&self) {
+        self.on_event(Event::Stop);
+        self.flush_counters();
+    }
+
+    /// Whether requests wait that came under this configuration.
+    pub fn is_awaited(&self) -> bool {
+        self.gate.borrow().has_waiting()
+    }
+
+    /// Whether it made this call, by the host's number, and has no answer yet.
+    pub fn has_call(&self, token: u32) -> bool {
+        self.calls.borrow().contains_key(&token)
+    }
+
     /// Tells the host what was counted since the last time. Told with each request, that would cost more than the request.
     pub fn flush_counters(&self) {
         for counted in self.counters.borrow_mut().iter_mut().flatten() {
