@@ -107,10 +107,9 @@ impl Module for Contexts {
     }
 
     fn call_response(&self, context: u32, token: u32, headers: usize, body: usize) {
-        let mut drivers = self.drivers(context);
-        let caller = drivers.iter().position(|driver| driver.has_call(token));
-        let driver = caller.map_or_else(|| drivers.pop(), |caller| Some(drivers.swap_remove(caller)));
-        if let Some(driver) = driver {
+        let drivers = self.drivers(context);
+        let caller = drivers.iter().find(|driver| driver.has_call(token));
+        if let Some(driver) = caller.or(drivers.last()) {
             driver.on_answer(token, headers, body, None);
         } else if let Some(driver) = self.request(context) {
             // In hosts that cannot resume a request from the root context, it makes its own call.
