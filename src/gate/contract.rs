@@ -47,7 +47,7 @@ pub enum Effect {
     /// Let the request go on, edited. Terminal.
     Allow(RequestId, Edits),
     /// Answer the request; with the shape of a gRPC answer if the flag is set. Terminal.
-    Deny(RequestId, Denial, bool),
+    Deny(RequestId, Box<Denial>, bool),
     /// Answer the request, which was one to the gate itself. Terminal.
     Reply(RequestId, Reply),
     /// Hold the request, its body included.

@@ -52,7 +52,9 @@ pub struct Attempt<'a> {
     documents: &'a Documents,
     verifier: &'a mut Verifier,
     now: UnixTime,
-    /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it.
+    /// Whether several providers may look at one token.
+    are_several: bool,
+    /// Then every token found, with the failure of the provider that came furthest, or `None` once one verified it.
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
     /// Credentials that are no token at all.
     unreadable: Option<Failure>,
@@ -107,18 +109,19 @@ impl From<Reason> for Failure {
 }
 
 impl<'a> Attempt<'a> {
-    /// Begins. `remembers` says whether somebody asks whose a token is that failed.
+    /// Begins. `remembers` says whether somebody asks whose a token is that failed, and `are_several`, whether more than one
+    /// provider is going to look for tokens.
     pub fn new(
-        head: &'a RequestHead,
+        (head, now): (&'a RequestHead, UnixTime),
         providers: &'a [Provider],
         documents: &'a Documents,
         verifier: &'a mut Verifier,
-        now: UnixTime,
         remembers: bool,
+        are_several: bool,
     ) -> Self {
         let (seen, unreadable, needs) = Default::default();
         let failed = remembers.then(Vec::new);
-        Self { head, providers, documents, verifier, now, seen, unreadable, failed, needs }
+        Self { head, providers, documents, verifier, now, are_several, seen, unreadable, failed, needs }
     }
 
     /// The token at the provider's locations. Copies of it may stand at several; every other one must be good, too, and then there
@@ -132,36 +135,36 @@ impl<'a> Attempt<'a> {
             self.unreadable = Some(own(reason));
             own(reason)
         })?;
-        if tokens.is_empty() {
-            return Err(own(Reason::TokenMissing));
-        }
         let are_copies = tokens.iter().zip(tokens.iter().skip(1)).all(|(one, next)| one == next);
-        let mut principals = Vec::with_capacity(tokens.len());
-        let mut failures = Vec::new();
+        let mut outcome = None;
         for token in tokens {
             let result = self.one(&token, leaf, provider).map_err(|failure| match failure.reason {
                 // Some hosts join repeated headers: what stands behind a comma is another credential.
                 Reason::TokenMalformed if token.contains(&b',') => own(Reason::MultipleTokens),
                 _ => Failure { provider: Some(leaf.provider), ..failure },
             });
-            self.note(token, result.as_ref().err().copied());
-            match result {
-                Ok(principal) => principals.push(principal),
-                Err(failure) => failures.push(failure),
+            if self.are_several {
+                self.note(token, result.as_ref().err().copied());
             }
+            outcome = Some(match (outcome, result) {
+                (None, result) => result,
+                (Some(Err(before)), Err(failure)) => Err(before.and(failure)),
+                (Some(Err(failure)), Ok(_)) | (Some(Ok(_)), Err(failure)) => Err(failure),
+                (Some(Ok(first)), Ok(_)) => Ok(first),
+            });
         }
-        principals.truncate(1);
-        match failures.into_iter().reduce(Failure::and) {
-            Some(failure) => Err(failure),
-            None if are_copies => Ok(principals),
-            None => {
+        match outcome {
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(principal)) if are_copies => Ok(vec![principal]),
+            Some(Ok(_)) => {
                 self.unreadable = Some(own(Reason::MultipleTokens));
                 Err(own(Reason::MultipleTokens))
             }
+            None => Err(own(Reason::TokenMissing)),
         }
     }
 
-    /// A credential that no provider verified, if there is one.
+    /// A credential that no provider verified, if there is one. Of a single provider, every failure is its own answer already.
     pub(super) fn unverified(&self) -> Option<Failure> {
         self.unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
     }

@@ -88,7 +88,7 @@ pub enum Decision {
     /// It passes, with these edits.
     Allow(Pass, Edits),
     /// It is answered.
-    Deny(Denial),
+    Deny(Box<Denial>),
     /// One of these could change the decision, which is otherwise this one.
     Wait(Vec<Want>, Box<Decision>),
 }
@@ -192,7 +192,7 @@ impl Policy {
         let rule = if differ { self.rule(head) } else { Ok(None) };
         let denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
         if self.enforcement.of(rule) {
-            return Decision::Deny(self.shaped(denial, head));
+            return Decision::Deny(Box::new(self.shaped(denial, head)));
         }
         Decision::refuse(denial, false, self.sanitized(head))
     }
@@ -223,7 +223,8 @@ impl Policy {
         };
 
         let remembers = self.access_log.names_caller();
-        let mut attempt = Attempt::new(head, &self.providers, documents, verifier, now, remembers);
+        let are_several = required.providers().len() > 1;
+        let mut attempt = Attempt::new((head, now), &self.providers, documents, verifier, remembers, are_several);
         let result = required.check(&mut attempt, self.ignore_bad_beside_good);
         edits.caller = self.caller(&result, &attempt);
         let mut needs = attempt.into_needs();
@@ -320,7 +321,7 @@ impl Decision {
     /// The same with its denial, also that of a wait in vain, shaped.
     fn with_denial(self, shape: &impl Fn(Denial) -> Denial) -> Self {
         match self {
-            Self::Deny(denial) => Self::Deny(shape(denial)),
+            Self::Deny(denial) => Self::Deny(Box::new(shape(*denial))),
             Self::Wait(needs, otherwise) => Self::Wait(needs, Box::new(otherwise.with_denial(shape))),
             allow @ Self::Allow(..) => allow,
         }

@@ -53,7 +53,7 @@ impl Decision {
     /// A refusal; where it is not enforced, the request passes with these edits.
     pub(crate) fn refuse(denial: Denial, enforced: bool, mut edits: Edits) -> Self {
         if enforced {
-            return Self::Deny(denial);
+            return Self::Deny(Box::new(denial));
         }
         edits.state.extend(denial.state.iter().cloned());
         edits.caller = denial.caller.clone();

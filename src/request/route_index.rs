@@ -7,6 +7,9 @@ use std::{fmt, iter};
 
 use super::routes::{PathMatch, Start};
 
+/// So many rules are looked at one by one in less time than the index takes. Not regular expressions: each of those takes longer.
+const FEW: usize = 8;
+
 /// Where each rule is, by its literal path in lower case; what has none stands aside and can always match.
 #[derive(Clone, Default)]
 pub(super) struct RouteIndex {
@@ -20,10 +23,14 @@ pub(super) struct RouteIndex {
 
 impl RouteIndex {
     /// Takes the paths of the rules in their order.
-    pub fn new<'a>(paths: impl Iterator<Item = &'a PathMatch>) -> Self {
+    pub fn new<'a>(paths: impl ExactSizeIterator<Item = &'a PathMatch>) -> Self {
         let mut index = Self::default();
+        let are_few = paths.len() <= FEW;
         for (rule, path) in paths.enumerate() {
             match path {
+                PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Beginning(_) if are_few => {
+                    index.everywhere.push(rule);
+                }
                 PathMatch::Exact(literal) | PathMatch::Prefix(literal) => index.add(literal.as_bytes(), rule),
                 PathMatch::Beginning(literal) => {
                     if !index.by_character.contains(&literal.len()) {
@@ -163,9 +170,10 @@ mod tests {
             |n| regex_of(&format!("/s{n}/{{id}}")).unwrap(),
             |n| regex_of(&format!("/whole/s{n}")).unwrap(),
         ];
-        let rules = forms.iter().flat_map(|form| (0..1000).map(|n| regex(form(n)))).collect::<Vec<_>>();
+        let rules = forms.iter().flat_map(|form| (0..1000).map(|n| regex(form(n))));
         let literals = (0..1000).map(|n| PathMatch::Prefix(format!("/s{n}")));
-        let index = RouteIndex::new(rules.iter().chain(&literals.collect::<Vec<_>>()));
+        let rules: Vec<PathMatch> = rules.chain(literals).collect();
+        let index = RouteIndex::new(rules.iter());
         for (path, candidates) in [
             ("/s7/42", &[7, 2007, 4007][..]),
             ("/S7/42", &[7, 2007, 4007]),

@@ -141,9 +141,11 @@ fn a_request_allocates_the_same_however_many_rules_there_are() {
         [(":method", "GET"), (":path", "/orders?page=2"), (":authority", "gateway"), ("authorization", &*bearer)];
     for (form, place) in forms.into_iter().zip(0..) {
         let rules = |count: usize| (0..count).map(|n| rule(form(n), &provider)).collect();
-        let one = allocated(&with(rules(1)), &fields);
-        assert_eq!(allocated(&with(rules(100)), &fields), one, "form {place}");
-        assert!(one.1);
+        // Up to eight are looked at one by one, without a list of those that can match.
+        let (few, ten) = (allocated(&with(rules(1)), &fields), allocated(&with(rules(10)), &fields));
+        assert_eq!(allocated(&with(rules(100)), &fields), ten, "form {place}");
+        assert!(few.0 .0 <= ten.0 .0 && ten.0 .0 <= few.0 .0 + 1, "form {place}: {few:?}, {ten:?}");
+        assert!(few.1 && ten.1);
     }
 }
 
@@ -258,4 +260,21 @@ fn a_token_that_comes_again_allocates_the_same_however_much_is_shown_of_it() {
     let short = with(50);
     assert_eq!(with(1000), short);
     assert!(short.1);
+}
+
+#[test]
+fn a_token_that_comes_again_under_one_of_few_rules_takes_four_allocations() {
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": {"inline_string": key_set([key().jwk()])},
+    });
+    let rules = (0..7).map(|number| rule(json!({"prefix": format!("/service-{number}")}), "main"));
+    let rules: Vec<Value> = rules.chain([rule(json!({"prefix": "/"}), "main")]).collect();
+    let bearer = Token::new(&key()).bearer();
+    let fields = [(":method", "GET"), (":path", "/orders/17"), (":authority", "gateway"), ("authorization", &*bearer)];
+    let ((count, _), passes) = allocated(&json!({"providers": {"main": provider}, "rules": rules}), &fields);
+    assert!(passes);
+    // What was found, who that is, what is taken out, and what is to be done.
+    assert_eq!(count, 4);
 }

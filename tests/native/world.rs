@@ -619,7 +619,7 @@ impl World {
         let Some(effect) = self.vms[vm].queue.pop_front() else { return };
         let followed = match effect {
             Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
-            Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(denial, grpc)),
+            Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(*denial, grpc)),
             Effect::Reply(id, reply) => self.end(vm, id, Verdict::Replied(reply)),
             Effect::Wait(id) => {
                 let in_flight = self.in_flight.iter().any(|call| call.context == Some(id));
