@@ -19,7 +19,7 @@ use sha2::digest::Digest;
 use sha2::Sha256;
 
 /// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign. Forged
-/// tokens can name them all: of more than [`MAX_TABLES`] keys at once, the others make theirs for each check.
+/// tokens can name them all: of more than 32 keys at once, the others make theirs for each check.
 #[derive(Clone)]
 pub struct Es256Key {
     public: VerifyingKey,
