@@ -57,6 +57,7 @@ pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<
         bar("1,000 rules, to one rule", "×", thousand(RULES), 1.5),
         bar("1,000 path templates, to one", "×", thousand(TEMPLATES), 1.5),
         bar("heap of a VM with 10,000 tokens of 1 KB", "MiB", Some(memory.heap_after()), 16.0),
+        bar("the same after a flood of 30,000 others", "MiB", Some(memory.heap_flooded()), 16.0),
         bar("the module", "MiB", module, 1.5),
     ]
 }
