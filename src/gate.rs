@@ -193,6 +193,7 @@ impl Gate {
         for (document, number) in abandoned {
             effects.extend(self.on_document(document, Input::Abandoned(number), now));
         }
+        effects.append(&mut self.calls.to_share);
         effects
     }
 
@@ -371,7 +372,9 @@ impl Gate {
     fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
         self.calls.current = None;
         let mut effects = self.settle(id, now);
-        effects.append(&mut self.calls.to_share);
+        if !self.is_waiting(id) {
+            effects.append(&mut self.calls.to_share);
+        }
         effects
     }
 

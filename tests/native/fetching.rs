@@ -1135,3 +1135,29 @@ fn a_key_set_is_fetched_once_a_second_at_most_however_short_it_is_to_live() {
         assert_eq!(world.ask_patiently(3, &request).code(), "allowed", "{lifetime}");
     }
 }
+
+#[test]
+fn in_a_host_that_cannot_hold_requests_a_body_is_shared_when_its_request_is_decided_or_gone() {
+    let provider = merged(remote(json!({})), revoking(json!({})));
+    let config = json!({ "providers": { "main": provider } });
+    for leaves in [false, true] {
+        let mut world = World::without_waiting(&config, 2);
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.issuer(REVOKED, Reply::revoked(json!([])).after(SECOND));
+        let request = signed(&world, &one());
+        let id = world.request(0, &request);
+        // The keys are there, and the request waits for the list.
+        world.advance(Duration::from_millis(500));
+        assert_eq!(world.verdict(id), None);
+        if leaves {
+            world.gone(id);
+        } else {
+            world.advance(SECOND);
+            assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+        }
+        world.seconds_pass(3);
+        for vm in 0..2 {
+            assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "VM {vm}");
+        }
+    }
+}
