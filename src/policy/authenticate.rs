@@ -54,7 +54,8 @@ pub struct Attempt<'a> {
     now: UnixTime,
     /// Whether several providers may look at one token.
     are_several: bool,
-    /// Then every token found, with the failure of the provider that came furthest, or `None` once one verified it.
+    /// Every token found, with the failure of the provider that came furthest, or `None` once one verified it; where one provider
+    /// alone may look, only those that failed.
     seen: Vec<(Cow<'a, [u8]>, Option<Failure>)>,
     /// Credentials that are no token at all.
     unreadable: Option<Failure>,
@@ -143,7 +144,7 @@ impl<'a> Attempt<'a> {
                 Reason::TokenMalformed if token.contains(&b',') => own(Reason::MultipleTokens),
                 _ => Failure { provider: Some(leaf.provider), ..failure },
             });
-            if self.are_several {
+            if self.are_several || result.is_err() {
                 self.note(token, result.as_ref().err().copied());
             }
             outcome = Some(match (outcome, result) {
@@ -164,7 +165,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// A credential that no provider verified, if there is one. Of a single provider, every failure is its own answer already.
+    /// A credential that no provider verified, if there is one.
     pub(super) fn unverified(&self) -> Option<Failure> {
         self.unreadable.or_else(|| self.seen.iter().filter_map(|(_, failure)| *failure).reduce(Failure::and))
     }
