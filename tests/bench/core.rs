@@ -22,7 +22,7 @@ use serde_json::{json, Value};
 
 use mint::{key_set, Key, Token, ALGORITHMS, NOW};
 
-fn head(path: &str, authorization: Option<String>) -> RequestHead {
+fn fields(path: &str, authorization: Option<String>) -> Vec<(String, Vec<u8>)> {
     let field = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let mut fields = vec![
         field(":method", "GET"),
@@ -32,7 +32,19 @@ fn head(path: &str, authorization: Option<String>) -> RequestHead {
         field("user-agent", "bench"),
     ];
     fields.extend(authorization.map(|value| field("authorization", &value)));
-    RequestHead::new(fields)
+    fields
+}
+
+fn head(path: &str, authorization: Option<String>) -> RequestHead {
+    RequestHead::new(fields(path, authorization))
+}
+
+/// The fields as a host hands them over.
+fn map(fields: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).expect("a short field").to_le_bytes();
+    let lengths = fields.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())]);
+    let texts = fields.iter().flat_map(|(name, value)| [name.as_bytes(), &[0], value, &[0]].concat());
+    [number(fields.len())].into_iter().chain(lengths).flatten().chain(texts).collect()
 }
 
 /// Measures what holds.
@@ -43,6 +55,10 @@ fn measure(c: &mut Criterion, name: &str, mut holds: impl FnMut() -> bool) {
 
 fn parsing(c: &mut Criterion) {
     let token = Token::new(&Key::rsa().named("k1"));
+    let map = map(&fields("/orders?page=2", Some(token.bearer())));
+    let read = |map: Vec<u8>| RequestHead::from_map(black_box(map));
+    assert!(read(map.clone()).is_some_and(|head| head.has("authorization")));
+    c.bench_function("request: read the head", |b| b.iter_batched(|| map.clone(), read, BatchSize::SmallInput));
     let head = head("/orders?page=2", Some(token.bearer()));
     let token = token.mint();
     measure(c, "token: shape", || CompactJws::parse(black_box(token.as_bytes())).is_ok());
