@@ -106,10 +106,8 @@ struct Place;
 
 impl Place {
     fn take() -> Option<Self> {
-        let is_free = KEPT.fetch_add(1, Ordering::Relaxed) < MAX_TABLES;
-        let place = Self;
-        // What goes out of scope here gives its place back.
-        is_free.then_some(place)
+        let one_more = |kept| (kept < MAX_TABLES).then_some(kept + 1);
+        KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then(|| Self)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Contexts {
 struct Root {
     /// The configuration that is in force, once there is one.
     driver: Option<Rc<Driver>>,
-    /// Those before it in the same context, as some hosts have it, while requests wait that came under them.
+    /// Those before it in the same context, as some hosts have it, while there are requests that came under them.
     before: Vec<Rc<Driver>>,
 }
 
@@ -136,20 +136,25 @@ impl Module for Contexts {
     }
 }
 
+/// Whether requests came under a configuration that is out of its root context's hands: each of them holds it.
+fn has_requests(driver: &Rc<Driver>) -> bool {
+    Rc::strong_count(driver) > 1
+}
+
 impl Root {
-    /// Puts a configuration in force. The one before it stays while requests wait under it; otherwise it is over.
+    /// Puts a configuration in force. The one before it stays while there are requests under it; otherwise it is over.
     fn take_over(&mut self, driver: Rc<Driver>) -> Option<Rc<Driver>> {
         let before = self.driver.replace(driver)?;
-        if before.is_awaited() {
+        if has_requests(&before) {
             self.before.push(before);
             return None;
         }
         Some(before)
     }
 
-    /// Takes those out under which no request waits any more.
+    /// Takes those out under which there is no request any more.
     fn over(&mut self) -> Vec<Rc<Driver>> {
-        let (awaited, over) = std::mem::take(&mut self.before).into_iter().partition(|driver| driver.is_awaited());
+        let (awaited, over) = std::mem::take(&mut self.before).into_iter().partition(has_requests);
         self.before = awaited;
         over
     }

@@ -136,12 +136,11 @@ impl<T: Content> Document<T> {
             return false;
         }
         let due = match need {
-            Need::Content => {
-                self.schedule.is_due(now) || self.schedule.is_retried_soon(now) || self.schedule.is_found_soon(now)
-            }
+            Need::Content => self.schedule.is_due(now) || self.schedule.is_retried_soon(now),
             Need::Newer => self.schedule.has_cooled_down(now),
         };
-        due || !matches!(self.task, Task::Idle)
+        due || self.schedule.is_found_soon(now)
+            || !matches!(self.task, Task::Idle)
             || self.schedule.record.is_leased(now)
             || self.schedule.record.edition != self.loaded
     }
@@ -161,7 +160,7 @@ impl<T: Content> Document<T> {
         if self.schedule.is_due(now) {
             Duration::ZERO
         } else {
-            self.schedule.record.next_attempt.since(now)
+            self.schedule.pause(now)
         }
     }
 

@@ -2,6 +2,8 @@
 //! or the host keeps none of that size. Then each VM fetches for itself, at a pace of its own: fetches that answer each other would
 //! have no end.
 
+use std::time::Duration;
+
 use super::Pace;
 use crate::limits::TICK;
 use crate::time::UnixTime;
@@ -39,12 +41,14 @@ impl Losses {
         self.due = None;
     }
 
-    /// The body of a new edition is missing. The first time it may be on its way: it is looked for once more before it is fetched.
-    pub fn lost(&mut self, pace: &Pace, random: &mut fastrand::Rng, now: UnixTime) {
+    /// The body of a new edition is missing. The first time it may be on its way: it is looked for once more before it is fetched. No
+    /// pause is longer than the `lifetime` of what is fetched, nor does another loss put off what is due already.
+    pub fn lost(&mut self, pace: &Pace, lifetime: Duration, random: &mut fastrand::Rng, now: UnixTime) {
         let is_another = self.last.plus(pace.longest().saturating_mul(2)) >= now && self.last <= now;
         self.in_a_row = if is_another { self.in_a_row.saturating_add(1) } else { 0 };
         self.last = now;
         let pause = if self.in_a_row == 0 { TICK } else { pace.after_failure(self.in_a_row, false, random) };
-        (self.due, self.is_looked_for) = (Some(now.plus(pause)), false);
+        let due = now.plus(pause.min(lifetime));
+        (self.due, self.is_looked_for) = (Some(self.due.map_or(due, |before| before.min(due))), false);
     }
 }

@@ -68,12 +68,20 @@ impl Schedule {
 
     /// Whether what this VM misses is fetched within what a wait may take.
     pub fn is_found_soon(&self, now: UnixTime) -> bool {
-        self.losses.due().is_some_and(|due| due.since(now) < self.patience())
+        // After a failure the pause counts.
+        self.record.failures == 0 && self.losses.due().is_some_and(|due| due.since(now) < self.patience())
     }
 
     /// The body of the current edition is not among what is shared.
     pub fn lose(&mut self, now: UnixTime) {
-        self.losses.lost(&self.source.pace, &mut self.random, now);
+        self.losses.lost(&self.source.pace, self.source.lifetime, &mut self.random, now);
+    }
+
+    /// How long it is until a fetch is due.
+    pub fn pause(&self, now: UnixTime) -> Duration {
+        let pause = self.record.next_attempt.since(now);
+        let due = self.losses.due().filter(|_| self.record.failures == 0);
+        due.map_or(pause, |due| pause.min(due.since(now)))
     }
 
     /// Whether a fetch may begin.

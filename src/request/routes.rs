@@ -3,7 +3,9 @@
 //! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
-use regex_syntax::hir::{Hir, HirKind, Literal};
+use regex_syntax::hir::{
+    Capture, Class, ClassBytes, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Literal, Repetition,
+};
 use regex_syntax::ParserBuilder;
 
 use super::header_match::HeaderMatch;
@@ -137,7 +139,6 @@ impl Routes {
         let head = conditions.head;
         for index in self.index.candidates(path) {
             let Some(rule) = self.matches.get(index) else { continue };
-            // Both are asked: a class such as `[^a-z]` matches fewer characters where case is ignored.
             let as_written = rule.path.matches(path, rule.ignore_case, head);
             if !(as_written || rule.path.matches(path, true, head)) || !conditions.hold(index, rule)? {
                 continue;
@@ -239,14 +240,14 @@ impl Regex {
 
     fn build(pattern: &str, ignore_case: bool) -> Result<Self, regex::Error> {
         // The pattern alone first: `a)|(b` must not become valid by the group around it.
-        let build = |pattern: &str| {
-            regex::bytes::RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build()
-        };
-        build(pattern)?;
-        let parsed =
-            ParserBuilder::new().unicode(false).utf8(false).case_insensitive(ignore_case).build().parse(pattern);
+        let build = |pattern: &str, unicode| regex::bytes::RegexBuilder::new(pattern).unicode(unicode).build();
+        build(pattern, false)?;
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
         let start = parsed.as_ref().map(Start::of).unwrap_or_default();
-        Ok(Self { compiled: build(&format!(r"\A(?:{pattern})\z"))?, start })
+        // An expression that was read is written out with Unicode for what says nothing else.
+        let in_any_case = parsed.as_ref().ok().filter(|_| ignore_case).map(|parsed| in_any_case(parsed).to_string());
+        let (pattern, unicode) = in_any_case.as_deref().map_or((pattern, false), |pattern| (pattern, true));
+        Ok(Self { compiled: build(&format!(r"\A(?:{pattern})\z"), unicode)?, start })
     }
 
     pub(super) fn start(&self) -> &Start {
@@ -264,6 +265,38 @@ impl Regex {
     /// Whether the whole of `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
         self.compiled.is_match(value)
+    }
+}
+
+/// The expression that matches whatever `expression` matches in some case. To have it compiled without regard to case is not the same:
+/// there `[^a-z]` is what remains without letters of either case.
+fn in_any_case(expression: &Hir) -> Hir {
+    let class = |mut class: ClassBytes| {
+        class.case_fold_simple();
+        Hir::class(Class::Bytes(class))
+    };
+    let one = |expression: &Hir| Box::new(in_any_case(expression));
+    match expression.kind() {
+        HirKind::Literal(Literal(bytes)) => {
+            let byte = |&byte: &u8| class(ClassBytes::new([ClassBytesRange::new(byte, byte)]));
+            Hir::concat(bytes.iter().map(byte).collect())
+        }
+        HirKind::Class(Class::Bytes(bytes)) => class(bytes.clone()),
+        HirKind::Class(Class::Unicode(characters)) => {
+            let has = |letter: &char| characters.iter().any(|range| (range.start()..=range.end()).contains(letter));
+            let letters = ('a'..='z').chain('A'..='Z').filter(has).map(|letter| match letter {
+                'a'..='z' => letter.to_ascii_uppercase(),
+                _ => letter.to_ascii_lowercase(),
+            });
+            let mut characters = characters.clone();
+            letters.for_each(|letter| characters.push(ClassUnicodeRange::new(letter, letter)));
+            Hir::class(Class::Unicode(characters))
+        }
+        HirKind::Repetition(repeated) => Hir::repetition(Repetition { sub: one(&repeated.sub), ..repeated.clone() }),
+        HirKind::Capture(captured) => Hir::capture(Capture { sub: one(&captured.sub), ..captured.clone() }),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(in_any_case).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(in_any_case).collect()),
+        HirKind::Empty | HirKind::Look(_) => expression.clone(),
     }
 }
 
@@ -426,13 +459,53 @@ mod tests {
         };
         for (pattern, path, found) in [
             ("/[^a-z/]+", "/ADMIN", Ok(Some(0))),
+            ("/[^a-z/]+", "/admin", Err(Reason::PathAmbiguous)),
             ("/[^a-z/]+", "/42", Ok(Some(0))),
             ("/[^A-Z]+", "/admin", Ok(Some(0))),
-            ("/[^A-Z]+", "/ADMIN", Ok(Some(1))),
+            ("/[^A-Z]+", "/ADMIN", Err(Reason::PathAmbiguous)),
+            ("/[^a-z/]x", "/aX", Err(Reason::PathAmbiguous)),
+            ("/(?i:[^a-z/])x", "/aX", Ok(Some(1))),
             ("/[^/]+[^a-z]", "/users-X", Ok(Some(0))),
             ("/[a-z]+", "/ADMIN", Err(Reason::PathAmbiguous)),
+            ("/a(b|C){2}|/x", "/ABc", Err(Reason::PathAmbiguous)),
+            ("/a(b|C){2}|/x", "/abd", Ok(Some(1))),
+            ("(?u)/[^a-z/]+", "/admin", Err(Reason::PathAmbiguous)),
         ] {
             assert_eq!(Routes::new(vec![regex(pattern), prefix("/")]).find(&get(path)), found, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn in_any_case_matches_what_some_spelling_of_upper_and_lower_case_matches() {
+        let patterns = [
+            "[^a]b",
+            "[^A]*",
+            "a[^bB]",
+            "(?i)a[^b]",
+            "(?-i)aB",
+            "[a-b]+",
+            "[^a-c]",
+            "a|B{2}",
+            "(?u)[^a]b?",
+            r"[\x00-\x60]b",
+            r"\w[^\w]",
+            "(?:a(?:b|C))?",
+            ".b",
+            "(?s).B",
+            r"[^\xff]a",
+            "^aB$",
+            r"\bA\b",
+        ];
+        let letters = ["", "a", "A", "b", "B", "c", "C", "_", "\n"];
+        let texts: Vec<String> =
+            letters.iter().flat_map(|one| letters.iter().map(move |two| [*one, two].concat())).collect();
+        for pattern in patterns {
+            let (regex, any_case) = (Regex::new(pattern).unwrap(), Regex::ignoring_case(pattern).unwrap());
+            for text in &texts {
+                let same = |other: &&String| other.eq_ignore_ascii_case(text);
+                let expected = texts.iter().filter(same).any(|other| regex.matches(other.as_bytes()));
+                assert_eq!(any_case.matches(text.as_bytes()), expected, "{pattern} {text:?}");
+            }
         }
     }
 

@@ -1125,7 +1125,7 @@ fn keys_with_which_nothing_verifies_take_no_good_ones_place_in_the_semantics_of_
 }
 
 #[test]
-fn a_key_set_is_fetched_once_a_second_at_most_however_short_it_is_to_live() {
+fn a_key_set_is_fetched_about_once_a_second_at_most_however_short_it_is_to_live() {
     for lifetime in ["0s", "0.001s", "0.05s"] {
         let mut world = World::new(&as_envoy(json!({ "cache_duration": lifetime })), 4);
         world.issuer(JWKS, Reply::keys(&[&one()]));

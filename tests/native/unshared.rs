@@ -111,3 +111,36 @@ fn a_list_that_another_vm_has_and_this_one_lacks_does_not_make_its_own_look_fres
     codes.sort_unstable();
     assert_eq!(codes, ["revocation_unavailable", "revocation_unavailable", "token_revoked"]);
 }
+
+#[test]
+fn a_list_that_changes_with_every_refresh_reaches_each_vm_within_two_of_them() {
+    let mut world = world(local(&[&one()], revoking(json!({"refresh_interval": "10s"}))));
+    for second in 0..180u64 {
+        world.issuer(REVOKED, Reply::revoked(json!([{"jti": format!("other-{second}")}])));
+        world.seconds_pass(1);
+    }
+    let request = signed(&world, &one());
+    world.issuer(REVOKED, Reply::revoked(json!([{"jti": "t1"}])));
+    world.seconds_pass(20);
+    for vm in 0..VMS {
+        assert_eq!(world.ask(vm, &request).code(), "token_revoked", "VM {vm}");
+    }
+    assert!(fetches(&world, REVOKED) <= VMS * 200 / 6, "{} fetches in 200 s", fetches(&world, REVOKED));
+}
+
+#[test]
+fn a_new_key_is_waited_for_where_another_vm_has_just_fetched_it() {
+    let mut world = world(remote(json!({})));
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(60);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    let request = signed(&world, &two());
+    let first = world.request(0, &request);
+    while world.verdict(first).is_none() {
+        world.advance(Duration::from_millis(10));
+    }
+    world.advance(Duration::from_millis(120));
+    for vm in 0..VMS {
+        assert_eq!(world.ask_patiently(vm, &request).code(), "allowed", "VM {vm}");
+    }
+}
