@@ -135,6 +135,11 @@ impl Gate {
         self.waiting.contains_key(&id)
     }
 
+    /// Whether any request waits.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The filter state that [`RequestHead::with_filter_state`] is asked for.
     pub fn filter_state(&self) -> Option<&str> {
         self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())

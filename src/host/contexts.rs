@@ -75,10 +75,17 @@ impl Module for Contexts {
     }
 
     fn tick(&self, root: u32) {
+        let in_force = self.root(root);
         for driver in self.drivers(root) {
+            // Of an older one nothing is to come but what requests wait for: a long answer is no reason to go on fetching.
+            let is_in_force = in_force.as_ref().is_some_and(|in_force| Rc::ptr_eq(in_force, &driver));
+            if !is_in_force && !driver.is_awaited() {
+                continue;
+            }
             driver.on_event(Event::Tick);
             driver.flush_counters();
         }
+        drop(in_force);
         let over = self.roots.borrow_mut().get_mut(&root).map(Root::over).unwrap_or_default();
         over.into_iter().for_each(|before| before.stop());
     }

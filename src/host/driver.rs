@@ -151,6 +151,11 @@ impl Driver {
         self.flush_counters();
     }
 
+    /// Whether requests wait that came under this configuration.
+    pub fn is_awaited(&self) -> bool {
+        self.gate.borrow().has_waiting()
+    }
+
     /// Whether it made this call, by the host's number, and has no answer yet.
     pub fn has_call(&self, token: u32) -> bool {
         self.calls.borrow().contains_key(&token)

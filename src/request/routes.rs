@@ -215,7 +215,8 @@ impl PathMatch {
             Self::Beginning(prefix) => {
                 path.get(..prefix.len()).is_some_and(|beginning| same(beginning, prefix.as_bytes()))
             }
-            Self::SafeRegex { regex, any_case } => if ignore_case { any_case } else { regex }.matches(path),
+            // What matches as written does in any case, too; a rule is not to hang by how that is compiled.
+            Self::SafeRegex { regex, any_case } => regex.matches(path) || (ignore_case && any_case.matches(path)),
             Self::Connect => head.value(":method") == Some(b"CONNECT"),
         }
     }
@@ -240,7 +241,11 @@ impl Regex {
 
     fn build(pattern: &str, ignore_case: bool) -> Result<Self, regex::Error> {
         // The pattern alone first: `a)|(b` must not become valid by the group around it.
-        let build = |pattern: &str, unicode| regex::bytes::RegexBuilder::new(pattern).unicode(unicode).build();
+        let build = |pattern: &str, unicode| {
+            let mut builder = regex::bytes::RegexBuilder::new(pattern);
+            // What is written out has some more groups.
+            builder.unicode(unicode).nest_limit(if unicode { 1000 } else { 250 }).build()
+        };
         build(pattern, false)?;
         let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
         let start = parsed.as_ref().map(Start::of).unwrap_or_default();
@@ -292,7 +297,11 @@ fn in_any_case(expression: &Hir) -> Hir {
             letters.for_each(|letter| characters.push(ClassUnicodeRange::new(letter, letter)));
             Hir::class(Class::Unicode(characters))
         }
-        HirKind::Repetition(repeated) => Hir::repetition(Repetition { sub: one(&repeated.sub), ..repeated.clone() }),
+        HirKind::Repetition(repeated) => {
+            // In a group: `(?:a+)?` would be written out as `a+?`, which is something else.
+            let sub = Hir::capture(Capture { index: 1, name: None, sub: one(&repeated.sub) });
+            Hir::repetition(Repetition { sub: Box::new(sub), ..repeated.clone() })
+        }
         HirKind::Capture(captured) => Hir::capture(Capture { sub: one(&captured.sub), ..captured.clone() }),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(in_any_case).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(in_any_case).collect()),
@@ -450,6 +459,14 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_may_nest_as_deep_in_any_case_as_it_may_as_written() {
+        let nested = |depth: usize| format!("{}{}/x", "(?:a(?:b|".repeat(depth), ")?)?".repeat(depth));
+        let deepest = (1..300).take_while(|&depth| Regex::new(&nested(depth)).is_ok()).last().unwrap();
+        assert!(deepest > 35, "{deepest}");
+        assert!(Regex::ignoring_case(&nested(deepest)).unwrap().matches(b"/X"));
+    }
+
+    #[test]
     fn a_class_that_leaves_letters_out_still_matches_what_it_matches_as_written() {
         let regex = |pattern: &str| {
             any(PathMatch::SafeRegex {
@@ -488,6 +505,12 @@ mod tests {
             "a|B{2}",
             "(?u)[^a]b?",
             r"[\x00-\x60]b",
+            "(?:a+)?",
+            "(?:A{2})?b",
+            "(?:a{1,2}){2}",
+            "(?:(?:aB)*)+",
+            "(?:(?:a?)*)?b",
+            "(?U)a+B?",
             r"\w[^\w]",
             "(?:a(?:b|C))?",
             ".b",
