@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::{fmt, iter};
 
-use super::routes::{PathMatch, Start};
+use super::regex::Start;
+use super::routes::PathMatch;
 
 /// So many rules are looked at one by one in less time than the index takes. Not regular expressions: each of those takes longer.
 const FEW: usize = 8;
@@ -104,8 +105,8 @@ impl fmt::Debug for RouteIndex {
 
 #[cfg(test)]
 mod tests {
-    use super::super::routes::Regex;
     use super::super::uri_template::regex_of;
+    use super::super::Regex;
     use super::super::RequestHead;
     use super::*;
 

@@ -150,6 +150,21 @@ fn a_request_allocates_the_same_however_many_rules_there_are() {
 }
 
 #[test]
+fn a_path_that_ends_with_a_slash_allocates_the_same_under_an_expression_however_long_it_is() {
+    let bearer = Token::new(&key()).bearer();
+    let end = "n".repeat(50);
+    let rules = [rule(json!({"safe_regex": {"regex": "/orders/.*"}}), &format!("main-{end}"))];
+    let with = |length: usize| {
+        let path = format!("/orders/{}/", "x".repeat(length));
+        let fields = [(":method", "GET"), (":path", &*path), (":authority", "gateway"), ("authorization", &*bearer)];
+        allocated(&config(&end, json!({"rules": rules})), &fields)
+    };
+    let short = with(50);
+    assert_eq!(with(500), short);
+    assert!(short.1);
+}
+
+#[test]
 fn a_request_allocates_the_same_however_much_a_service_is_told_with_every_question() {
     let token = Token::new(&key()).mint();
     let bearer = format!("Bearer {token}");
