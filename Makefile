@@ -117,13 +117,13 @@ module: $(CEL_MODULE) # Build both modules, the one with expressions beside the 
 .PHONY: plain-module
 plain-module: wasm-target node-tools
 	cargo build --locked --release --target wasm32-wasip1
-	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $(MODULE) ordered
+	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $(MODULE) arranged
 
 # Cargo has one name for both, so the one with expressions is built first, and only where something changed: each takes the place of
 # the other.
 $(CEL_MODULE): Cargo.toml Cargo.lock $(wildcard .ci/wasm-opt/*) $(shell find src abi -name '*.rs' -o -name Cargo.toml) | wasm-target node-tools
 	cargo build --locked --release --target wasm32-wasip1 --features cel
-	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $@ ordered
+	@.ci/wasm-opt/run $(BUILT)/jwt_gate.wasm $@ arranged
 
 .PHONY: wasm-target
 wasm-target: rust-tools

@@ -1,62 +1,12 @@
-// Puts the functions that a request runs through at the beginning of a module, in the order in which it comes to them:
-//
-//     node order.mjs IN OUT TOOLS [flags of the tools]
-//
-// An engine lays code out as the module does. A request comes to a proxy when its caches hold everything but the filter, so what
-// lies together is fetched together. The order is recorded, not written down: the module itself runs here, in a host that knows
-// just enough for it, and is asked what most requests ask.
+// What most requests ask of the gate, in a host that knows just enough for it.
 
-import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
-const [input, output, tools, ...flags] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'order-'));
-const tool = (name, ...files) =>
-  execFileSync(join(tools, name), [...flags, ...files], { encoding: 'utf8', maxBuffer: 2 ** 30 });
-
-try {
-  const traced = join(folder, 'traced.wasm');
-  tool('wasm-opt', input, '--log-execution', '-o', traced);
-  const ran = record(readFileSync(traced), places(tool('wasm-dis', traced)));
-  const text = join(folder, 'ordered.wat');
-  writeFileSync(text, ordered(tool('wasm-dis', input), ran));
-  tool('wasm-as', text, '-o', output);
-  console.log(`the ${ran.length} functions of a request come first`);
-} finally {
-  rmSync(folder, { recursive: true });
-}
-
-/** The forms of a module in text: each begins behind one space and ends with its line. */
-function forms(text) {
-  return text.replace(/^\(module\n/, '').replace(/\n\)\s*$/, '').split(/\n(?= \()/);
-}
-
-/** Whether a form is a function with a body. */
-function isFunction(form) {
-  return form.startsWith(' (func ') && !/^ \(func \S+ \(import /.test(form);
-}
-
-/** The place of each function by the number that a trace shows where it begins. */
-function places(text) {
-  const first = (body) => Number(body.match(/\(call \$\S+\s+\(i32\.const (\d+)\)\s+\)/)[1]);
-  return new Map(forms(text).filter(isFunction).map((body, place) => [first(body), place]));
-}
-
-/** The module in text with the functions at these places before all others. */
-function ordered(text, ran) {
-  const all = forms(text);
-  const functions = all.filter(isFunction);
-  const before = new Set(ran);
-  const order = [...ran, ...[...functions.keys()].filter((place) => !before.has(place))];
-  let next = 0;
-  return `(module\n${all.map((form) => (isFunction(form) ? functions[order[next++]] : form)).join('\n')}\n)\n`;
-}
-
-/** The places of the functions that requests run through, in the order in which they come to them. */
-function record(bytes, places) {
+/**
+ * Runs a module that tells where it comes to: the places of the functions that requests run through, in the order in which they are
+ * reached, and how each branch ended, by the place of its function and its number there.
+ */
+export function watch(bytes) {
   const now = 1_800_000_000;
   const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const secret = Buffer.alloc(32, 7);
@@ -78,7 +28,8 @@ function record(bytes, places) {
   const NOT_FOUND = 1;
   const BAD_ARGUMENT = 2;
   const said = [];
-  const trace = [];
+  let reached = [];
+  let ends = new Map();
   let fields = [];
   let gate;
   const memory = () => Buffer.from(gate.memory.buffer);
@@ -107,7 +58,12 @@ function record(bytes, places) {
     proxy_get_property: () => NOT_FOUND,
     proxy_call_foreign_function: () => NOT_FOUND,
     environ_sizes_get: (...pointers) => (pointers.forEach((pointer) => memory().writeUInt32LE(0, pointer)), OK),
-    log_execution: (number) => trace.push(number),
+    reach: (place) => reached.push(place),
+    end: (place, number, holds) => {
+      const branch = `${place} ${number}`;
+      ends.set(branch, (ends.get(branch) ?? new Set()).add(Boolean(holds)));
+      return holds;
+    },
   };
   const module = new WebAssembly.Module(bytes);
   const imports = {};
@@ -122,22 +78,27 @@ function record(bytes, places) {
   }
 
   let context = 1;
-  const ask = (headers, action) => {
-    fields = [[':method', 'GET'], [':scheme', 'https'], [':authority', 'api.example'], [':path', '/orders/17'], ...headers];
-    trace.length = 0;
+  const ask = (method, path, headers, action) => {
+    fields = [
+      [':authority', 'api.example'], [':path', path], [':method', method], [':scheme', 'https'],
+      ['user-agent', 'curl/8.5.0'], ['accept', '*/*'], ['x-forwarded-proto', 'https'],
+      ['x-request-id', '6f8a7c0e-2f0b-4d8e-9a57-1c1f6a0f4d21'], ...headers,
+    ];
     context += 1;
     gate.proxy_on_context_create(context, 1);
     if (gate.proxy_on_request_headers(context, fields.length, 1) !== action) {
       throw new Error(`a request was decided otherwise than it is to be: ${said.join('\n')}`);
     }
     gate.proxy_on_delete(context);
-    return trace.filter((number) => places.has(number)).map((number) => places.get(number));
   };
   const [CONTINUE, PAUSE] = [0, 1];
   const good = [['authorization', `Bearer ${token}`]];
   // The first time the token is checked; what comes after that is most of what comes.
-  ask(good, CONTINUE);
-  const ran = [...new Set([...ask(good, CONTINUE), ...ask([], PAUSE)])];
-  if (ran.length === 0) throw new Error('nothing was recorded');
-  return ran;
+  ask('GET', '/', good, CONTINUE);
+  [reached, ends] = [[], new Map()];
+  ask('GET', '/orders/17', good, CONTINUE);
+  ask('POST', '/orders?draft=1', [['content-type', 'application/json'], ['content-length', '2'], ...good], CONTINUE);
+  ask('GET', '/orders/17', [], PAUSE);
+  if (reached.length === 0) throw new Error('nothing was reached');
+  return { reached: [...new Set(reached)], ends };
 }
