@@ -1,6 +1,6 @@
 //! The signature check, and the only ways to a [`Verified`].
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use smol_str::SmolStr;
 
@@ -29,12 +29,22 @@ pub struct Shown {
     pub header: Option<SmolStr>,
 }
 
-/// By which key the signature holds; none, where the issuer was asked.
-#[derive(Clone, Debug, PartialEq)]
+/// By which key the signature holds; none, where the issuer was asked. A key that its issuer has withdrawn does not live on in the
+/// tokens that are remembered.
+#[derive(Clone, Debug)]
 struct Signed {
     kid: Option<String>,
+    /// That of the key itself, where it is another one.
+    kid_of_key: Option<String>,
     alg: Alg,
-    key: Rc<Key>,
+    key: Weak<Key>,
+}
+
+impl PartialEq for Signed {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kid, &self.kid_of_key, self.alg) == (&other.kid, &other.kid_of_key, other.alg)
+            && self.key.ptr_eq(&other.key)
+    }
 }
 
 impl Verified {
@@ -46,16 +56,19 @@ impl Verified {
     /// The names of the key: the `kid` of the header, and that of the key itself.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         let signed = self.signed.iter();
-        signed.flat_map(|signed| signed.kid.as_deref().into_iter().chain(signed.key.kid().map(String::as_str)))
+        signed.flat_map(|signed| [&signed.kid, &signed.kid_of_key].into_iter().flatten().map(String::as_str))
     }
 
     /// Whether `set` would check the token with the key that verified it.
     pub fn still_holds(&self, set: &KeySet) -> bool {
-        let Some(Signed { kid, alg, key }) = &self.signed else {
+        let Some(Signed { kid, alg, key, .. }) = &self.signed else {
+            return false;
+        };
+        let Some(key) = key.upgrade() else {
             return false;
         };
         match set.select(kid.as_deref(), *alg) {
-            Selection::Keys(keys) | Selection::Nameless(keys) => keys.contains(&key),
+            Selection::Keys(keys) | Selection::Nameless(keys) => keys.contains(&&key),
             Selection::Unknown => false,
         }
     }
@@ -74,7 +87,7 @@ impl Verified {
     /// What it takes in memory, in bytes.
     pub fn size(&self) -> usize {
         let shown = [&self.shown.payload, &self.shown.header].into_iter().flatten().map(SmolStr::len);
-        size_of::<Self>() + self.claims.size() + self.kids().next().map_or(0, str::len) + shown.sum::<usize>()
+        size_of::<Self>() + self.claims.size() + self.kids().map(str::len).sum::<usize>() + shown.sum::<usize>()
     }
 }
 
@@ -100,7 +113,8 @@ pub fn verify(
     let key = keys.iter().find(|key| holds(key)).ok_or(Reason::SignatureInvalid)?;
 
     let claims = Claims::parse(&jws.payload)?;
-    let signed = Signed { kid: header.kid.clone(), alg: header.alg, key: Rc::clone(key) };
+    let (kid, kid_of_key) = (header.kid.clone(), key.kid().filter(|&kid| header.kid.as_ref() != Some(kid)).cloned());
+    let signed = Signed { kid, kid_of_key, alg: header.alg, key: Rc::downgrade(key) };
     Ok(Verified { claims, signed: Some(signed), shown: Shown::default() })
 }
 

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
 use jwt_gate::crypto::{CryptoProvider, Portable};
-use jwt_gate::gate::{Effect, Event, Gate};
+use jwt_gate::gate::{Effect, Event, Gate, Semantics};
 use jwt_gate::jwt_verify;
-use jwt_gate::keys::Origin;
+use jwt_gate::keys::{KeySet, Origin};
 use jwt_gate::policy::Verifier;
 use jwt_gate::remote::{Answer, Content};
 use jwt_gate::request::RequestHead;
@@ -238,10 +238,11 @@ fn a_refusal_with_another_status_allocates_no_more_than_one_with_its_own() {
     assert!(!own.1);
 }
 
-/// The table of a point on P-256 is by far the largest thing that is prepared for a key.
+/// The table of a point on P-256, by far the largest thing that is prepared for a key, takes more than this, in bytes.
+const TABLE: u64 = 50_000;
+
 #[test]
 fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
-    const TABLE: u64 = 50_000;
     let (one, two) = (Key::p256(1).named("one"), Key::p256(2).named("two"));
     let token = Token::new(&one).mint();
     let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
@@ -261,6 +262,27 @@ fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
     let mut after = read(&[&two, &one]);
     after.inherit(&before);
     assert!(check(&after) < TABLE / 5);
+}
+
+#[test]
+fn a_key_that_was_withdrawn_takes_no_other_keys_room_while_its_tokens_are_remembered() {
+    let config = json!({"providers": {"main": local(&[&key()], json!({}))}});
+    let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
+    let Semantics::Gate(policy) = &config.semantics else { panic!("it is the gate's own semantics") };
+    let mut verifier = Verifier::new(vec![Box::new(Portable)], TokenCache::new(config.token_cache, (1, 2)));
+    let rotations = 40;
+    for number in 1..=rotations {
+        let key = Key::p256(number).named("k1");
+        let set = KeySet::parse(key_set([key.jwk()]).as_bytes(), Origin::Remote).expect("a key set");
+        let generation = u64::from(number);
+        let mut check = |jti: &str| {
+            let token = Token::new(&key).claim("jti", jti).mint();
+            let mut check = || verifier.verify(token.as_bytes(), (0, &policy.providers[0]), (&set, generation));
+            allocation_counter::measure(|| assert!(check().is_ok())).bytes_total
+        };
+        assert!(check("first") > TABLE, "{number}");
+        assert!(check("second") < TABLE / 5, "{number}");
+    }
 }
 
 #[test]
