@@ -19,7 +19,7 @@ use smol_str::SmolStr;
 
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_RELEASED, MAX_WAITING, MAX_WAITING_KNOWN, WAIT_MARGIN};
 use crate::policy::{Decision, DocumentId, Documents, Finding, Key, Protocol, Verifier, Want};
-use crate::remote::{Answer, Gauge, Input, Outcome};
+use crate::remote::{Answer, Gauge, Input, Need, Outcome};
 use crate::request::RequestHead;
 use crate::stats::{self, Counter, Histogram};
 use crate::time::{millis, UnixTime};
@@ -70,6 +70,8 @@ struct Waiting {
     asked: Vec<Key>,
     /// What was answered.
     found: Vec<(Key, Finding)>,
+    /// Whether it made a call beside the fetch of others.
+    has_called: bool,
     /// Whether it is to be decided about again: something changed, or its patience is over.
     is_due: bool,
 }
@@ -233,8 +235,8 @@ impl Gate {
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
-                let (documents, asked, found, is_due) = Default::default();
-                let waiting = Waiting { head, since: now, patience: Duration::ZERO, documents, asked, found, is_due };
+                let (patience, documents, asked, found, has_called, is_due) = Default::default();
+                let waiting = Waiting { head, since: now, patience, documents, asked, found, has_called, is_due };
                 // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
                 let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
                 let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
@@ -384,10 +386,29 @@ impl Gate {
         if self.calls.under_way.values().any(|&request| request == id) || self.questions.are_of(id) {
             return vec![Effect::Wait(id)];
         }
-        let Some((waiting, decision)) = self.decide_again(id, now) else {
+        let Some((mut waiting, decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
+        if let Decision::Wait(wants, _) = &decision {
+            let mut effects = if waiting.has_called { Vec::new() } else { self.call_beside(id, wants, now) };
+            if !effects.is_empty() {
+                waiting.has_called = true;
+                self.waiting.insert(id, waiting);
+                effects.push(Effect::Settle(id));
+                return effects;
+            }
+        }
         self.end(id, &waiting, decision, now)
+    }
+
+    /// Calls for what a request lacks and others fetch.
+    fn call_beside(&mut self, id: RequestId, wants: &[Want], now: UnixTime) -> Vec<Effect> {
+        self.calls.current = Some(id);
+        let content = wants.iter().filter_map(|want| match want {
+            Want::Document(document, Need::Content) => Some(*document),
+            _ => None,
+        });
+        content.flat_map(|document| self.on_document(document, Input::Own, now)).collect()
     }
 
     /// A decision stands: the shadow, if there is one, decides as well, and it is carried out.

@@ -47,7 +47,8 @@
 //! * `crypto` and `remote` are rooms of their own: keys do not fetch, and revocation lists are fetched like keys.
 //! * A host binds the answer of a call to the context that made it, so calls are made in the tick of the root context: a fetch that
 //!   a request began would be lost with that request. Only in a host that cannot go on with a request from there, a request makes
-//!   its own call too and is held for it; whatever finds the document being fetched by others is answered at once.
+//!   its own call too and is held for it. Of those that find the document being fetched by others, the first few call beside that,
+//!   until the first content is there; the rest is answered at once.
 //! * What is asked about one request (introspection, an authorization service) is no document: the call is made in the context of that
 //!   request, which waits for it, and its answer is kept in its own VM alone. Requests with the same question share the call where the
 //!   host can go on with one from the context of another.

@@ -23,6 +23,8 @@ pub enum Input<'a> {
     NotStored,
     /// Answers the [`Output::Call`] of that number; `None` if there was no answer.
     Answer(u64, Option<Answer>),
+    /// A request waits for content and nothing leads back to it but an answer of its own.
+    Own,
     /// The request is gone in whose context the call of that number was.
     Abandoned(u64),
     /// The configuration is over, and with it a call that is under way.

@@ -4,6 +4,8 @@
 //! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
 //! answer never overwrites a newer one. A VM that does not find the body of the current version fetches for itself.
 
+mod own;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use super::record::{digest, Edition, Entry};
 use super::schedule::{Left, Schedule};
 use super::{Address, Answer, Call, Content, Record, Source};
 use crate::time::UnixTime;
+use own::OwnCalls;
 
 /// How often a VM that loses a write to others tries to give its lease back.
 const ATTEMPTS_TO_LEAVE: u8 = 8;
@@ -34,6 +37,7 @@ pub struct Document<T> {
     loaded: Edition,
     validator: Validator,
     task: Task<T>,
+    own: OwnCalls,
     calls: u64,
     /// Whether the log says already that the host shares no body of this.
     is_said_not_shared: bool,
@@ -69,6 +73,8 @@ struct Begun {
     /// When a fetch before its time was made before this one.
     forced_before: UnixTime,
     since: UnixTime,
+    /// Whether it is one request's alone, beside the fetch that the lease is for.
+    is_own: bool,
 }
 
 /// Which request of a fetch is under way.
@@ -95,6 +101,7 @@ impl<T: Content> Document<T> {
             loaded: Edition::default(),
             validator: Validator::default(),
             task: Task::Idle,
+            own: OwnCalls::default(),
             calls: 0,
             is_said_not_shared: false,
         }
@@ -178,7 +185,11 @@ impl<T: Content> Document<T> {
             Input::Entry(bytes) => self.on_entry(bytes.and_then(Entry::decode), now),
             Input::NotStored => self.on_not_stored(),
             Input::Answer(number, answer) => self.on_answer(number, answer, now),
-            Input::Abandoned(number) if !self.is_calling(number) => Vec::new(),
+            Input::Own => self.on_own(now),
+            Input::Abandoned(number) if !self.is_calling(number) => {
+                self.own.take(number);
+                Vec::new()
+            }
             Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
             // What came already is published, or nobody would have it.
             Input::Stop if matches!(self.task, Task::Publishing(_)) => vec![Output::Read],
@@ -269,8 +280,8 @@ impl<T: Content> Document<T> {
             Fetched::Content { content, body, validator: Validator { address, etag }, freshness } => {
                 let mut next = self.schedule.renewed(*freshness, now);
                 let (is_lost, digest) = (self.schedule.losses.is_lost(), digest(body));
-                let is_current =
-                    if is_lost { next.edition.body == digest } else { self.content.as_ref() == Some(content) };
+                let is_held = self.held == next.edition && self.content.as_ref() == Some(content);
+                let is_current = if is_lost { next.edition.body == digest } else { is_held };
                 if !is_current {
                     next.edition = self.schedule.next_edition(digest);
                 }
@@ -292,12 +303,9 @@ impl<T: Content> Document<T> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
                 self.schedule.wanted = false;
-                let begun = Begun { forced_before: self.schedule.record.forced_at, since: now };
+                let forced_before = self.schedule.record.forced_at;
                 let mut outputs = self.schedule.take_given_up(claimed);
-                outputs.extend(match self.schedule.source.address.clone() {
-                    Address::Fixed(uri) => self.fetch(&uri, begun),
-                    Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
-                });
+                outputs.extend(self.begin(Begun { forced_before, since: now, is_own: false }));
                 outputs
             }
             Task::GivingUp(next) if won => self.schedule.take_given_up(next),
@@ -393,6 +401,14 @@ impl<T: Content> Document<T> {
         vec![self.schedule.said().not_shared()]
     }
 
+    /// The first request of a fetch.
+    fn begin(&mut self, begun: Begun) -> Vec<Output> {
+        match self.schedule.source.address.clone() {
+            Address::Fixed(uri) => self.fetch(&uri, begun),
+            Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
+        }
+    }
+
     /// Asks the issuer for the address of the document.
     fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun) -> Vec<Output> {
         let Address::Discovered(discovery) = &self.schedule.source.address else {
@@ -415,22 +431,28 @@ impl<T: Content> Document<T> {
 
     fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
         self.calls = self.calls.wrapping_add(1);
-        self.task = Task::Calling { number: self.calls, step, begun };
+        if begun.is_own {
+            self.own.put(self.calls, step, begun);
+        } else {
+            self.task = Task::Calling { number: self.calls, step, begun };
+        }
         vec![Output::Call(self.calls, call)]
     }
 
     fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
-        match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Calling { number: current, step, begun } if current == number => match step {
-                Step::Content { address, conditional } => {
-                    self.on_fetched(Fetched::of(answer, address, conditional, &self.schedule.source), begun, now)
-                }
-                Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
-            },
+        let (step, begun) = match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Calling { number: current, step, begun } if current == number => (step, begun),
             task => {
                 self.task = task;
-                Vec::new()
+                let Some(own) = self.own.take(number) else { return Vec::new() };
+                own
             }
+        };
+        match step {
+            Step::Content { address, conditional } => {
+                self.on_fetched(Fetched::of(answer, address, conditional, &self.schedule.source), begun, now)
+            }
+            Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
         }
     }
 
@@ -458,6 +480,9 @@ impl<T: Content> Document<T> {
     fn on_fetched(&mut self, mut fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
         if let (Fetched::Content { content, .. }, Some(before)) = (&mut fetched, &self.content) {
             Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
+        }
+        if begun.is_own {
+            return self.on_own_fetched(fetched, begun, now);
         }
         let outcome = fetched.outcome();
         self.task = Task::Publishing(Box::new(fetched));

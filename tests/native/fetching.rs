@@ -599,17 +599,76 @@ fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call(
     let request = signed(&world, &one());
     let first = world.request(0, &request);
     assert_eq!(world.verdict(first), None, "it waits for its own call");
-    // Others have no call of their own to wait for: the document is being fetched.
-    assert_eq!(world.ask(0, &request).code(), "keys_unavailable");
-    assert_eq!(world.ask(1, &request).code(), "keys_unavailable");
+    // The document is being fetched, but that leads back to none of these.
+    let beside: Vec<_> = [0, 1, 1].into_iter().map(|vm| world.request(vm, &request)).collect();
+    assert!(beside.iter().all(|&id| world.verdict(id).is_none()), "each waits for its own call");
     world.seconds_pass(1);
-    assert_eq!(world.verdict(first).unwrap().code(), "allowed");
+    for id in [&[first][..], &beside].concat() {
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+    }
     assert_eq!((world.ask(0, &request).code(), world.ask(1, &request).code()), ("allowed", "allowed"));
+    assert_eq!(world.fetches.len(), 4);
+    assert_eq!(world.count("jwt_gate_jwks_fetch_ok"), 4);
 
     world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
     let new = signed(&world, &two());
     assert_eq!(world.ask_patiently(1, &new).code(), "allowed");
-    assert_eq!(world.fetches.iter().filter(|fetch| fetch.uri == JWKS).count(), 2);
+    world.seconds_pass(1);
+    assert_eq!(world.ask(0, &new).code(), "allowed", "both have what is shared");
+    assert_eq!(world.fetches.len(), 5);
+}
+
+#[test]
+fn a_burst_of_cold_requests_with_calls_of_their_own_is_bounded() {
+    let mut world = World::without_waiting(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
+    let request = signed(&world, &one());
+    let ids: Vec<_> = (0..1000).map(|number| world.request(number % 2, &request)).collect();
+    let refused = ids.iter().filter_map(|&id| world.verdict(id));
+    assert!(refused.clone().all(|verdict| verdict.code() == "keys_unavailable"));
+    // One fetch that is shared, and sixteen beside it in each VM.
+    assert_eq!((world.fetches.len(), refused.count()), (33, 967));
+    world.seconds_pass(1);
+    let allowed = ids.iter().filter(|&&id| world.verdict(id).is_some_and(|verdict| verdict.code() == "allowed"));
+    assert_eq!(allowed.count(), 33);
+}
+
+#[test]
+fn a_call_beside_the_fetch_of_others_that_fails_or_is_lost_leaves_no_request_behind() {
+    for reply in [Reply::status(500), Reply::ok("[]"), Reply::hangs()] {
+        let mut world = World::without_waiting(&config(json!({})), 1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+        let request = signed(&world, &one());
+        let first = world.request(0, &request);
+        world.issuer(JWKS, reply.after(Duration::from_millis(100)));
+        let (second, leaves) = (world.request(0, &request), world.request(0, &request));
+        world.gone(leaves);
+        assert_eq!(world.fetches.len(), 3);
+        world.seconds_pass(6);
+        assert_eq!(world.verdict(first).expect("it was decided").code(), "allowed");
+        assert!(world.verdict(second).is_some(), "it was decided");
+        assert_eq!(world.ask(0, &request).code(), "allowed");
+    }
+}
+
+#[test]
+fn keys_that_a_call_beside_the_fetch_of_others_brought_serve_until_the_shared_ones_are_there() {
+    let mut world = World::without_waiting(&config(json!({"cache_duration": "60s"})), 2);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(SECOND));
+    let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]));
+    let (one_token, two_token) = (signed(&world, &one()), signed(&world, &two()));
+    assert_eq!(world.ask_patiently(1, &two_token).code(), "allowed");
+    // What is shared came from the first call, and counts for all.
+    world.seconds_pass(2);
+    assert_eq!(world.verdict(first).expect("it was decided").code(), "allowed");
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    assert_eq!(world.ask(1, &one_token).code(), "allowed");
+    assert_eq!(world.ask_patiently(1, &two_token).code(), "key_unknown");
+    world.issuer(JWKS, Reply::status(500));
+    world.seconds_pass(3600);
+    assert_eq!(world.ask(1, &signed(&world, &one())).code(), "allowed", "they grow old from when they were fetched");
 }
 
 #[test]
