@@ -90,6 +90,29 @@ fn a_request_makes_its_own_call_and_is_decided_when_that_is_answered() {
 }
 
 #[test]
+fn requests_beside_the_fetch_of_another_make_their_own_calls() {
+    let key = Key::p256(1).named("k1");
+    let mut proxy = start(&remote());
+    let good = Token::new(&key).bearer();
+    let forged = Token::new(&Key::p256(2).named("k1")).bearer();
+    let calls = [&good, &good, &forged].map(|credentials| {
+        let id = proxy.send(&bearing(credentials));
+        assert_eq!(proxy.outcome(id), Outcome::Parked);
+        (id, proxy.fetch())
+    });
+    let ids = [0, 1, 2].map(|place| calls[place].0);
+    for (id, call) in calls.into_iter().rev() {
+        assert_eq!(call.caller(), id);
+        proxy.answer(call, 200, &set(&[&key]));
+    }
+    let [one, other, forged] = ids.map(|id| proxy.outcome(id));
+    assert_passed_as_alice(&one);
+    assert_passed_as_alice(&other);
+    assert_eq!(forged.code(), "signature_invalid");
+    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
+}
+
+#[test]
 fn a_request_waits_without_what_services_believe() {
     let key = Key::p256(1).named("k1");
     let mut proxy = start(&remote());
