@@ -404,11 +404,13 @@ impl Gate {
     /// Calls for what a request lacks and others fetch.
     fn call_beside(&mut self, id: RequestId, wants: &[Want], now: UnixTime) -> Vec<Effect> {
         self.calls.current = Some(id);
-        let content = wants.iter().filter_map(|want| match want {
-            Want::Document(document, Need::Content) => Some(*document),
-            _ => None,
-        });
-        content.flat_map(|document| self.on_document(document, Input::Own, now)).collect()
+        let mut effects = Vec::new();
+        for want in wants {
+            if let Want::Document(document, Need::Content) = *want {
+                effects.extend(self.on_document(document, Input::Own, now));
+            }
+        }
+        effects
     }
 
     /// A decision stands: the shadow, if there is one, decides as well, and it is carried out.

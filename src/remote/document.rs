@@ -403,8 +403,8 @@ impl<T: Content> Document<T> {
 
     /// The first request of a fetch.
     fn begin(&mut self, begun: Begun) -> Vec<Output> {
-        match self.schedule.source.address.clone() {
-            Address::Fixed(uri) => self.fetch(&uri, begun),
+        match &self.schedule.source.address {
+            Address::Fixed(uri) => self.fetch(&uri.clone(), begun),
             Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
         }
     }
@@ -440,19 +440,23 @@ impl<T: Content> Document<T> {
     }
 
     fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
-        let (step, begun) = match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Calling { number: current, step, begun } if current == number => (step, begun),
-            task => {
-                self.task = task;
-                let Some(own) = self.own.take(number) else { return Vec::new() };
-                own
-            }
-        };
+        let Some((step, begun)) = self.called(number) else { return Vec::new() };
         match step {
             Step::Content { address, conditional } => {
                 self.on_fetched(Fetched::of(answer, address, conditional, &self.schedule.source), begun, now)
             }
             Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
+        }
+    }
+
+    /// The call of that number, which is answered.
+    fn called(&mut self, number: u64) -> Option<(Step, Begun)> {
+        match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Calling { number: current, step, begun } if current == number => Some((step, begun)),
+            task => {
+                self.task = task;
+                self.own.take(number)
+            }
         }
     }
 
@@ -482,7 +486,7 @@ impl<T: Content> Document<T> {
             Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
         }
         if begun.is_own {
-            return self.on_own_fetched(fetched, begun, now);
+            return self.on_own_fetched(&fetched, begun, now);
         }
         let outcome = fetched.outcome();
         self.task = Task::Publishing(Box::new(fetched));

@@ -3,6 +3,8 @@
 //!
 //! What they bring stays in this VM: the fetch that the lease is for is the one that is published.
 
+use std::rc::Rc;
+
 use super::{Begun, Document, Step};
 use crate::remote::contract::Output;
 use crate::remote::fetched::Fetched;
@@ -21,10 +23,12 @@ pub(super) struct OwnCalls {
 }
 
 impl OwnCalls {
+    #[inline(never)]
     pub fn put(&mut self, number: u64, step: Step, begun: Begun) {
         self.under_way.push((number, step, begun));
     }
 
+    #[inline(never)]
     pub fn take(&mut self, number: u64) -> Option<(Step, Begun)> {
         let place = self.under_way.iter().position(|(known, ..)| *known == number)?;
         let (_, step, begun) = self.under_way.swap_remove(place);
@@ -45,15 +49,14 @@ impl<T: Content> Document<T> {
         self.begin(Begun { forced_before: record.forced_at, since: now, is_own: true })
     }
 
-    pub(super) fn on_own_fetched(&mut self, fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
-        let outcome = fetched.outcome();
+    pub(super) fn on_own_fetched(&mut self, fetched: &Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
         if let (Fetched::Content { content, body, .. }, None) = (fetched, &self.content) {
             // Of no edition that is shared: those are numbered from 1.
-            self.held = Edition { version: 0, body: digest(&body) };
-            self.content = Some(content);
+            self.held = Edition { version: 0, body: digest(body) };
+            self.content = Some(Rc::clone(content));
             self.confirmed_at = now;
             self.generation = self.generation.wrapping_add(1);
         }
-        vec![Output::Fetched(outcome, now.since(begun.since)), Output::Changed]
+        vec![Output::Fetched(fetched.outcome(), now.since(begun.since)), Output::Changed]
     }
 }
