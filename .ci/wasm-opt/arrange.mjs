@@ -77,7 +77,7 @@ function hinted(functions, place, ends) {
   return hints.size;
 }
 
-/** The module in text with the functions that were reached before all others, and those by how often they are called: low numbers take less room. */
+/** The module in text: the functions that were reached, then the others by how often they are called, since low numbers take less room. */
 function ordered(all, functions, reached) {
   const calls = callsOf(all);
   const often = (place) => calls.get(nameOf(functions[place])) ?? 0;
