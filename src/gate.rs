@@ -70,8 +70,8 @@ struct Waiting {
     asked: Vec<Key>,
     /// What was answered.
     found: Vec<(Key, Finding)>,
-    /// Whether it made a call beside the fetch of others.
-    has_called: bool,
+    /// The documents that it called for beside the fetch of others, each once.
+    called: Vec<DocumentId>,
     /// Whether it is to be decided about again: something changed, or its patience is over.
     is_due: bool,
 }
@@ -235,8 +235,8 @@ impl Gate {
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
-                let (patience, documents, asked, found, has_called, is_due) = Default::default();
-                let waiting = Waiting { head, since: now, patience, documents, asked, found, has_called, is_due };
+                let (patience, documents, asked, found, called, is_due) = Default::default();
+                let waiting = Waiting { head, since: now, patience, documents, asked, found, called, is_due };
                 // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
                 let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
                 let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
@@ -390,9 +390,8 @@ impl Gate {
             return Vec::new();
         };
         if let Decision::Wait(wants, _) = &decision {
-            let mut effects = if waiting.has_called { Vec::new() } else { self.call_beside(id, wants, now) };
+            let mut effects = self.call_beside(id, &mut waiting, wants, now);
             if !effects.is_empty() {
-                waiting.has_called = true;
                 self.waiting.insert(id, waiting);
                 effects.push(Effect::Settle(id));
                 return effects;
@@ -402,12 +401,16 @@ impl Gate {
     }
 
     /// Calls for what a request lacks and others fetch.
-    fn call_beside(&mut self, id: RequestId, wants: &[Want], now: UnixTime) -> Vec<Effect> {
+    fn call_beside(&mut self, id: RequestId, waiting: &mut Waiting, wants: &[Want], now: UnixTime) -> Vec<Effect> {
         self.calls.current = Some(id);
         let mut effects = Vec::new();
         for want in wants {
-            if let Want::Document(document, Need::Content) = *want {
-                effects.extend(self.on_document(document, Input::Own, now));
+            match *want {
+                Want::Document(document, Need::Content) if !waiting.called.contains(&document) => {
+                    waiting.called.push(document);
+                    effects.extend(self.on_document(document, Input::Own, now));
+                }
+                _ => {}
             }
         }
         effects

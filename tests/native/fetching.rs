@@ -619,6 +619,20 @@ fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call(
 }
 
 #[test]
+fn a_cold_request_calls_beside_the_fetches_of_others_for_each_document_that_it_lacks() {
+    let config = json!({"providers": {"main": merged(remote(json!({})), revoking(json!({})))}});
+    let mut world = World::without_waiting(&config, 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
+    world.issuer(REVOKED, Reply::revoked(json!([])).after(Duration::from_millis(300)));
+    let request = signed(&world, &one());
+    let ids = [(); 3].map(|()| world.request(0, &request));
+    world.seconds_pass(2);
+    for id in ids {
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+    }
+}
+
+#[test]
 fn a_burst_of_cold_requests_with_calls_of_their_own_is_bounded() {
     let mut world = World::without_waiting(&config(json!({})), 2);
     world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
