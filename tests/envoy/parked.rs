@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::crowd::{alone_with, outcome};
 use crate::mint::Key;
-use crate::proxy::{eventually, eventually_on_every_worker, Proxy, WORKERS};
+use crate::proxy::{eventually_counts, eventually_on_every_worker, Proxy, WORKERS};
 use crate::wire::{get, Connection};
 use crate::{held_issuer, of_unknown_key, token, JWKS};
 
@@ -29,8 +29,11 @@ fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are
     let refused = || usize::try_from(proxy.count("jwt_gate_denied_overloaded")).expect("it is a number");
 
     let clients = send(10_000);
-    eventually("each waits or is refused", || waiting() + refused() == 10_000);
+    eventually_counts("waits or is refused", 10_000, || waiting() + refused());
     assert_eq!(waiting(), WORKERS * MAX_WAITING, "every worker has room for so many");
+    // It counts before it is written.
+    let is_told = || clients.iter().filter(|client| client.has_answer()).count();
+    eventually_counts("is told so", refused(), is_told);
     let (mut refused_clients, mut clients): (Vec<_>, Vec<_>) =
         clients.into_iter().partition(|client| client.has_answer());
     for client in &mut refused_clients {
@@ -42,15 +45,15 @@ fn of_ten_thousand_requests_that_come_before_the_keys_some_wait_and_the_rest_are
     // Half of those that wait leave, and others take their place.
     clients.truncate(clients.len() / 2);
     let left = clients.len();
-    eventually("there is room again", || waiting() == left);
+    eventually_counts("still waits", left, waiting);
     clients.extend(send(1_000));
-    eventually("they wait, too", || waiting() == left + 1_000);
+    eventually_counts("waits, those who came later too", left + 1_000, waiting);
 
     open.store(true, Ordering::Relaxed);
     for client in &mut clients {
         assert_eq!(outcome(&client.receive()), "200 alice");
     }
-    eventually("nobody waits any more", || waiting() == 0);
+    eventually_counts("waits still", 0, waiting);
     assert_eq!(issuer.requests(JWKS).len(), 1);
 }
 
@@ -73,7 +76,7 @@ fn ten_thousand_unknown_kids_at_once_cost_the_issuer_one_request_and_those_of_kn
     }
     let waiting = || usize::try_from(proxy.stat("http.gateway.downstream_rq_active")).expect("it is a number");
     let refused = || usize::try_from(proxy.count("jwt_gate_denied_overloaded")).expect("it is a number");
-    eventually("each waits or is refused", || waiting() + refused() == 10_000);
+    eventually_counts("waits or is refused", 10_000, || waiting() + refused());
     assert_eq!(waiting(), WORKERS * MAX_WAITING, "every worker has room for so many");
     for _ in 0..40 {
         assert_eq!(outcome(&proxy.send(&good)), "200 alice");
@@ -101,7 +104,9 @@ fn a_token_that_expires_while_it_waits_has_expired() {
     };
     let mut short: Vec<_> = (0..40).map(|_| send(now + 2)).collect();
     let mut long: Vec<_> = (0..40).map(|_| send(now + 600)).collect();
-    eventually("all wait", || proxy.stat("http.gateway.downstream_rq_active") == 80);
+    eventually_counts("waits", 80, || {
+        usize::try_from(proxy.stat("http.gateway.downstream_rq_active")).expect("it is a number")
+    });
     thread::sleep(Duration::from_secs(3));
     open.store(true, Ordering::Relaxed);
     for client in &mut short {

@@ -239,7 +239,20 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The same for what a worker answers: connections spread over the workers by chance, so it must hold many times in a row. Of twenty
+/// Waits until there are so many, and says how many there were if that never comes.
+pub fn eventually_counts(what: &str, expected: usize, mut count: impl FnMut() -> usize) {
+    let started = Instant::now();
+    loop {
+        let seen = count();
+        if seen == expected {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{what}: {seen} instead of {expected} after {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The same as [`eventually`] for what a worker answers: connections spread over the workers by chance, so it must hold many times in a row. Of twenty
 /// all miss one of four workers in one run of three hundred.
 pub fn eventually_on_every_worker(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || (0..60).all(|_| condition()));
