@@ -73,6 +73,8 @@ struct Begun {
     /// When a fetch before its time was made before this one.
     forced_before: UnixTime,
     since: UnixTime,
+    /// Until when it may take.
+    ends: UnixTime,
     /// Whether it is one request's alone, beside the fetch that the lease is for.
     is_own: bool,
 }
@@ -86,6 +88,8 @@ enum Step {
     Content { address: String, conditional: bool },
 }
 
+// All of this is in the module once for each kind of document. What is called from several places is never inlined: that would be
+// four kilobytes more.
 impl<T: Content> Document<T> {
     /// A document that was never fetched. `seed` makes the jitter, and names this VM as a holder of leases: it must differ from VM
     /// to VM.
@@ -253,6 +257,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Takes over what is shared.
+    #[inline(never)]
     fn take_record(&mut self, record: Option<Record>, now: UnixTime) -> Record {
         self.confirmed_at = self.confirmed_at().min(now);
         self.schedule.record = record.unwrap_or(self.schedule.record).at(now);
@@ -266,6 +271,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Writes a record, as the next step of this task.
+    #[inline(never)]
     fn write(&mut self, task: Task<T>, next: Record, cas: Option<u32>) -> Vec<Output> {
         self.task = task;
         vec![Output::Write(next.encode(), cas)]
@@ -303,9 +309,9 @@ impl<T: Content> Document<T> {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Claiming(claimed) if won => {
                 self.schedule.wanted = false;
-                let forced_before = self.schedule.record.forced_at;
+                let (forced_before, ends) = (self.schedule.record.forced_at, self.schedule.ends(now));
                 let mut outputs = self.schedule.take_given_up(claimed);
-                outputs.extend(self.begin(Begun { forced_before, since: now, is_own: false }));
+                outputs.extend(self.begin(Begun { forced_before, since: now, ends, is_own: false }, now));
                 outputs
             }
             Task::GivingUp(next) if won => self.schedule.take_given_up(next),
@@ -326,6 +332,7 @@ impl<T: Content> Document<T> {
     }
 
     /// What changed since it was last shown.
+    #[inline(never)]
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
         let since = *self.since.get_or_insert(now);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
@@ -343,6 +350,7 @@ impl<T: Content> Document<T> {
         outputs
     }
 
+    #[inline(never)]
     fn take(&mut self, content: Rc<T>, edition: Edition) {
         self.content = Some(content);
         (self.loaded, self.held) = (edition, edition);
@@ -402,15 +410,17 @@ impl<T: Content> Document<T> {
     }
 
     /// The first request of a fetch.
-    fn begin(&mut self, begun: Begun) -> Vec<Output> {
+    #[inline(never)]
+    fn begin(&mut self, begun: Begun, now: UnixTime) -> Vec<Output> {
         match &self.schedule.source.address {
-            Address::Fixed(uri) => self.fetch(&uri.clone(), begun),
-            Address::Discovered(_) => self.discover(Form::OpenId, None, begun),
+            Address::Fixed(uri) => self.fetch(&uri.clone(), begun, now),
+            Address::Discovered(_) => self.discover(Form::OpenId, None, begun, now),
         }
     }
 
     /// Asks the issuer for the address of the document.
-    fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun) -> Vec<Output> {
+    #[inline(never)]
+    fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun, now: UnixTime) -> Vec<Output> {
         let Address::Discovered(discovery) = &self.schedule.source.address else {
             return Vec::new();
         };
@@ -419,17 +429,20 @@ impl<T: Content> Document<T> {
             timeout: discovery.timeout,
             ..self.schedule.source.call(&discovery.uri(form), None)
         };
-        self.call(call, Step::Discovery(form, before), begun)
+        self.call(call, Step::Discovery(form, before), begun, now)
     }
 
     /// Asks for the document.
-    fn fetch(&mut self, uri: &str, begun: Begun) -> Vec<Output> {
+    fn fetch(&mut self, uri: &str, begun: Begun, now: UnixTime) -> Vec<Output> {
         let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.schedule.losses.is_lost());
         let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
-        self.call(self.schedule.source.call(uri, etag), step, begun)
+        self.call(self.schedule.source.call(uri, etag), step, begun, now)
     }
 
-    fn call(&mut self, call: Call, step: Step, begun: Begun) -> Vec<Output> {
+    #[inline(never)]
+    fn call(&mut self, mut call: Call, step: Step, begun: Begun, now: UnixTime) -> Vec<Output> {
+        // To a host, none at all would be no limit.
+        call.timeout = call.timeout.min(begun.ends.since(now).max(Duration::from_millis(1)));
         self.calls = self.calls.wrapping_add(1);
         if begun.is_own {
             self.own.put(self.calls, step, begun);
@@ -472,8 +485,8 @@ impl<T: Content> Document<T> {
             return Vec::new();
         };
         match (discovery.jwks_uri(answer), form) {
-            (Ok(uri), _) => self.fetch(&uri, begun),
-            (Err(failure), Form::OpenId) => self.discover(Form::OAuth, Some(failure), begun),
+            (Ok(uri), _) => self.fetch(&uri, begun, now),
+            (Err(failure), Form::OpenId) => self.discover(Form::OAuth, Some(failure), begun, now),
             (Err(failure), Form::OAuth) => {
                 let failure = failure.after(before);
                 self.on_fetched(Fetched::Failed(failure), begun, now)
@@ -497,6 +510,7 @@ impl<T: Content> Document<T> {
         matches!(self.task, Task::Calling { number, .. } if number == call)
     }
 
+    #[inline(never)]
     fn on_left(&mut self, why: impl FnOnce(Begun) -> Left) -> Vec<Output> {
         match self.task {
             Task::Calling { begun, .. } => {
@@ -508,6 +522,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Whether there is content, and its source has not confirmed it for too long.
+    #[inline(never)]
     fn is_too_old(&self, now: UnixTime) -> bool {
         self.content.is_some() && self.content(now).is_none()
     }

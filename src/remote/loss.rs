@@ -47,7 +47,7 @@ impl Losses {
         let is_another = self.last.plus(pace.longest().saturating_mul(2)) >= now && self.last <= now;
         self.in_a_row = if is_another { self.in_a_row.saturating_add(1) } else { 0 };
         self.last = now;
-        let pause = if self.in_a_row == 0 { TICK } else { pace.after_failure(self.in_a_row, false, random) };
+        let pause = if self.in_a_row == 0 { TICK } else { pace.after_failure(self.in_a_row, random) };
         let due = now.plus(pause.min(lifetime));
         (self.due, self.is_looked_for) = (Some(self.due.map_or(due, |before| before.min(due))), false);
     }

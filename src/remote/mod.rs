@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use crate::limits::WAIT_MARGIN;
 use crate::redact::Redacted;
 use crate::request::RequestHead;
 use crate::verdict::HeaderName;
@@ -73,7 +72,7 @@ pub struct Source {
     pub address: Address,
     /// The host's name for the upstream: `http_uri.cluster` or `jwks_cluster`.
     pub cluster: String,
-    /// `timeout`: the longest a request takes.
+    /// `timeout`: the longest a request takes, and a fetch from a fixed address with all of its attempts.
     pub timeout: Duration,
     /// `cache_duration` or `refresh_interval`: the longest between two fetches.
     pub lifetime: Duration,
@@ -134,13 +133,13 @@ impl Source {
         format!(" {:032x}", hasher.finish128().as_u128())
     }
 
-    /// The longest that a fetch takes, and with it a wait.
-    fn patience(&self) -> Duration {
+    /// The longest that a fetch takes, with all of its attempts.
+    fn longest(&self) -> Duration {
         let requests = match self.address {
             Address::Fixed(_) => 1,
             Address::Discovered(_) => 3,
         };
-        self.timeout.saturating_mul(requests).saturating_add(WAIT_MARGIN)
+        self.timeout.saturating_mul(requests)
     }
 
     /// The request that fetches it at `uri`, conditional where an `ETag` is known (RFC 9110 section 13.1.2).

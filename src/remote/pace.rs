@@ -1,4 +1,4 @@
-//! When the next fetch is due: before the lifetime is over, or after a failure, ever later.
+//! When the next fetch is due: before the lifetime is over, or after a failure, ever later; and when one is tried again.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::limits::{BACKOFF, TICK};
 pub struct Pace {
     /// First and longest pause; each is twice the one before. `failed_refetch_duration` is both.
     pub backoff: RangeInclusive<Duration>,
-    /// `retry_policy`: quicker attempts, before each of those.
+    /// `retry_policy`: further attempts of a fetch, before it counts as over.
     pub retries: Option<Retries>,
 }
 
@@ -35,28 +35,15 @@ impl Pace {
         lifetime.mul_f64(0.80 + 0.15 * random.f64())
     }
 
-    /// The pause after so many failures in a row, the last of which another attempt may mend if it was the `connection`'s or the
-    /// server's. No pause is shorter than a [`TICK`], however many VMs look at the clock, and at each request besides.
-    pub fn after_failure(&self, failures: u64, connection: bool, random: &mut fastrand::Rng) -> Duration {
-        let before = failures.saturating_sub(1);
-        let (backoff, before) = match &self.retries {
-            // Each fetch has all of its retries, as in Envoy: the pauses between fetches grow by the fetch.
-            Some(retries) if connection => {
-                let attempts = retries.count.saturating_add(1);
-                let (fetches, attempt) = (before / attempts, before % attempts);
-                if attempt < retries.count {
-                    (&retries.backoff, attempt)
-                } else {
-                    (&self.backoff, fetches)
-                }
-            }
-            _ => (&self.backoff, before),
-        };
-        let doublings = u32::try_from(before).unwrap_or(u32::MAX).min(16);
-        let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
-        // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
-        let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
-        longest.mul_f64(1.0 - spread * random.f64()).max(TICK)
+    /// The pause after so many failed fetches in a row.
+    pub fn after_failure(&self, failures: u64, random: &mut fastrand::Rng) -> Duration {
+        pause(&self.backoff, failures.saturating_sub(1), random)
+    }
+
+    /// The pause before the next attempt of a fetch that was tried again so often; `None` if that was the last.
+    pub fn before_retry(&self, retried: u64, random: &mut fastrand::Rng) -> Option<Duration> {
+        let retries = self.retries.as_ref().filter(|retries| retried < retries.count)?;
+        Some(pause(&retries.backoff, retried, random))
     }
 
     /// The longest pause after a failure.
@@ -64,6 +51,15 @@ impl Pace {
         let retries = self.retries.as_ref().map(|retries| *retries.backoff.end()).unwrap_or_default();
         retries.max(*self.backoff.end()).max(TICK)
     }
+}
+
+/// The pause after so many others. None is shorter than a [`TICK`], however many VMs look at the clock, and at each request besides.
+fn pause(backoff: &RangeInclusive<Duration>, before: u64, random: &mut fastrand::Rng) -> Duration {
+    let doublings = u32::try_from(before).unwrap_or(u32::MAX).min(16);
+    let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
+    // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
+    let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
+    longest.mul_f64(1.0 - spread * random.f64()).max(TICK)
 }
 
 #[cfg(test)]
@@ -74,26 +70,25 @@ mod tests {
         Duration::from_secs(from)..=Duration::from_secs(to)
     }
 
-    /// The longest pause that can follow each failure, in milliseconds, and a check that none is shorter than three quarters of it.
-    fn pauses(pace: &Pace, connection: bool, failures: RangeInclusive<u64>) -> Vec<u128> {
+    /// The longest pause that can follow each number, in milliseconds, and a check that none is shorter than three quarters of it.
+    fn pauses(numbers: RangeInclusive<u64>, mut pause: impl FnMut(u64, &mut fastrand::Rng) -> Duration) -> Vec<u128> {
         let mut random = fastrand::Rng::with_seed(7);
-        let longest = |failures| {
-            let pauses: Vec<u128> =
-                (0..500).map(|_| pace.after_failure(failures, connection, &mut random).as_millis()).collect();
+        let longest = |number| {
+            let pauses: Vec<u128> = (0..500).map(|_| pause(number, &mut random).as_millis()).collect();
             let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
             let rounded = longest.div_ceil(500) * 500;
-            assert!(*shortest >= rounded * 3 / 4 && *shortest < rounded * 4 / 5, "{failures}: {shortest} of {rounded}");
+            assert!(*shortest >= rounded * 3 / 4 && *shortest < rounded * 4 / 5, "{number}: {shortest} of {rounded}");
             rounded
         };
-        failures.map(longest).collect()
+        numbers.map(longest).collect()
     }
 
     #[test]
     fn pauses_double_from_one_second_to_a_minute() {
+        let pace = Pace::default();
         let expected = [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000];
-        assert_eq!(pauses(&Pace::default(), true, 1..=8), expected);
-        assert_eq!(pauses(&Pace::default(), false, 1..=8), expected);
-        assert_eq!(pauses(&Pace::default(), true, u64::MAX..=u64::MAX), [60_000]);
+        assert_eq!(pauses(1..=8, |failures, random| pace.after_failure(failures, random)), expected);
+        assert_eq!(pauses(u64::MAX..=u64::MAX, |failures, random| pace.after_failure(failures, random)), [60_000]);
     }
 
     #[test]
@@ -101,16 +96,18 @@ mod tests {
         let pace = Pace { backoff: seconds(5, 5), retries: None };
         let mut random = fastrand::Rng::with_seed(7);
         for failures in 1..=4 {
-            assert_eq!(pace.after_failure(failures, true, &mut random), Duration::from_secs(5));
+            assert_eq!(pace.after_failure(failures, &mut random), Duration::from_secs(5));
         }
     }
 
     #[test]
-    fn every_fetch_has_its_retries_and_only_for_what_another_attempt_may_mend() {
-        let pace = Pace { backoff: seconds(10, 60), retries: Some(Retries { count: 3, backoff: seconds(1, 3) }) };
-        let twice = [1000, 2000, 3000, 10_000, 1000, 2000, 3000, 20_000, 1000];
-        assert_eq!(pauses(&pace, true, 1..=9), twice);
-        assert_eq!(pauses(&pace, false, 1..=5), [10_000, 20_000, 40_000, 60_000, 60_000]);
+    fn a_fetch_is_tried_again_so_often_and_no_more() {
+        let pace = Pace { retries: Some(Retries { count: 3, backoff: seconds(1, 3) }), ..Pace::default() };
+        let retries = pauses(0..=2, |retried, random| pace.before_retry(retried, random).unwrap());
+        assert_eq!(retries, [1000, 2000, 3000]);
+        let mut random = fastrand::Rng::with_seed(7);
+        assert_eq!(pace.before_retry(3, &mut random), None);
+        assert_eq!(Pace::default().before_retry(0, &mut random), None);
     }
 
     #[test]

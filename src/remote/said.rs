@@ -1,6 +1,6 @@
 //! What the log says of a document: one line for each change.
 
-use super::Output;
+use super::{Output, Record};
 use crate::log::Level;
 
 /// Of which document: the field that configures it, and what it is called.
@@ -23,12 +23,17 @@ impl Said<'_> {
         self.line(Level::Info, &["the ", self.name, " is confirmed again", &after])
     }
 
-    /// A fetch failed, the last of so many in a row; `stays`, the last good one serves on.
-    pub fn failed(self, failures: u64, problem: &str, stays: bool) -> Output {
+    /// A fetch failed, which this record says; `stays`, the last good one serves on.
+    pub fn failed(self, next: &Record, problem: &str, stays: bool) -> Output {
         let stays = if stays { "; the last good one stays" } else { "" };
+        let Record { failures, retried, .. } = *next;
+        let again = if retried > 0 { ", and is tried again" } else { "" };
         // One before its time, for an unknown key, is no failure of the schedule.
-        let in_a_row =
-            if failures > 0 { [" (", &failures.to_string(), " failed in a row)"].concat() } else { String::new() };
+        let in_a_row = if failures > 0 {
+            [" (", &failures.to_string(), " failed in a row", again, ")"].concat()
+        } else {
+            String::new()
+        };
         self.line(Level::Warn, &["no ", self.name, &in_a_row, ": ", problem, stays])
     }
 

@@ -10,6 +10,7 @@ use super::loss::Losses;
 use super::record::Edition;
 use super::said::Said;
 use super::{Output, Record, Source};
+use crate::limits::{TICK, WAIT_MARGIN};
 use crate::time::UnixTime;
 
 /// The schedule of one document, as one VM sees it.
@@ -51,7 +52,7 @@ impl Schedule {
 
     /// How long a wait that begins now may take.
     pub fn patience(&self) -> Duration {
-        self.source.patience()
+        self.source.longest().saturating_add(WAIT_MARGIN)
     }
 
     /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
@@ -91,9 +92,9 @@ impl Schedule {
 
     /// Whether `retry_policy` has an attempt left, within what a wait may take.
     pub fn is_retried_soon(&self, now: UnixTime) -> bool {
-        // In the first round alone: in a long outage nobody waits for what has failed so often.
-        let left = self.source.pace.retries.as_ref().is_some_and(|retries| self.record.failures <= retries.count);
-        left && self.record.failures > 0 && self.record.next_attempt.since(now) < self.patience()
+        // Of the first fetch alone: in a long outage nobody waits for what has failed so often.
+        let Record { failures, retried, next_attempt, .. } = self.record;
+        failures == 1 && retried > 0 && next_attempt.since(now) < self.patience()
     }
 
     /// Whether a fetch before its time may begin.
@@ -106,20 +107,37 @@ impl Schedule {
         self.record.lease_holder == self.holder
     }
 
+    /// Until when a fetch may take that begins now. An attempt that follows a failed one has what is left of its time, as in
+    /// jwt_authn, though never less than a [`TICK`]: it was due while some was left.
+    pub fn ends(&self, now: UnixTime) -> UnixTime {
+        let longest = self.source.longest();
+        if self.is_retry(now) {
+            // After a clock that was set back, too, no longer than any other fetch.
+            self.record.begun_at.plus(longest).max(now.plus(TICK)).min(now.plus(longest))
+        } else {
+            now.plus(longest)
+        }
+    }
+
+    fn is_retry(&self, now: UnixTime) -> bool {
+        self.record.retried > 0 && self.is_due(now)
+    }
+
     /// Claims the lease.
     pub fn claimed(&self, is_too_old: bool, now: UnixTime) -> Record {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
-        let (lease_from, lease_until) = (now, now.plus(self.patience()));
+        let begun_at = if self.is_retry(now) { self.record.begun_at } else { now };
+        let (lease_from, lease_until) = (now, self.ends(now).plus(WAIT_MARGIN));
         let is_given_up = self.record.is_given_up || is_too_old;
-        Record { forced_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
+        Record { forced_at, begun_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
     }
 
     /// Ends the lease with an answer, which has the content confirmed.
     pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
         let lifetime = freshness.within(self.source.lifetime);
         let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
-        let (failures, is_given_up) = (0, false);
-        Record { freshness, fetched_at: now, failures, is_given_up, next_attempt, ..self.record.unleased() }
+        let (failures, retried, is_given_up) = (0, 0, false);
+        Record { freshness, fetched_at: now, failures, retried, is_given_up, next_attempt, ..self.record.unleased() }
     }
 
     /// Names a new content, with this body.
@@ -149,10 +167,18 @@ impl Schedule {
         }
     }
 
+    /// The fetch is tried again where another attempt may mend the failure and begins while some of its time is left.
     fn failed(&mut self, connection: bool, now: UnixTime) -> Record {
-        let failures = self.record.failures.saturating_add(1);
-        let next_attempt = now.plus(self.source.pace.after_failure(failures, connection, &mut self.random));
-        Record { failures, next_attempt, ..self.record.unleased() }
+        let pace = &self.source.pace;
+        let Record { failures, retried, begun_at, .. } = self.record;
+        let failures = failures.saturating_add(u64::from(retried == 0));
+        let ends = begun_at.plus(self.source.longest());
+        let soon = if connection { pace.before_retry(retried, &mut self.random) } else { None };
+        let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends) {
+            Some(pause) => (retried.saturating_add(1), pause),
+            None => (0, pace.after_failure(failures, &mut self.random)),
+        };
+        Record { failures, retried, next_attempt: now.plus(pause), ..self.record.unleased() }
     }
 
     /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
@@ -168,7 +194,8 @@ impl Schedule {
             Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
             // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
             Left::Abandoned => {
-                let pause = self.source.pace.after_failure(next.failures, false, &mut self.random);
+                next.retried = 0;
+                let pause = self.source.pace.after_failure(next.failures, &mut self.random);
                 let longest = if next.failures == 1 { self.patience() } else { pause };
                 next.next_attempt = now.plus(pause.min(longest));
             }
@@ -180,7 +207,7 @@ impl Schedule {
     pub fn take_lapsed(&mut self, next: Record, stays: bool) -> Vec<Output> {
         let took = self.record.lease_until.since(self.record.lease_from);
         self.record = next;
-        let line = self.said().failed(next.failures, "nothing came of the fetch", stays);
+        let line = self.said().failed(&next, "nothing came of the fetch", stays);
         vec![Output::Fetched(Outcome::Failed, took), line, Output::Changed]
     }
 
@@ -194,7 +221,7 @@ impl Schedule {
     /// What the log says of the record that ends a lease, before it is taken over; nothing of a new content.
     pub fn ended(&self, next: Record, failure: Option<&Failure>, stays: bool) -> Option<Output> {
         if let Some(failure) = failure {
-            return Some(self.said().failed(next.failures, &failure.problem, stays));
+            return Some(self.said().failed(&next, &failure.problem, stays));
         }
         let Record { failures, is_given_up, .. } = self.record;
         let is_good_again = (failures > 0 && next.failures == 0) || (is_given_up && !next.is_given_up);

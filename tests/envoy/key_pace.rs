@@ -45,7 +45,7 @@ impl Document {
         provider["issuer"] = json!(format!("https://{}.example", self.name));
         let mut document = self.settings.clone();
         let uri = format!("http://issuer.example{}", self.path());
-        document["http_uri"] = json!({"uri": uri, "cluster": "issuer", "timeout": "2s"});
+        document["http_uri"] = json!({"uri": uri, "cluster": "issuer", "timeout": "10s"});
         provider[self.field] = document;
         provider
     }
@@ -82,9 +82,14 @@ fn documents(key: &Key) -> Vec<Document> {
         Document { name, field, settings, answer, pauses, awaited }
     };
     let backoff = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-    let retries = [0.2, 0.4, 0.4];
-    let retried = backoff.iter().flat_map(|&pause| retries.into_iter().chain([pause])).map(about).collect();
-    let retry_policy = json!({"num_retries": 3, "retry_back_off": {"base_interval": "0.2s", "max_interval": "0.4s"}});
+    // Before each pause between fetches come those between the attempts of one.
+    let tried_again = |retries: &[f64]| -> Vec<_> {
+        backoff.iter().flat_map(|&pause| retries.iter().copied().chain([pause])).map(about).collect()
+    };
+    let policy = |retries: u64, base: &str, longest: &str| {
+        let pauses = json!({"base_interval": base, "max_interval": longest});
+        json!({"retry_policy": {"num_retries": retries, "retry_back_off": pauses}})
+    };
     let unmoved = json!({"async_fetch": {"failed_refetch_duration": "3s"}});
     // In two lines, which are one list.
     let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=0");
@@ -92,7 +97,9 @@ fn documents(key: &Key) -> Vec<Document> {
         document("hasty", json!({"cache_duration": "600s"}), hasty, refreshes(LEAST_MAX_AGE), 2),
         document("failing", json!({}), Behaviour::status(500), backoff.map(about).to_vec(), 4),
         document("unmoved", unmoved, Behaviour::status(500), vec![(3.0, 3.0 + SLACK); 10], 4),
-        document("retried", json!({"retry_policy": retry_policy}), Behaviour::status(500), retried, 12),
+        document("retried", policy(3, "0.2s", "0.4s"), Behaviour::status(500), tried_again(&[0.2, 0.4, 0.4]), 12),
+        // A third pause would be longer than what is left of the 10 s.
+        document("in-time", policy(9, "2.5s", "60s"), Behaviour::status(500), tried_again(&[2.5, 5.0]), 5),
         Document {
             name: "revoked".to_owned(),
             field: "revocation",

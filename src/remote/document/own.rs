@@ -47,7 +47,8 @@ impl<T: Content> Document<T> {
             return Vec::new();
         }
         self.own.made += 1;
-        self.begin(Begun { forced_before: record.forced_at, since: now, is_own: true })
+        let ends = now.plus(self.schedule.source.longest());
+        self.begin(Begun { forced_before: record.forced_at, since: now, ends, is_own: true }, now)
     }
 
     pub(super) fn on_own_fetched(&mut self, fetched: &Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
