@@ -11,7 +11,7 @@ use crate::redact::Redacted;
 use crate::remote::{is_address, Address, Endpoint, Pace, Retries, Source};
 use crate::verdict::{is_field_value, HeaderName};
 
-/// Charts ask for 10 ms, as Envoy's example does. It is taken, and [no pause is that short](Pace::after_failure).
+/// Charts ask for 10 ms, as Envoy's example does. It is taken, and [no pause is that short](crate::limits::TICK).
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);

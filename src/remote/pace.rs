@@ -37,13 +37,16 @@ impl Pace {
 
     /// The pause after so many failed fetches in a row.
     pub fn after_failure(&self, failures: u64, random: &mut fastrand::Rng) -> Duration {
-        pause(&self.backoff, failures.saturating_sub(1), random)
+        // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
+        let jitter = if self.backoff.start() == self.backoff.end() { 0.0 } else { 0.25 };
+        pause(&self.backoff, failures.saturating_sub(1), jitter * random.f64())
     }
 
     /// The pause before the next attempt of a fetch that was tried again so often; `None` if that was the last.
     pub fn before_retry(&self, retried: u64, random: &mut fastrand::Rng) -> Option<Duration> {
         let retries = self.retries.as_ref().filter(|retries| retried < retries.count)?;
-        Some(pause(&retries.backoff, retried, random))
+        // As in Envoy, where it is any part of the longest: what they share is one time, and this leaves more of it.
+        Some(pause(&retries.backoff, retried, random.f64()))
     }
 
     /// The longest pause after a failure.
@@ -53,13 +56,12 @@ impl Pace {
     }
 }
 
-/// The pause after so many others. None is shorter than a [`TICK`], however many VMs look at the clock, and at each request besides.
-fn pause(backoff: &RangeInclusive<Duration>, before: u64, random: &mut fastrand::Rng) -> Duration {
+/// The pause after so many others, less such a part. None is shorter than a [`TICK`], however many VMs look at the clock, and at each
+/// request besides.
+fn pause(backoff: &RangeInclusive<Duration>, before: u64, less: f64) -> Duration {
     let doublings = u32::try_from(before).unwrap_or(u32::MAX).min(16);
     let longest = backoff.start().saturating_mul(1 << doublings).min(*backoff.end());
-    // One pause for all failures is one that somebody chose: `failed_refetch_duration`, to the letter.
-    let spread = if backoff.start() == backoff.end() { 0.0 } else { 0.25 };
-    longest.mul_f64(1.0 - spread * random.f64()).max(TICK)
+    longest.mul_f64(1.0 - less).max(TICK)
 }
 
 #[cfg(test)]
@@ -70,14 +72,19 @@ mod tests {
         Duration::from_secs(from)..=Duration::from_secs(to)
     }
 
-    /// The longest pause that can follow each number, in milliseconds, and a check that none is shorter than three quarters of it.
-    fn pauses(numbers: RangeInclusive<u64>, mut pause: impl FnMut(u64, &mut fastrand::Rng) -> Duration) -> Vec<u128> {
+    /// The longest pause that can follow each number, in milliseconds, and a check that the shortest is such a part of it.
+    fn pauses(
+        numbers: RangeInclusive<u64>,
+        shortest: f64,
+        mut pause: impl FnMut(u64, &mut fastrand::Rng) -> Duration,
+    ) -> Vec<u128> {
         let mut random = fastrand::Rng::with_seed(7);
         let longest = |number| {
             let pauses: Vec<u128> = (0..500).map(|_| pause(number, &mut random).as_millis()).collect();
-            let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+            let (least, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
             let rounded = longest.div_ceil(500) * 500;
-            assert!(*shortest >= rounded * 3 / 4 && *shortest < rounded * 4 / 5, "{number}: {shortest} of {rounded}");
+            let part = *least as f64 / rounded as f64;
+            assert!((shortest..shortest + 0.05).contains(&part), "{number}: {least} of {rounded}");
             rounded
         };
         numbers.map(longest).collect()
@@ -87,8 +94,11 @@ mod tests {
     fn pauses_double_from_one_second_to_a_minute() {
         let pace = Pace::default();
         let expected = [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000];
-        assert_eq!(pauses(1..=8, |failures, random| pace.after_failure(failures, random)), expected);
-        assert_eq!(pauses(u64::MAX..=u64::MAX, |failures, random| pace.after_failure(failures, random)), [60_000]);
+        assert_eq!(pauses(1..=8, 0.75, |failures, random| pace.after_failure(failures, random)), expected);
+        assert_eq!(
+            pauses(u64::MAX..=u64::MAX, 0.75, |failures, random| pace.after_failure(failures, random)),
+            [60_000]
+        );
     }
 
     #[test]
@@ -102,9 +112,9 @@ mod tests {
 
     #[test]
     fn a_fetch_is_tried_again_so_often_and_no_more() {
-        let pace = Pace { retries: Some(Retries { count: 3, backoff: seconds(1, 3) }), ..Pace::default() };
-        let retries = pauses(0..=2, |retried, random| pace.before_retry(retried, random).unwrap());
-        assert_eq!(retries, [1000, 2000, 3000]);
+        let pace = Pace { retries: Some(Retries { count: 3, backoff: seconds(20, 60) }), ..Pace::default() };
+        let retries = pauses(0..=2, 0.0, |retried, random| pace.before_retry(retried, random).unwrap());
+        assert_eq!(retries, [20_000, 40_000, 60_000]);
         let mut random = fastrand::Rng::with_seed(7);
         assert_eq!(pace.before_retry(3, &mut random), None);
         assert_eq!(Pace::default().before_retry(0, &mut random), None);

@@ -22,8 +22,8 @@ pub struct Record {
     pub failures: u64,
     /// How often the last one was tried again, or is about to be; 0 if the next attempt begins another.
     pub retried: u64,
-    /// When it began: all of its attempts share one time.
-    pub begun_at: UnixTime,
+    /// Until when that may go on: all of its attempts share one time.
+    pub ends_at: UnixTime,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
     /// Since when a fetch is someone's.
@@ -93,7 +93,7 @@ impl Record {
             self.next_attempt.as_millis(),
             self.failures,
             self.retried,
-            self.begun_at.as_millis(),
+            self.ends_at.as_millis(),
             self.forced_at.as_millis(),
             self.lease_from.as_millis(),
             self.lease_until.as_millis(),
@@ -111,14 +111,14 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, begun_at, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
+            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
                 Some(Self {
                     edition: Edition { version, body },
                     fetched_at: UnixTime::from_millis(fetched_at),
                     next_attempt: UnixTime::from_millis(next_attempt),
                     failures,
                     retried,
-                    begun_at: UnixTime::from_millis(begun_at),
+                    ends_at: UnixTime::from_millis(ends_at),
                     forced_at: UnixTime::from_millis(forced_at),
                     lease_from: UnixTime::from_millis(lease_from),
                     lease_until: UnixTime::from_millis(lease_until),
@@ -202,7 +202,7 @@ mod tests {
             lease_holder: u64::MAX,
             fetched_at: UnixTime::from_secs(5),
             retried: 3,
-            begun_at: UnixTime::from_secs(4),
+            ends_at: UnixTime::from_secs(4),
             freshness: Freshness { asked: Some(Duration::from_secs(60)) },
             is_given_up: true,
             ..Record::default()

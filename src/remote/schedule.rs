@@ -107,29 +107,26 @@ impl Schedule {
         self.record.lease_holder == self.holder
     }
 
-    /// Until when a fetch may take that begins now. An attempt that follows a failed one has what is left of its time, as in
+    /// Until when the request may take that is made now. An attempt that follows a failed one has what is left of its time, as in
     /// jwt_authn, though never less than a [`TICK`]: it was due while some was left.
     pub fn ends(&self, now: UnixTime) -> UnixTime {
-        let longest = self.source.longest();
-        if self.is_retry(now) {
-            // After a clock that was set back, too, no longer than any other fetch.
-            self.record.begun_at.plus(longest).max(now.plus(TICK)).min(now.plus(longest))
+        let longest = now.plus(self.source.longest());
+        if self.record.retried > 0 && self.is_due(now) {
+            self.record.ends_at.max(now.plus(TICK)).min(longest)
         } else {
-            now.plus(longest)
+            longest
         }
-    }
-
-    fn is_retry(&self, now: UnixTime) -> bool {
-        self.record.retried > 0 && self.is_due(now)
     }
 
     /// Claims the lease.
     pub fn claimed(&self, is_too_old: bool, now: UnixTime) -> Record {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
-        let begun_at = if self.is_retry(now) { self.record.begun_at } else { now };
+        // No longer than any other fetch where the clock was set back. One before its time moves the end of no other.
+        let longest = now.plus(self.source.longest());
+        let ends_at = if self.record.retried > 0 { self.record.ends_at.min(longest) } else { longest };
         let (lease_from, lease_until) = (now, self.ends(now).plus(WAIT_MARGIN));
         let is_given_up = self.record.is_given_up || is_too_old;
-        Record { forced_at, begun_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
+        Record { forced_at, ends_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
     }
 
     /// Ends the lease with an answer, which has the content confirmed.
@@ -170,11 +167,10 @@ impl Schedule {
     /// The fetch is tried again where another attempt may mend the failure and begins while some of its time is left.
     fn failed(&mut self, connection: bool, now: UnixTime) -> Record {
         let pace = &self.source.pace;
-        let Record { failures, retried, begun_at, .. } = self.record;
+        let Record { failures, retried, ends_at, .. } = self.record;
         let failures = failures.saturating_add(u64::from(retried == 0));
-        let ends = begun_at.plus(self.source.longest());
         let soon = if connection { pace.before_retry(retried, &mut self.random) } else { None };
-        let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends) {
+        let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends_at) {
             Some(pause) => (retried.saturating_add(1), pause),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
@@ -187,7 +183,10 @@ impl Schedule {
     pub fn left(&mut self, why: Left, now: UnixTime) -> Record {
         let mut next = self.record.unleased();
         match why {
-            Left::Stopped(forced_before) => next.forced_at = forced_before,
+            Left::Stopped(forced_before) => {
+                next.forced_at = forced_before;
+                next.ends_at = next.ends_at.plus(now.since(next.lease_from));
+            }
             // The cooldown runs on.
             Left::Abandoned if !self.is_due(now) => {}
             // Whoever comes next calls at once.

@@ -22,6 +22,9 @@ const LEAST_MAX_AGE: Duration = Duration::from_secs(10);
 const STEADY: usize = 8;
 const LIFETIME: f64 = 20.0;
 
+/// What a fetch may take, in seconds.
+const TIMEOUT: f64 = 10.0;
+
 /// What a provider fetches, and when.
 struct Document {
     name: String,
@@ -45,7 +48,7 @@ impl Document {
         provider["issuer"] = json!(format!("https://{}.example", self.name));
         let mut document = self.settings.clone();
         let uri = format!("http://issuer.example{}", self.path());
-        document["http_uri"] = json!({"uri": uri, "cluster": "issuer", "timeout": "10s"});
+        document["http_uri"] = json!({"uri": uri, "cluster": "issuer", "timeout": format!("{TIMEOUT}s")});
         provider[self.field] = document;
         provider
     }
@@ -82,14 +85,11 @@ fn documents(key: &Key) -> Vec<Document> {
         Document { name, field, settings, answer, pauses, awaited }
     };
     let backoff = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-    // Before each pause between fetches come those between the attempts of one.
-    let tried_again = |retries: &[f64]| -> Vec<_> {
-        backoff.iter().flat_map(|&pause| retries.iter().copied().chain([pause])).map(about).collect()
-    };
-    let policy = |retries: u64, base: &str, longest: &str| {
-        let pauses = json!({"base_interval": base, "max_interval": longest});
-        json!({"retry_policy": {"num_retries": retries, "retry_back_off": pauses}})
-    };
+    // Before each pause between fetches come those between the attempts of one, which can be any part of the longest.
+    let retries = [0.2, 0.4, 0.4].map(|longest| (0.1, longest + SLACK));
+    let retried = backoff.iter().flat_map(|&pause| retries.into_iter().chain([about(pause)])).collect();
+    let policy = json!({"num_retries": 3, "retry_back_off": {"base_interval": "0.2s", "max_interval": "0.4s"}});
+    let patient = json!({"retry_policy": policy, "async_fetch": {"failed_refetch_duration": "3s"}});
     let unmoved = json!({"async_fetch": {"failed_refetch_duration": "3s"}});
     // In two lines, which are one list.
     let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=0");
@@ -97,9 +97,9 @@ fn documents(key: &Key) -> Vec<Document> {
         document("hasty", json!({"cache_duration": "600s"}), hasty, refreshes(LEAST_MAX_AGE), 2),
         document("failing", json!({}), Behaviour::status(500), backoff.map(about).to_vec(), 4),
         document("unmoved", unmoved, Behaviour::status(500), vec![(3.0, 3.0 + SLACK); 10], 4),
-        document("retried", policy(3, "0.2s", "0.4s"), Behaviour::status(500), tried_again(&[0.2, 0.4, 0.4]), 12),
-        // A third pause would be longer than what is left of the 10 s.
-        document("in-time", policy(9, "2.5s", "60s"), Behaviour::status(500), tried_again(&[2.5, 5.0]), 5),
+        document("retried", json!({ "retry_policy": policy }), Behaviour::status(500), retried, 12),
+        // The first attempt takes all of the time.
+        document("hanging", patient, Behaviour::Hang, vec![(TIMEOUT + 3.0, TIMEOUT + 3.0 + SLACK); 3], 1),
         Document {
             name: "revoked".to_owned(),
             field: "revocation",

@@ -155,11 +155,14 @@ fn a_request_waits_for_the_attempts_that_retry_policy_has_left_and_for_no_other(
         let request = signed(&world, &one());
         world.issuer(JWKS, replies[0].clone());
         let id = world.request(0, &request);
-        for reply in replies {
-            world.issuer(JWKS, reply.clone());
-            world.advance(Duration::from_millis(300));
+        while world.count("jwt_gate_jwks_fetch_failed") == 0 {
+            world.advance(Duration::from_millis(10));
         }
         let early = world.verdict(id).map(|verdict| verdict.code().to_owned());
+        for reply in &replies[1..] {
+            world.issuer(JWKS, reply.clone());
+            world.advance(Duration::from_secs(1));
+        }
         world.seconds_pass(4);
         (early, world.verdict(id).unwrap().code().to_owned())
     };
@@ -167,11 +170,7 @@ fn a_request_waits_for_the_attempts_that_retry_policy_has_left_and_for_no_other(
     let refused = "keys_unavailable".to_owned();
     assert_eq!(play(json!({}), &[down(), up()]), (Some(refused.clone()), refused.clone()), "without the policy");
     assert_eq!(play(retries.clone(), &[down(), up()]), (None, "allowed".to_owned()), "500, then 200");
-    assert_eq!(
-        play(retries, &[down(), down(), down(), down()]),
-        (Some(refused.clone()), refused),
-        "500, then 500: none is left"
-    );
+    assert_eq!(play(retries, &[down(), down(), down(), down()]), (None, refused), "500, then 500: none is left");
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod published;
 mod readme;
 mod remembering;
 mod requirements;
+mod retries;
 mod revocation;
 mod seen;
 mod services;
