@@ -1,7 +1,7 @@
 //! ECDSA on P-256 (FIPS 186-5 section 6.4.2), with tables of multiples for the two points that every check multiplies: the base
 //! point, and the point of the key.
 //!
-//! With both tables a check is 74 additions and 7 doublings, where the general way takes over 250 doublings. `p256` brings
+//! With both tables a check is 74 additions and 7 doublings, where the general way takes over 250 doublings besides. `p256` brings
 //! the field, the curve, the scalars and the parsing of keys and signatures; only the order of additions is ours. Nothing
 //! here is secret, so it runs in variable time.
 
@@ -19,7 +19,7 @@ use sha2::digest::Digest;
 use sha2::Sha256;
 
 /// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign. Forged
-/// tokens can name them all: of more than 32 keys at once, the others make theirs for each check.
+/// tokens can name them all: of more than 32 keys at once, the others have short ones, 4.5 KiB, with which a check takes longer.
 #[derive(Clone)]
 pub struct Es256Key {
     public: VerifyingKey,
@@ -44,22 +44,18 @@ impl Es256Key {
         let hash = reduced(&(*hash).into());
         let (r, s) = signature.split_scalars();
         let inverse = *s.invert_vartime();
-        let point = sum_of_multiples(&[(&BASE, hash * inverse), (&table, *r * inverse)]);
+        let point = sum_of_multiples(&[(&BASE, hash * inverse), (table, *r * inverse)]);
         // r is what is left of the x-coordinate modulo the order, which is smaller than the field: as numbers they may differ.
         point != ProjectivePoint::IDENTITY && reduced(&point.to_affine().x()) == *r
     }
 
-    fn table(&self) -> Arc<Table> {
-        if let Some(table) = self.table.get() {
-            return Arc::clone(table);
-        }
-        let place = Place::take();
-        let is_kept = place.is_some();
-        let table = Table { _place: place, ..Table::of(ProjectivePoint::from(*self.public.as_affine())) };
-        if is_kept {
-            return Arc::clone(self.table.get_or_init(|| Arc::new(table)));
-        }
-        Arc::new(table)
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| {
+            let place = Place::take();
+            let digits_per_row = if place.is_some() { DIGITS_PER_ROW } else { DIGITS };
+            let point = ProjectivePoint::from(*self.public.as_affine());
+            Arc::new(Table { _place: place, ..Table::of(point, digits_per_row) })
+        })
     }
 }
 
@@ -88,57 +84,60 @@ const DIGIT_BITS: usize = 7;
 /// The largest digit, so many multiples stand in a row.
 const MULTIPLES: usize = 1 << (DIGIT_BITS - 1);
 
+/// 266 bits, for a scalar of 256 and a carry.
+const DIGITS: usize = 38;
+
 /// One row serves so many neighbouring digits. A row for each would take twice the memory and save 7 doublings of a check's 81
-/// steps.
+/// steps. The one row of a short table serves them all.
 const DIGITS_PER_ROW: usize = 2;
 
-/// 266 bits, for a scalar of 256 and a carry.
-const ROWS: usize = 19;
+/// The most long tables of keys at once, in one VM: 2.7 MiB. Issuers publish a handful of keys.
+const MAX_LONG: usize = 32;
 
-/// The most tables of keys that are kept at once, in one VM: 2.7 MiB. Issuers publish a handful of keys.
-const MAX_TABLES: usize = 32;
+/// How many there are.
+static LONG: AtomicUsize = AtomicUsize::new(0);
 
-/// How many are kept.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
-
-/// The place of a table among those that are kept.
+/// The place of a long table among those.
 struct Place;
 
 impl Place {
     fn take() -> Option<Self> {
-        let one_more = |kept| (kept < MAX_TABLES).then_some(kept + 1);
-        KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then(|| Self)
+        let one_more = |long| (long < MAX_LONG).then_some(long + 1);
+        LONG.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then(|| Self)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        KEPT.fetch_sub(1, Ordering::Relaxed);
+        LONG.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The table of the base point.
-static BASE: LazyLock<Table> = LazyLock::new(|| Table::of(ProjectivePoint::GENERATOR));
+static BASE: LazyLock<Table> = LazyLock::new(|| Table::of(ProjectivePoint::GENERATOR, DIGITS_PER_ROW));
 
-/// Multiples of a point P: the row `i` is `2^(14 i) P` times 1 to 64.
+/// Multiples of a point P: with two digits per row, the row `i` is `2^(14 i) P` times 1 to 64.
 struct Table {
+    digits_per_row: usize,
     multiples: Vec<AffinePoint>,
     _place: Option<Place>,
 }
 
 impl Table {
-    fn of(mut point: ProjectivePoint) -> Self {
-        let mut multiples = Vec::with_capacity(ROWS * MULTIPLES);
-        for _ in 0..ROWS {
+    fn of(mut point: ProjectivePoint, digits_per_row: usize) -> Self {
+        let rows = DIGITS / digits_per_row;
+        let mut multiples = Vec::with_capacity(rows * MULTIPLES);
+        for _ in 0..rows {
             let mut multiple = point;
             for _ in 0..MULTIPLES {
                 multiples.push(multiple);
                 multiple += point;
             }
-            point = doubled(point, DIGIT_BITS * DIGITS_PER_ROW);
+            point = doubled(point, DIGIT_BITS * digits_per_row);
         }
         // Affine, because adding such a point costs less. One inversion serves for all.
-        Self { multiples: ProjectivePoint::batch_normalize(multiples.as_slice()), _place: None }
+        let multiples = ProjectivePoint::batch_normalize(multiples.as_slice());
+        Self { digits_per_row, multiples, _place: None }
     }
 }
 
@@ -146,10 +145,11 @@ impl Table {
 fn sum_of_multiples(terms: &[(&Table, Scalar); 2]) -> ProjectivePoint {
     let terms = terms.map(|(table, scalar)| (table, digits(&scalar)));
     let mut sum = ProjectivePoint::IDENTITY;
-    for place in (0..DIGITS_PER_ROW).rev() {
+    let places = terms.iter().map(|(table, _)| table.digits_per_row).max().unwrap_or_default();
+    for place in (0..places).rev() {
         sum = doubled(sum, DIGIT_BITS);
-        for (table, digits) in &terms {
-            let digits = digits.iter().skip(place).step_by(DIGITS_PER_ROW);
+        for (table, digits) in terms.iter().filter(|(table, _)| place < table.digits_per_row) {
+            let digits = digits.iter().skip(place).step_by(table.digits_per_row);
             for (row, &digit) in table.multiples.chunks(MULTIPLES).zip(digits) {
                 let multiple = usize::from(digit.unsigned_abs()).checked_sub(1).and_then(|place| row.get(place));
                 match multiple {
@@ -164,11 +164,11 @@ fn sum_of_multiples(terms: &[(&Table, Scalar); 2]) -> ProjectivePoint {
 }
 
 /// The digits of a scalar, the least significant first.
-fn digits(scalar: &Scalar) -> [i16; ROWS * DIGITS_PER_ROW] {
+fn digits(scalar: &Scalar) -> [i16; DIGITS] {
     let bytes = scalar.to_repr();
     let mut bytes = bytes.iter().rev();
     let (mut pending, mut available, mut carry) = (0u32, 0, 0);
-    [(); ROWS * DIGITS_PER_ROW].map(|()| {
+    [(); DIGITS].map(|()| {
         if available < DIGIT_BITS {
             pending |= u32::from(bytes.next().copied().unwrap_or(0)) << available;
             available += 8;
@@ -222,16 +222,18 @@ mod tests {
     #[test]
     fn a_table_holds_the_multiples() {
         let point = product(ProjectivePoint::GENERATOR, Scalar::from(12_345_678_901_u64));
-        let table = Table::of(point);
-        assert_eq!(table.multiples.len(), ROWS * MULTIPLES);
-        let mut first = point;
-        for row in table.multiples.chunks(MULTIPLES) {
-            for (multiple, count) in row.iter().zip(1u64..) {
-                assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
+        for (digits_per_row, rows, most_kib) in [(DIGITS_PER_ROW, 19, 86), (DIGITS, 1, 5)] {
+            let table = Table::of(point, digits_per_row);
+            assert_eq!(table.multiples.len(), rows * MULTIPLES);
+            let mut first = point;
+            for row in table.multiples.chunks(MULTIPLES) {
+                for (multiple, count) in row.iter().zip(1u64..) {
+                    assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
+                }
+                first = product(first, Scalar::from(1u64 << (DIGIT_BITS * DIGITS_PER_ROW)));
             }
-            first = product(first, Scalar::from(1u64 << (DIGIT_BITS * DIGITS_PER_ROW)));
+            assert!(std::mem::size_of_val(table.multiples.as_slice()) <= most_kib * 1024);
         }
-        assert!(std::mem::size_of_val(table.multiples.as_slice()) <= 88 * 1024);
     }
 
     #[test]
@@ -241,9 +243,8 @@ mod tests {
         let scalars: Vec<Scalar> = small.iter().flat_map(|&k| [Scalar::from(k), -Scalar::from(k)]).collect();
         for factor in [Scalar::ONE, -Scalar::ONE, Scalar::from(2u64), Scalar::from(1u64 << 28)] {
             let point = product(generator, factor);
-            let table = Table::of(point);
-            for &a in &scalars {
-                for &b in &scalars {
+            for table in [Table::of(point, DIGITS_PER_ROW), Table::of(point, DIGITS)] {
+                for (&a, &b) in scalars.iter().flat_map(|a| scalars.iter().map(move |b| (a, b))) {
                     let sum = sum_of_multiples(&[(&BASE, a), (&table, b)]);
                     assert_eq!(sum, product(generator, a + b * factor), "{a:?} {b:?} {factor:?}");
                 }
@@ -252,9 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn of_many_keys_few_keep_their_tables_and_all_of_them_check() {
+    fn of_many_keys_few_have_long_tables_and_all_of_them_check_with_what_was_prepared_once() {
         use p256::ecdsa::signature::Signer;
-        let keys = (1..=MAX_TABLES as u8 + 8).map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
+        let keys = (1..=MAX_LONG as u8 + 8).map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
         let checked: Vec<Es256Key> = keys
             .map(|key| {
                 let public = Es256Key { public: *key.verifying_key(), table: OnceLock::new() };
@@ -266,16 +267,16 @@ mod tests {
                 public
             })
             .collect();
-        let kept = checked.iter().filter(|key| key.table.get().is_some()).count();
-        assert!((1..=MAX_TABLES).contains(&kept), "{kept}");
-        assert!(KEPT.load(Ordering::Relaxed) <= MAX_TABLES);
+        assert!(checked.iter().all(|key| key.table.get().is_some_and(|table| std::ptr::eq(&**table, key.table()))));
+        let long = checked.iter().filter(|key| key.table().digits_per_row == DIGITS_PER_ROW).count();
+        assert!((1..=MAX_LONG).contains(&long), "{long}");
+        assert!(LONG.load(Ordering::Relaxed) <= MAX_LONG);
         drop(checked);
         let next = Es256Key {
             public: *p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap().verifying_key(),
             table: OnceLock::new(),
         };
-        next.table();
-        assert!(next.table.get().is_some(), "those that are gone give their places back");
+        assert_eq!(next.table().digits_per_row, DIGITS_PER_ROW, "those that are gone give their places back");
     }
 
     proptest! {
@@ -294,8 +295,10 @@ mod tests {
         fn sums_of_multiples_are_those_of_the_library(a in scalar(), b in scalar(), key in scalar()) {
             prop_assume!(key != Scalar::ZERO);
             let point = product(ProjectivePoint::GENERATOR, key);
-            let sum = sum_of_multiples(&[(&BASE, a), (&Table::of(point), b)]);
-            prop_assert_eq!(sum, product(ProjectivePoint::GENERATOR, a) + product(point, b));
+            for digits_per_row in [DIGITS_PER_ROW, DIGITS] {
+                let sum = sum_of_multiples(&[(&BASE, a), (&Table::of(point, digits_per_row), b)]);
+                prop_assert_eq!(sum, product(ProjectivePoint::GENERATOR, a) + product(point, b));
+            }
         }
     }
 }
