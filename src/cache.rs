@@ -5,11 +5,15 @@
 //! forged tokens leaves no trace, and one of good tokens that are seen once does not push out those that come again: the
 //! eviction resists scans.
 //!
+//! Where several providers look at one token, each has its own outcome. That one of them refuses a token is remembered, too, but
+//! only beside another that verified it: or each request would be checked in vain by all the others.
+//!
 //! A token is remembered by a fingerprint: SipHash-1-3 of all its bytes, 128 bits, under a key that differs from VM to VM. Neither
 //! the key nor any fingerprint is ever seen outside, so whoever wants a forgery to be taken for another token can only guess.
 
 use std::cell::Cell;
 use std::hash::Hasher;
+use std::iter;
 use std::rc::Rc;
 
 use quick_cache::unsync::{Cache, DefaultLifecycle};
@@ -21,6 +25,7 @@ use crate::jose::Verified;
 use crate::jwt_verify;
 use crate::keys::KeySet;
 use crate::limits::CACHED_TOKEN_BYTES;
+use crate::verdict::Reason;
 
 /// How much is remembered: `token_cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +43,62 @@ pub struct TokenCache {
     entries: Cache<u128, Entry, ByBytes, ByNumber>,
 }
 
-/// Stands for one token and one provider.
+/// Stands for one token.
 #[derive(Clone, Copy)]
 pub struct Fingerprint(u128);
 
+/// What came of one token.
 struct Entry {
-    verified: Remembered,
-    /// Of the key set that has the key.
+    first: Outcome,
+    /// For other providers.
+    others: Vec<Outcome>,
+}
+
+/// What came of it for one provider.
+struct Outcome {
+    provider: u64,
+    found: Remembered,
+    /// Of the key set by which it was checked.
     generation: Cell<u64>,
 }
 
-/// A token that verified, in the form of either semantics.
+/// A token that verified, in the form of either semantics, or the reason why it did not.
 pub enum Remembered {
     /// The gate's own.
     Gate(Rc<Verified>),
     /// `semantics: jwt_authn`.
     JwtAuthn(Rc<jwt_verify::Verified>),
+    /// What the gate's own said instead.
+    Refused(Reason),
+}
+
+impl Entry {
+    fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        iter::once(&self.first).chain(&self.others)
+    }
+
+    fn of(&self, provider: u64) -> Option<&Outcome> {
+        self.outcomes().find(|outcome| outcome.provider == provider)
+    }
+
+    fn put(&mut self, outcome: Outcome) {
+        let known = iter::once(&mut self.first).chain(&mut self.others);
+        match known.into_iter().find(|known| known.provider == outcome.provider) {
+            Some(known) => *known = outcome,
+            None => self.others.push(outcome),
+        }
+    }
+}
+
+impl Outcome {
+    fn size(&self) -> usize {
+        let held = match &self.found {
+            Remembered::Gate(verified) => verified.size(),
+            Remembered::JwtAuthn(verified) => verified.size(),
+            Remembered::Refused(_) => 0,
+        };
+        size_of::<Self>() + held
+    }
 }
 
 /// Weighs an entry by what it holds, and a small one like an average one: so the bound on bytes is one on entries too.
@@ -62,24 +107,25 @@ struct ByBytes;
 
 impl Weighter<u128, Entry> for ByBytes {
     fn weight(&self, _: &u128, entry: &Entry) -> u64 {
-        let size = match &entry.verified {
-            Remembered::Gate(verified) => verified.size(),
-            Remembered::JwtAuthn(verified) => verified.size(),
-        };
-        size.max(CACHED_TOKEN_BYTES) as u64
+        entry.outcomes().map(Outcome::size).sum::<usize>().max(CACHED_TOKEN_BYTES) as u64
     }
+}
+
+/// The weight of so many tokens. A part of it is kept for what is new, so one alone would find no place in what it weighs.
+pub fn capacity(max_entries: usize) -> u64 {
+    let for_one = usize::from(max_entries == 1) * CACHED_TOKEN_BYTES / 16;
+    max_entries.saturating_mul(CACHED_TOKEN_BYTES).saturating_add(for_one) as u64
 }
 
 impl TokenCache {
     /// An empty cache. `secret` is the key of the fingerprints.
     pub fn new(limits: CacheLimits, secret: (u64, u64)) -> Self {
-        let capacity = limits.max_entries.saturating_mul(CACHED_TOKEN_BYTES) as u64;
         Self {
             limits,
             fingerprints: SipHasher13::new_with_keys(secret.0, secret.1),
             entries: Cache::with(
                 limits.max_entries,
-                capacity,
+                capacity(limits.max_entries),
                 ByBytes,
                 ByNumber::default(),
                 DefaultLifecycle::default(),
@@ -87,41 +133,64 @@ impl TokenCache {
         }
     }
 
-    /// The fingerprint of `token` for the provider of that number; `None` for a token that is not remembered.
-    pub fn fingerprint(&self, provider: u64, token: &[u8]) -> Option<Fingerprint> {
+    /// The fingerprint of `token`; `None` for one that is not remembered.
+    pub fn fingerprint(&self, token: &[u8]) -> Option<Fingerprint> {
         if self.limits.max_entries == 0 || token.len() > self.limits.max_token_size {
             return None;
         }
         let mut hasher = self.fingerprints;
-        hasher.write_u64(provider);
         hasher.write(token);
         Some(Fingerprint(hasher.finish128().as_u128()))
     }
 
-    /// What the token was verified to be, if `set` still has the key. `generation` changes whenever `set` does.
-    pub fn get(&mut self, fingerprint: Fingerprint, set: &KeySet, generation: u64) -> Option<Rc<Verified>> {
-        let entry = self.entries.get(&fingerprint.0)?;
-        let Remembered::Gate(verified) = &entry.verified else { return None };
-        if entry.generation.get() != generation {
-            if !verified.still_holds(set) {
-                self.entries.remove(&fingerprint.0);
-                return None;
+    /// What the token was verified to be for the provider of that number, if `set` still has the key; or why it was refused, if
+    /// another provider verified it and `set` is the same as then. `generation` changes whenever `set` does.
+    pub fn get(
+        &mut self,
+        fingerprint: Fingerprint,
+        provider: u64,
+        (set, generation): (&KeySet, u64),
+    ) -> Option<Result<Rc<Verified>, Reason>> {
+        let outcome = self.recall(fingerprint, provider)?;
+        let is_of_set = outcome.generation.get() == generation;
+        match &outcome.found {
+            Remembered::Gate(verified) if is_of_set => Some(Ok(Rc::clone(verified))),
+            Remembered::Gate(verified) if verified.still_holds(set) => {
+                outcome.generation.set(generation);
+                Some(Ok(Rc::clone(verified)))
             }
-            entry.generation.set(generation);
+            Remembered::Gate(_) => {
+                self.entries.remove(&fingerprint.0);
+                None
+            }
+            Remembered::Refused(reason) if is_of_set => Some(Err(*reason)),
+            Remembered::Refused(_) | Remembered::JwtAuthn(_) => None,
         }
-        Some(Rc::clone(verified))
     }
 
-    /// What the token was verified to be for `semantics: jwt_authn`, and the generation of the key set that verified it: with
-    /// another one it must be verified again.
-    pub fn get_jwt(&mut self, fingerprint: Fingerprint) -> Option<(Rc<jwt_verify::Verified>, u64)> {
-        let entry = self.entries.get(&fingerprint.0)?;
-        let Remembered::JwtAuthn(verified) = &entry.verified else { return None };
-        Some((Rc::clone(verified), entry.generation.get()))
+    /// What the token was verified to be for the provider of that number by `semantics: jwt_authn`, and the generation of the key set
+    /// that verified it: with another one it must be verified again.
+    pub fn get_jwt(&mut self, fingerprint: Fingerprint, provider: u64) -> Option<(Rc<jwt_verify::Verified>, u64)> {
+        let outcome = self.recall(fingerprint, provider)?;
+        let Remembered::JwtAuthn(verified) = &outcome.found else { return None };
+        Some((Rc::clone(verified), outcome.generation.get()))
     }
 
-    /// Remembers a token that verified.
-    pub fn insert(&mut self, fingerprint: Fingerprint, verified: Remembered, generation: u64) {
-        self.entries.insert(fingerprint.0, Entry { verified, generation: Cell::new(generation) });
+    /// An outcome of an earlier request. To look for one that is not there is no use of the token: one that comes for the first time
+    /// would seem to come again with each provider that looks at it.
+    fn recall(&self, fingerprint: Fingerprint, provider: u64) -> Option<&Outcome> {
+        self.entries.peek(&fingerprint.0)?.of(provider)?;
+        self.entries.get(&fingerprint.0)?.of(provider)
+    }
+
+    /// Remembers what came of a token for the provider of that number; a refusal only where another one has verified it.
+    pub fn put(&mut self, fingerprint: Fingerprint, provider: u64, found: Remembered, generation: u64) {
+        let is_verified = !matches!(found, Remembered::Refused(_));
+        let outcome = Outcome { provider, found, generation: Cell::new(generation) };
+        if let Some(mut entry) = self.entries.peek_mut(&fingerprint.0) {
+            entry.put(outcome);
+        } else if is_verified {
+            self.entries.insert(fingerprint.0, Entry { first: outcome, others: Vec::new() });
+        }
     }
 }

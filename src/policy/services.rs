@@ -13,6 +13,7 @@ use quick_cache::Weighter;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::{introspection, service, AuthorizationService, Introspection};
+use crate::cache::capacity;
 use crate::hashed::ByNumber;
 use crate::jose::Verified;
 use crate::limits::{CACHED_TOKEN_BYTES, MAX_SERVICE_ANSWER_BYTES};
@@ -136,8 +137,7 @@ impl Services {
     pub fn new(services: &[Service], secret: (u64, u64)) -> Self {
         let asked = |service: &Service| {
             let (size, hasher) = (service.max_entries, ByNumber::default());
-            let capacity = size.saturating_mul(CACHED_TOKEN_BYTES) as u64;
-            let kept = Cache::with(size, capacity, ByBytes, hasher, Default::default());
+            let kept = Cache::with(size, capacity(size), ByBytes, hasher, Default::default());
             Asked { service: service.clone(), kept }
         };
         let fingerprints = SipHasher13::new_with_keys(secret.0, secret.1);

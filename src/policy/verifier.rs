@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Provider;
-use crate::cache::{Fingerprint, Remembered, TokenCache};
+use crate::cache::{Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
 use crate::jose::{self, CompactJws, JoseHeader, Verified};
 use crate::jwt_verify::{self, Status, Token};
@@ -65,10 +65,22 @@ impl Verifier {
         (index, provider): (usize, &Provider),
         (set, generation): (&KeySet, u64),
     ) -> Result<Rc<Verified>, Reason> {
-        let fingerprint = self.fingerprint(index, token);
-        if let Some(verified) = fingerprint.and_then(|fingerprint| self.cache.get(fingerprint, set, generation)) {
-            return Ok(verified);
+        let Some(fingerprint) = self.cache.fingerprint(token) else {
+            return self.check(token, provider, set);
+        };
+        let number = self.number(index);
+        if let Some(outcome) = self.cache.get(fingerprint, number, (set, generation)) {
+            return outcome;
         }
+        let outcome = self.check(token, provider, set);
+        let found = outcome
+            .as_ref()
+            .map_or_else(|reason| Remembered::Refused(*reason), |verified| Remembered::Gate(Rc::clone(verified)));
+        self.cache.put(fingerprint, number, found, generation);
+        outcome
+    }
+
+    fn check(&self, token: &[u8], provider: &Provider, set: &KeySet) -> Result<Rc<Verified>, Reason> {
         let (jws, header) = self.check_form(token, provider)?;
         let verified = match set.select(header.kid.as_deref(), header.alg) {
             Selection::Keys(keys) => jose::verify(&jws, &header, &keys, &self.crypto)?,
@@ -81,17 +93,13 @@ impl Verifier {
             Selection::Unknown => return Err(Reason::KeyUnknown),
         };
         let shown = provider.metadata.shown(verified.claims(), jws.header());
-        let verified = Rc::new(verified.showing(shown));
-        if let Some(fingerprint) = fingerprint {
-            self.cache.insert(fingerprint, Remembered::Gate(Rc::clone(&verified)), generation);
-        }
-        Ok(verified)
+        Ok(Rc::new(verified.showing(shown)))
     }
 
     /// What `token`, found for the provider of that index, was verified to be for `semantics: jwt_authn`, and by which generation of
     /// its key set: with another one it must be verified again.
     pub fn recall_jwt(&mut self, token: &[u8], index: usize) -> Option<(Rc<jwt_verify::Verified>, u64)> {
-        self.cache.get_jwt(self.fingerprint(index, token)?)
+        self.cache.get_jwt(self.cache.fingerprint(token)?, self.number(index))
     }
 
     /// Checks the signature of a token that [`jwt_verify`] has read from `token`, with a key of `set`, which is the `generation`th of
@@ -106,13 +114,15 @@ impl Verifier {
         (set, generation): (&jwt_verify::KeySet, u64),
     ) -> Result<Rc<jwt_verify::Verified>, Status> {
         let verified = Rc::new(jwt_verify::verify(read, set, &self.crypto)?);
-        if let Some(fingerprint) = self.fingerprint(index, token) {
-            self.cache.insert(fingerprint, Remembered::JwtAuthn(Rc::clone(&verified)), generation);
+        if let Some(fingerprint) = self.cache.fingerprint(token) {
+            let found = Remembered::JwtAuthn(Rc::clone(&verified));
+            self.cache.put(fingerprint, self.number(index), found, generation);
         }
         Ok(verified)
     }
 
-    fn fingerprint(&self, index: usize, token: &[u8]) -> Option<Fingerprint> {
-        self.cache.fingerprint(index as u64 ^ self.realm, token)
+    /// By which the outcomes of the provider of that index are told from all others.
+    fn number(&self, index: usize) -> u64 {
+        index as u64 ^ self.realm
     }
 }

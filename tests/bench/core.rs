@@ -91,21 +91,22 @@ fn remembering(c: &mut Criterion) {
     let limits = CacheLimits { max_entries: 10_000, max_token_size: 4096 };
     let empty = || TokenCache::new(limits, (1, 2));
     let (mut cache, fingerprints) = (empty(), empty());
-    let of = |token: &[u8]| fingerprints.fingerprint(0, token);
+    let of = |token: &[u8]| fingerprints.fingerprint(token);
     measure(c, "token cache: fingerprint", || of(black_box(token.as_bytes())).is_some());
 
     let numbered = |number: u64| of(&number.to_le_bytes()).expect("it is short");
     let mut numbers = 0..;
     let mut another = || numbered(numbers.next().expect("there is always one more"));
     let known = of(token.as_bytes()).expect("it is short");
-    (0..2 * limits.max_entries).for_each(|_| cache.insert(another(), entry(), 0));
-    cache.insert(known, entry(), 0);
-    measure(c, "token cache: a token that is there", || cache.get(black_box(known), &set, 0).is_some());
+    (0..2 * limits.max_entries).for_each(|_| cache.put(another(), 0, entry(), 0));
+    cache.put(known, 0, entry(), 0);
+    measure(c, "token cache: a token that is there", || cache.get(black_box(known), 0, (&set, 0)).is_some());
 
-    let kept = (0..).map(numbered).take(2 * limits.max_entries).filter(|&other| cache.get(other, &set, 0).is_some());
+    let kept =
+        (0..).map(numbered).take(2 * limits.max_entries).filter(|&other| cache.get(other, 0, (&set, 0)).is_some());
     assert_eq!(kept.count() + 1, limits.max_entries, "it is full");
     c.bench_function("token cache: one more where it is full", |b| {
-        b.iter_batched(&mut another, |another| cache.insert(another, entry(), 0), BatchSize::SmallInput);
+        b.iter_batched(&mut another, |another| cache.put(another, 0, entry(), 0), BatchSize::SmallInput);
     });
 }
 

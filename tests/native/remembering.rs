@@ -90,6 +90,74 @@ fn a_token_verified_for_one_provider_is_not_verified_for_another() {
     assert_eq!(world.ask(0, &Request::get("/").header("x-second", &token)).code(), "signature_invalid");
 }
 
+/// Two providers that look at one token, by keys without names: each tries its own.
+fn two(first: Value, second: Value) -> Value {
+    json!({"providers": {"first": first, "second": second}})
+}
+
+#[test]
+fn of_two_providers_the_one_that_refuses_a_good_token_does_not_check_it_with_each_request() {
+    let (own, other) = (Key::ed25519(1), Key::ed25519(2));
+    let of = |key: &Key| local(&[key], json!({}));
+    for (config, checks) in [(two(of(&own), of(&other)), 2), (two(of(&other), of(&own)), 3)] {
+        let mut world = World::new(&config, 1);
+        let token = Token::new(&own).mint();
+        for _ in 0..10 {
+            assert_eq!(ask(&mut world, &token), "allowed");
+        }
+        assert_eq!(world.checks(), checks);
+    }
+}
+
+#[test]
+fn a_token_that_every_provider_refuses_leaves_no_trace() {
+    let of = |seed| local(&[&Key::ed25519(seed)], json!({}));
+    let mut world = World::new(&two(of(1), of(2)), 1);
+    let forged = Token::new(&Key::ed25519(3)).mint();
+    for round in 1..=5 {
+        assert_eq!(ask(&mut world, &forged), "signature_invalid");
+        assert_eq!(world.checks(), 2 * round);
+    }
+}
+
+#[test]
+fn a_refusal_is_over_with_the_keys_that_it_was_of() {
+    let key = Key::ed25519(1);
+    let mut world = World::new(&two(remote(json!({})), local(&[&key], json!({}))), 1);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(2)]));
+    world.seconds_pass(1);
+    let token = Token::new(&key).expires_in(3000).mint();
+    let allowed =
+        |world: &World| ["first", "second"].map(|name| world.count(&format!("jwt_gate_provider_allowed_{name}")));
+    for _ in 0..4 {
+        assert_eq!(ask(&mut world, &token), "allowed");
+    }
+    assert_eq!(allowed(&world), [0, 4]);
+    world.issuer(JWKS, Reply::keys(&[&key]));
+    world.seconds_pass(600);
+    assert_eq!(ask(&mut world, &token), "allowed");
+    assert_eq!(allowed(&world), [1, 4], "the first that it is good for");
+    // And the other way round: what verified does not outlive its key.
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(2)]));
+    world.seconds_pass(600);
+    assert_eq!(ask(&mut world, &token), "allowed");
+    assert_eq!(allowed(&world), [1, 5]);
+}
+
+#[test]
+fn a_cache_for_one_token_remembers_one() {
+    let mut world = World::new(&config(json!({"token_cache": {"max_entries": 1}})), 1);
+    let tokens = [0, 1].map(|id: u32| Token::new(&key()).claim("jti", id.to_string()).mint());
+    for _ in 0..5 {
+        assert_eq!(ask(&mut world, &tokens[0]), "allowed");
+    }
+    assert_eq!(world.checks(), 1);
+    for token in tokens.iter().cycle().take(10) {
+        assert_eq!(ask(&mut world, token), "allowed");
+    }
+    assert!(world.checks() >= 6, "{}", world.checks());
+}
+
 #[test]
 fn a_remembered_token_is_revoked_by_the_next_list() {
     let config = json!({"providers": {"main": local(&[&key()], revoking(json!({})))}});
@@ -144,38 +212,44 @@ fn without_keys_a_remembered_token_does_not_pass() {
 
 #[test]
 fn a_flood_of_tokens_that_come_once_does_not_push_out_those_that_come_again() {
-    let mut world = World::new(&config(json!({"token_cache": {"max_entries": 100}})), 1);
-    let regulars: Vec<String> = (0..20).map(|id| Token::new(&key()).claim("jti", format!("r{id}")).mint()).collect();
-    for _ in 0..3 {
-        for token in &regulars {
-            assert_eq!(ask(&mut world, token), "allowed");
+    let cache = json!({"token_cache": {"max_entries": 100}});
+    // Another provider that looks at the same tokens makes none of them come again.
+    let others = json!({"providers": {"other": local(&[&Key::ed25519(2).named("k2")], json!({}))}});
+    for config in [config(cache.clone()), merged(config(cache), others)] {
+        let mut world = World::new(&config, 1);
+        let regulars: Vec<String> =
+            (0..20).map(|id| Token::new(&key()).claim("jti", format!("r{id}")).mint()).collect();
+        for _ in 0..3 {
+            for token in &regulars {
+                assert_eq!(ask(&mut world, token), "allowed");
+            }
         }
-    }
-    assert_eq!(world.checks(), 20);
-    let (mut once, mut again) = (0, 0);
-    for id in 0..2000 {
-        let before = world.checks();
-        ask(&mut world, &Token::new(&key()).claim("jti", format!("once {id}")).mint());
-        once += world.checks() - before;
-        let before = world.checks();
-        assert_eq!(ask(&mut world, &regulars[id % 20]), "allowed");
-        again += world.checks() - before;
-    }
-    assert_eq!(once, 2000);
-    assert!(again <= 40, "{again} of 2000 good repeated tokens were checked again");
-    // Nor does one that is ten times as long as the cache, between any two of theirs.
-    again = 0;
-    for round in 0..5 {
-        for id in 0..1000 {
-            ask(&mut world, &Token::new(&key()).claim("jti", format!("once {round} {id}")).mint());
+        assert_eq!(world.checks(), 20);
+        let (mut once, mut again) = (0, 0);
+        for id in 0..2000 {
+            let before = world.checks();
+            ask(&mut world, &Token::new(&key()).claim("jti", format!("once {id}")).mint());
+            once += world.checks() - before;
+            let before = world.checks();
+            assert_eq!(ask(&mut world, &regulars[id % 20]), "allowed");
+            again += world.checks() - before;
         }
-        let before = world.checks();
-        for token in &regulars {
-            assert_eq!(ask(&mut world, token), "allowed");
+        assert_eq!(once, 2000);
+        assert!(again <= 40, "{again} of 2000 good repeated tokens were checked again");
+        // Nor does one that is ten times as long as the cache, between any two of theirs.
+        again = 0;
+        for round in 0..5 {
+            for id in 0..1000 {
+                ask(&mut world, &Token::new(&key()).claim("jti", format!("once {round} {id}")).mint());
+            }
+            let before = world.checks();
+            for token in &regulars {
+                assert_eq!(ask(&mut world, token), "allowed");
+            }
+            again += world.checks() - before;
         }
-        again += world.checks() - before;
+        assert!(again <= 10, "{again} of 100 good repeated tokens were checked again");
     }
-    assert!(again <= 10, "{again} of 100 good repeated tokens were checked again");
 }
 
 #[test]
