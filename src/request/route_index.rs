@@ -11,47 +11,62 @@ use super::routes::PathMatch;
 /// So many rules are looked at one by one in less time than the index takes. Not regular expressions: each of those takes longer.
 const FEW: usize = 8;
 
-/// Where each rule is, by its literal path in lower case; what has none stands aside and can always match.
+/// Where each rule is, by its literal path in lower case; what has none can always match.
 #[derive(Clone, Default)]
 pub(super) struct RouteIndex {
-    by_path: HashMap<Vec<u8>, Vec<usize>>,
-    everywhere: Vec<usize>,
+    by_path: HashMap<Vec<u8>, usize>,
+    /// The first is of the rules without a literal.
+    literals: Vec<Literal>,
     /// The lengths of the literals that can end anywhere in a path.
     by_character: Vec<usize>,
     /// The length of the longest path among them: what lies behind it in a request, however much, is not looked at.
     longest: usize,
 }
 
+/// The rules of one literal, in their order.
+#[derive(Clone, Default)]
+struct Literal {
+    rules: Vec<usize>,
+    /// The next shorter one that a path begins with that begins with this.
+    shorter: Option<usize>,
+}
+
+const EVERYWHERE: usize = 0;
+
 impl RouteIndex {
     /// Takes the paths of the rules in their order.
     pub fn new<'a>(paths: impl ExactSizeIterator<Item = &'a PathMatch>) -> Self {
-        let mut index = Self::default();
+        let mut index = Self { literals: vec![Literal::default()], ..Self::default() };
         let are_few = paths.len() <= FEW;
         for (rule, path) in paths.enumerate() {
-            match path {
-                PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Beginning(_) if are_few => {
-                    index.everywhere.push(rule);
-                }
-                PathMatch::Exact(literal) | PathMatch::Prefix(literal) => index.add(literal.as_bytes(), rule),
+            let literal = match path {
+                PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Beginning(_) if are_few => None,
+                PathMatch::Exact(literal) | PathMatch::Prefix(literal) => Some(literal.as_bytes()),
                 PathMatch::Beginning(literal) => {
                     if !index.by_character.contains(&literal.len()) {
                         index.by_character.push(literal.len());
                     }
-                    index.add(literal.as_bytes(), rule);
+                    Some(literal.as_bytes())
                 }
-                PathMatch::SafeRegex { regex, .. } => match segments(regex.start()) {
-                    Some(segments) => index.add(segments, rule),
-                    None => index.everywhere.push(rule),
-                },
-                PathMatch::Connect => index.everywhere.push(rule),
-            }
+                PathMatch::SafeRegex { regex, .. } => segments(regex.start()),
+                PathMatch::Connect => None,
+            };
+            let place = literal.map_or(EVERYWHERE, |literal| index.place(literal));
+            index.literals.get_mut(place).into_iter().for_each(|literal| literal.rules.push(rule));
+        }
+        let shorter: Vec<_> = index.by_path.iter().map(|(path, &place)| (place, index.ending_before(path))).collect();
+        for (place, shorter) in shorter {
+            index.literals.get_mut(place).into_iter().for_each(|literal| literal.shorter = Some(shorter));
         }
         index
     }
 
-    fn add(&mut self, literal: &[u8], rule: usize) {
+    fn place(&mut self, literal: &[u8]) -> usize {
         self.longest = self.longest.max(literal.len());
-        self.by_path.entry(literal.to_ascii_lowercase()).or_default().push(rule);
+        *self.by_path.entry(literal.to_ascii_lowercase()).or_insert_with(|| {
+            self.literals.push(Literal::default());
+            self.literals.len() - 1
+        })
     }
 
     /// The rules that can match `path` in any case, in their order: every rule that does match is among them.
@@ -60,19 +75,33 @@ impl RouteIndex {
         if start.iter().any(u8::is_ascii_uppercase) {
             start.to_mut().make_ascii_lowercase();
         }
-        let mut found: Vec<usize> = Vec::new();
-        // A prefix ends before a slash, or with it, or is the whole path.
-        let ends = |at: usize| {
-            at == path.len()
-                || path.get(at) == Some(&b'/')
-                || at.checked_sub(1).and_then(|before| path.get(before)) == Some(&b'/')
-                || self.by_character.contains(&at)
-        };
-        for end in (0..=start.len()).filter(|&end| ends(end)) {
-            found.extend(start.get(..end).and_then(|literal| self.by_path.get(literal)).into_iter().flatten());
-        }
-        found.sort_unstable();
-        merged(found.into_iter(), self.everywhere.iter().copied())
+        // All the others that the path begins with are shorter, and the configuration has put them behind this one.
+        let is_whole = start.len() == path.len();
+        let whole = if is_whole || self.can_end(path, start.len()) { self.by_path.get(&*start) } else { None };
+        let longest = whole.copied().unwrap_or_else(|| self.ending_before(&start));
+        let mut from = 0;
+        iter::from_fn(move || {
+            let literals = iter::successors(self.literals.get(longest), |literal| self.literals.get(literal.shorter?));
+            let next =
+                |literal: &Literal| literal.rules.get(literal.rules.partition_point(|&rule| rule < from)).copied();
+            let rule = literals.filter_map(next).min()?;
+            from = rule + 1;
+            Some(rule)
+        })
+    }
+
+    /// The longest literal at the beginning of `path`, in lower case, that is not all of it.
+    fn ending_before(&self, path: &[u8]) -> usize {
+        let ends = (0..path.len()).rev().filter(|&end| self.can_end(path, end));
+        let mut literals = ends.filter_map(|end| self.by_path.get(path.get(..end)?));
+        literals.next().copied().unwrap_or(EVERYWHERE)
+    }
+
+    /// Whether a literal can end there, within `path`: a prefix does before a slash, or with it.
+    fn can_end(&self, path: &[u8], at: usize) -> bool {
+        path.get(at) == Some(&b'/')
+            || at.checked_sub(1).and_then(|before| path.get(before)) == Some(&b'/')
+            || self.by_character.contains(&at)
     }
 }
 
@@ -84,16 +113,6 @@ fn segments(start: &Start) -> Option<&[u8]> {
     }
     let end = literal.iter().rposition(|&b| b == b'/').filter(|_| literal.starts_with(b"/"))?;
     literal.get(..end)
-}
-
-/// Both, which are sorted, as one.
-fn merged(one: impl Iterator<Item = usize>, other: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
-    let (mut one, mut other) = (one.peekable(), other.peekable());
-    iter::from_fn(move || match (one.peek(), other.peek()) {
-        (Some(first), Some(second)) if first > second => other.next(),
-        (None, _) => other.next(),
-        _ => one.next(),
-    })
 }
 
 /// What it holds stands in the rules.
