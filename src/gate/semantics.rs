@@ -43,7 +43,7 @@ impl Semantics {
     /// Those of the fields that a service would take for the gate's own.
     pub(super) fn own_headers(&self, head: &RequestHead) -> Vec<SmolStr> {
         match self {
-            Self::Gate(policy) => policy.sanitized(head).remove,
+            Self::Gate(policy) => policy.sanitized(head).remove.into_vec(),
             Self::JwtAuthn(filter) => filter.own_headers(head),
         }
     }

@@ -111,7 +111,7 @@ impl Filter {
 
     /// The headers of the request that providers set, to be removed.
     pub(crate) fn own_headers(&self, head: &RequestHead) -> Vec<SmolStr> {
-        self.sanitized(head).into_edits().remove
+        self.sanitized(head).into_edits().remove.into_vec()
     }
 
     /// Without the headers that providers set.

@@ -16,7 +16,7 @@ mod uri_template;
 mod way_back;
 
 pub use accept::asks_for_page;
-pub use extract::{behind_prefix, strip, tokens, Location};
+pub use extract::{behind_prefix, strip, tokens, Location, Tokens};
 pub use head::RequestHead;
 pub use header_match::{HeaderMatch, HeaderTest};
 pub use parameter::ParameterName;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
 use smol_str::{SmolStr, StrExt};
 
 use super::{Caller, Published};
@@ -93,7 +94,7 @@ impl fmt::Debug for FieldValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, all values of each.
-    pub remove: Vec<SmolStr>,
+    pub remove: SmallVec<[SmolStr; 1]>,
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
     pub set: Vec<(SmolStr, FieldValue)>,
     /// Names and values to add beside what is there.
