@@ -20,6 +20,8 @@ pub struct KeySet {
     skipped: Vec<(usize, Status)>,
     /// Those with which nothing verifies.
     unusable: Vec<(usize, Unusable)>,
+    /// How many were left out.
+    surplus: usize,
 }
 
 impl KeySet {
@@ -35,7 +37,7 @@ impl KeySet {
             None => {
                 let keys = certificates_of(&document)?;
                 let unusable = keys.iter().enumerate().filter_map(|(index, key)| Some((index, key.unusable()?)));
-                Ok(Self { unusable: unusable.collect(), keys, skipped: Vec::new() })
+                Ok(Self { unusable: unusable.collect(), keys, skipped: Vec::new(), surplus: 0 })
             }
         }
     }
@@ -69,7 +71,7 @@ impl KeySet {
             _ => "",
         };
         let key = Key { kid: kid.to_owned(), alg: alg.to_owned(), kty, crv: crv.to_owned(), material };
-        Ok(Self { keys: vec![key], skipped: Vec::new(), unusable: Vec::new() })
+        Ok(Self { keys: vec![key], skipped: Vec::new(), unusable: Vec::new(), surplus: 0 })
     }
 
     /// Takes the keys of `other` in after its own.
@@ -94,7 +96,7 @@ impl KeySet {
         }
         skipped.truncate(MAX_KEYS);
         unusable.truncate(MAX_KEYS);
-        Ok(Self { keys, skipped, unusable })
+        Ok(Self { keys, skipped, unusable, surplus: 0 })
     }
 
     /// The keys.
@@ -133,6 +135,7 @@ impl Content for KeySet {
     fn parse(body: &[u8]) -> Result<Self, String> {
         let mut set = Self::parse(body, Origin::Remote).map_err(|status| status.text().to_owned())?;
         // A token without `kid` is tried against each that fits.
+        set.surplus = set.keys.len().saturating_sub(MAX_KEYS);
         set.keys.truncate(MAX_KEYS);
         // Envoy would use some of them. The good keys from before stay, which is better than none.
         if set.length() == 0 {
@@ -159,7 +162,8 @@ impl Content for KeySet {
         let unusable: String =
             unusable.map(|(index, why)| format!("; with keys[{index}] nothing verifies: {why}")).collect();
         let skipped = self.skipped.iter().map(|(index, why)| format!("; keys[{index}] skipped: {}", why.text()));
-        format!("{} keys{unusable}{}", self.keys.len(), skipped.collect::<String>())
+        let surplus = if self.surplus > 0 { format!("; {} more are too many", self.surplus) } else { String::new() };
+        format!("{} keys{unusable}{}{surplus}", self.keys.len(), skipped.collect::<String>())
     }
 }
 
@@ -174,6 +178,7 @@ mod tests {
         for (keys, kept) in [(1, 1), (MAX_KEYS, MAX_KEYS), (MAX_KEYS + 1, MAX_KEYS)] {
             let fetched = <KeySet as Content>::parse(set(keys).as_bytes()).unwrap();
             assert_eq!(fetched.keys().len(), kept, "{keys}");
+            assert_eq!(fetched.summary().ends_with("100 keys; 1 more are too many"), keys > kept, "{keys}");
             // What the operator wrote is taken as it is.
             assert_eq!(KeySet::parse(set(keys).as_bytes(), Origin::Local).unwrap().keys().len(), keys);
         }

@@ -43,9 +43,16 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
     let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
 
     // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.
-    let kept: Vec<&Location> = passed().filter(|(p, _)| p.forward).flat_map(|(p, _)| &p.locations).collect();
-    let stripped = asked.filter(|p| !p.forward).flat_map(|p| &p.locations);
-    request::strip(head, stripped.filter(|location| !kept.contains(location)), edits);
+    let is_kept = |location: &Location| {
+        let forwards = |provider: &Provider| provider.forward && provider.locations.contains(location);
+        principals.iter().any(|principal| providers.get(principal.provider()).is_some_and(forwards))
+    };
+    let stripped = |see: &mut dyn FnMut(&Location)| {
+        for provider in asked.clone().filter(|provider| !provider.forward) {
+            provider.locations.iter().filter(|&location| !is_kept(location)).for_each(&mut *see);
+        }
+    };
+    request::strip(head, &stripped, edits);
 
     for (place, (provider, principal)) in passed().enumerate() {
         let of_others = || passed().take(place).flat_map(|(other, _)| other.output_headers());

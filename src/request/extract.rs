@@ -66,40 +66,46 @@ pub fn tokens<'a>(head: &'a RequestHead, locations: &[Location]) -> Result<Token
     Ok(found)
 }
 
+/// Shows locations, one after the other.
+pub type Locations<'l> = dyn Fn(&mut dyn FnMut(&Location)) + 'l;
+
+fn any(locations: &Locations<'_>, is_one: impl Fn(&Location) -> bool) -> bool {
+    let mut found = false;
+    locations(&mut |location| found = found || is_one(location));
+    found
+}
+
 /// Takes whatever is at `locations` out of the request: header, query parameter and cookie alike.
-pub fn strip<'a>(head: &RequestHead, locations: impl IntoIterator<Item = &'a Location>, edits: &mut Edits) {
-    let mut names_of_params = Vec::new();
-    let mut names_of_cookies = Vec::new();
-    let mut in_cookie_header = Vec::new();
-    for location in locations {
-        match location {
-            Location::Bearer => {
-                if matches!(bearer(head), Ok(Some(_)) | Err(_)) {
-                    edits.remove(SmolStr::new_static("authorization"));
-                }
+pub fn strip(head: &RequestHead, locations: &Locations<'_>, edits: &mut Edits) {
+    locations(&mut |location| match location {
+        Location::Bearer => {
+            if matches!(bearer(head), Ok(Some(_)) | Err(_)) {
+                edits.remove(SmolStr::new_static("authorization"));
             }
-            Location::Header { name, prefix, anywhere } => {
-                if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
-                    edits.remove(name.shared());
-                } else if name.as_str() == "cookie" {
-                    in_cookie_header.push((prefix.as_str(), *anywhere));
-                }
-            }
-            Location::Param(name) => names_of_params.push(name),
-            Location::Cookie(name) => names_of_cookies.push(name.as_bytes()),
         }
+        Location::Header { name, prefix, anywhere } => {
+            if head.values(name.as_str()).any(|value| token_of(value, prefix, *anywhere).is_some()) {
+                edits.remove(name.shared());
+            }
+        }
+        Location::Param(_) | Location::Cookie(_) => {}
+    });
+    if any(locations, |location| matches!(location, Location::Param(_))) {
+        strip_params(head, locations, edits);
     }
-    if !names_of_params.is_empty() {
-        strip_params(head, &names_of_params, edits);
-    }
-    if !names_of_cookies.is_empty() {
-        strip_cookies(head, &names_of_cookies, &in_cookie_header, edits);
+    // What is gone as a whole must not come back in part.
+    if any(locations, |location| matches!(location, Location::Cookie(_)))
+        && !edits.remove.iter().any(|name| name == "cookie")
+    {
+        strip_cookies(head, locations, edits);
     }
 }
 
-fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
+fn strip_params(head: &RequestHead, locations: &Locations<'_>, edits: &mut Edits) {
     if let Some((path, Some(query))) = split_path(head.target()) {
-        let is_token = |param: &Param<'_>| names.iter().any(|name| param.is_named(name));
+        let is_token = |param: &Param<'_>| {
+            any(locations, |location| matches!(location, Location::Param(name) if param.is_named(name)))
+        };
         if params(query).any(|param| is_token(&param)) {
             let kept: Vec<&[u8]> = params(query).filter(|param| !is_token(param)).map(|param| param.whole).collect();
             let mut target = path.to_vec();
@@ -112,17 +118,20 @@ fn strip_params(head: &RequestHead, names: &[&String], edits: &mut Edits) {
     }
 }
 
-fn strip_cookies(head: &RequestHead, names: &[&[u8]], in_header: &[(&str, bool)], edits: &mut Edits) {
-    // What is gone as a whole must not come back in part.
-    if edits.remove.iter().any(|name| name == "cookie") {
-        return;
-    }
-    let is_token = |cookie: &Cookie<'_>| names.contains(&cookie.name);
+fn strip_cookies(head: &RequestHead, locations: &Locations<'_>, edits: &mut Edits) {
+    let is_token = |cookie: &Cookie<'_>| {
+        any(locations, |location| matches!(location, Location::Cookie(name) if cookie.name == name.as_bytes()))
+    };
     if cookies(head).any(|cookie| is_token(&cookie)) {
         let kept: Vec<&[u8]> = cookies(head).filter(|cookie| !is_token(cookie)).map(|cookie| cookie.whole).collect();
         let kept = kept.join(&b"; "[..]);
         // What is left may begin with the prefix of a token in the header as a whole.
-        let is_one = in_header.iter().any(|&(prefix, anywhere)| token_of(&kept, prefix, anywhere).is_some());
+        let is_one = any(locations, |location| match location {
+            Location::Header { name, prefix, anywhere } if name.as_str() == "cookie" => {
+                token_of(&kept, prefix, *anywhere).is_some()
+            }
+            _ => false,
+        });
         if kept.is_empty() || is_one {
             edits.remove(SmolStr::new_static("cookie"));
         } else {
@@ -349,7 +358,8 @@ mod tests {
         let header =
             Location::Header { name: HeaderName::new("cookie").unwrap(), prefix: "jwt".into(), anywhere: false };
         let mut edits = Edits::default();
-        strip(&head(&[("cookie", "c=x; jwt a.b.c=")]), &[header, Location::Cookie("c".into())], &mut edits);
+        let locations = [header, Location::Cookie("c".into())];
+        strip(&head(&[("cookie", "c=x; jwt a.b.c=")]), &|see| locations.iter().for_each(see), &mut edits);
         assert!(edits.set.is_empty());
         assert_eq!(edits.remove.to_vec(), ["cookie"]);
     }
@@ -373,7 +383,7 @@ mod tests {
             (vec![("cookie", "c=x")], vec!["cookie"], vec![]),
         ] {
             let mut edits = Edits::default();
-            strip(&head(&fields), &locations, &mut edits);
+            strip(&head(&fields), &|see| locations.iter().for_each(see), &mut edits);
             let set: Vec<_> = set.into_iter().map(|(n, v)| (n.into(), v.as_bytes().to_vec().into())).collect();
             let remove = removed.into_iter().map(SmolStr::from).collect();
             assert_eq!(edits, Edits { remove, set, ..Edits::default() }, "{fields:?}");

@@ -27,7 +27,7 @@ impl WayBack {
     /// might take for the address of another place.
     pub fn of(&self, head: &RequestHead) -> String {
         let mut edits = Edits::default();
-        strip(head, &self.0, &mut edits);
+        strip(head, &|see| self.0.iter().for_each(see), &mut edits);
         let target = edits.set.first().map_or(head.target(), |(_, target)| target);
         // In a target that cannot be split no parameter is found.
         let is_path = is_plain(target) && split_path(head.target()).is_some();
