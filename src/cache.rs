@@ -48,6 +48,7 @@ pub struct TokenCache {
 pub struct Fingerprint(u128);
 
 /// What came of one token.
+#[derive(Clone)]
 struct Entry {
     first: Outcome,
     /// For other providers.
@@ -55,6 +56,7 @@ struct Entry {
 }
 
 /// What came of it for one provider.
+#[derive(Clone)]
 struct Outcome {
     provider: u64,
     found: Remembered,
@@ -63,6 +65,7 @@ struct Outcome {
 }
 
 /// A token that verified, in the form of either semantics, or the reason why it did not.
+#[derive(Clone)]
 pub enum Remembered {
     /// The gate's own.
     Gate(Rc<Verified>),
@@ -187,8 +190,11 @@ impl TokenCache {
     pub fn put(&mut self, fingerprint: Fingerprint, provider: u64, found: Remembered, generation: u64) {
         let is_verified = !matches!(found, Remembered::Refused(_));
         let outcome = Outcome { provider, found, generation: Cell::new(generation) };
-        if let Some(mut entry) = self.entries.peek_mut(&fingerprint.0) {
+        if let Some(mut entry) = self.entries.peek(&fingerprint.0).cloned() {
             entry.put(outcome);
+            // Of what only grows in its place, the crate makes no room for the rest. This is no use of it, either; one that has become
+            // too large is not remembered.
+            let _ = self.entries.replace(fingerprint.0, entry, true);
         } else if is_verified {
             self.entries.insert(fingerprint.0, Entry { first: outcome, others: Vec::new() });
         }

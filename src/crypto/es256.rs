@@ -127,13 +127,15 @@ impl Table {
     fn of(mut point: ProjectivePoint, digits_per_row: usize) -> Self {
         let rows = DIGITS / digits_per_row;
         let mut multiples = Vec::with_capacity(rows * MULTIPLES);
-        for _ in 0..rows {
+        for row in 0..rows {
+            if row > 0 {
+                point = doubled(point, DIGIT_BITS * digits_per_row);
+            }
             let mut multiple = point;
             for _ in 0..MULTIPLES {
                 multiples.push(multiple);
                 multiple += point;
             }
-            point = doubled(point, DIGIT_BITS * digits_per_row);
         }
         // Affine, because adding such a point costs less. One inversion serves for all.
         let multiples = ProjectivePoint::batch_normalize(multiples.as_slice());

@@ -43,13 +43,14 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
     let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
 
     // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.
+    let forwards = passed().any(|(provider, _)| provider.forward);
     let is_kept = |location: &Location| {
         let forwards = |provider: &Provider| provider.forward && provider.locations.contains(location);
         principals.iter().any(|principal| providers.get(principal.provider()).is_some_and(forwards))
     };
     let stripped = |see: &mut dyn FnMut(&Location)| {
         for provider in asked.clone().filter(|provider| !provider.forward) {
-            provider.locations.iter().filter(|&location| !is_kept(location)).for_each(&mut *see);
+            provider.locations.iter().filter(|&location| !(forwards && is_kept(location))).for_each(&mut *see);
         }
     };
     request::strip(head, &stripped, edits);

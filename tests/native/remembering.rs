@@ -1,7 +1,7 @@
 //! The cache of verified tokens: it saves the signature check and nothing else.
 
 use jwt_gate::limits::CACHED_TOKEN_BYTES;
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 
 use crate::mint::{Key, Token};
 use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
@@ -275,6 +275,30 @@ fn no_more_tokens_are_remembered_than_the_limit_says_and_fewer_of_large_ones() {
         let remembered = 2 * count - world.checks();
         assert!((most / 2..=most).contains(&remembered), "{remembered} of {count} with {filler} bytes, not {most}");
     }
+}
+
+#[test]
+fn no_more_is_remembered_where_the_same_tokens_come_to_other_providers() {
+    const NAMES: [&str; 3] = ["first", "second", "third"];
+    let providers: Map<_, _> = NAMES.iter().map(|name| ((*name).to_owned(), local(&[&key()], json!({})))).collect();
+    let rule = |name: &&str| json!({"match": {"prefix": format!("/{name}")}, "requires": {"provider_name": name}});
+    let rules: Vec<Value> = NAMES.iter().map(rule).collect();
+    let config = json!({"token_cache": {"max_entries": 100}, "providers": providers, "rules": rules});
+    let mut world = World::new(&config, 1);
+    // There is room for all of them once, and for no token more than that.
+    let token = |id| Token::new(&key()).claim("jti", format!("t{id}")).claim("filler", "x".repeat(2500)).mint();
+    let tokens: Vec<String> = (0..20).map(token).collect();
+    let mut checked = || {
+        let before = world.checks();
+        for (name, token) in NAMES.iter().flat_map(|name| tokens.iter().map(move |token| (name, token))) {
+            assert_eq!(world.ask(0, &Request::get(&format!("/{name}")).bearer(token)).code(), "allowed");
+        }
+        world.checks() - before
+    };
+    assert_eq!(checked(), 60);
+    let remembered = 60 - checked();
+    let most = 100 * CACHED_TOKEN_BYTES as u64 / 2500;
+    assert!(remembered <= most, "{remembered}, not {most}");
 }
 
 #[test]
