@@ -125,7 +125,7 @@ pub const FIELDS: &[Field] = &[
     field("retry_policy", "num_retries", "whole number", "`1`", "how many attempts follow the first"),
     field("retry_policy", "retry_on", "string", "connection failures and 5xx", "taken and without effect, as in `jwt_authn`"),
     field("retry_policy", "retry_back_off", "retry_back_off", "1 s, doubled up to 10 s", "the longest pauses between them; each is any part of that, at random"),
-    field("retry_back_off", "base_interval", "duration, 1ms to 1h", "required", "the longest first pause; each can be twice as long as the one before, and less than 100ms is 100ms"),
+    field("retry_back_off", "base_interval", "duration, 1ms to 1h", "required", "the longest that the first pause can be, which doubles with each; less than 100ms is 100ms"),
     field("retry_back_off", "max_interval", "duration, 1ms to 1h", "10 times `base_interval`", "the longest of all"),
     field("request_header", "name", "string", "required", "its name"),
     field("request_header", "value", "string", "required", "its value; never logged"),

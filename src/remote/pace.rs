@@ -49,10 +49,9 @@ impl Pace {
         Some(pause(&retries.backoff, retried, random.f64()))
     }
 
-    /// The longest pause after a failure.
+    /// The longest pause after a failed fetch.
     pub fn longest(&self) -> Duration {
-        let retries = self.retries.as_ref().map(|retries| *retries.backoff.end()).unwrap_or_default();
-        retries.max(*self.backoff.end()).max(TICK)
+        TICK.max(*self.backoff.end())
     }
 }
 

@@ -59,7 +59,9 @@ impl Schedule {
     /// failure, the clock was set back.
     pub fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, fetched_at, failures, .. } = self.record;
-        let is_over = |pause_until: UnixTime| pause_until <= now || pause_until.since(now) > self.source.pace.longest();
+        // Between the attempts of a fetch there is none longer than all of it.
+        let longest = self.source.pace.longest().max(self.source.longest());
+        let is_over = |pause_until: UnixTime| pause_until <= now || pause_until.since(now) > longest;
         if failures > 0 {
             return is_over(next_attempt);
         }
@@ -108,14 +110,20 @@ impl Schedule {
     }
 
     /// Until when the request may take that is made now. An attempt that follows a failed one has what is left of its time, as in
-    /// jwt_authn, though never less than a [`TICK`]: it was due while some was left.
+    /// jwt_authn, and a [`TICK`] at least, since nobody looks at the clock more often.
     pub fn ends(&self, now: UnixTime) -> UnixTime {
         let longest = now.plus(self.source.longest());
-        if self.record.retried > 0 && self.is_due(now) {
+        if self.record.retried > 0 && self.is_due(now) && !self.is_late(now) {
             self.record.ends_at.max(now.plus(TICK)).min(longest)
         } else {
             longest
         }
+    }
+
+    /// Whether the time of the fetch has been over for long, as after a clock that was set forth, or a machine that slept: its next
+    /// attempt has another time as long, and is the last.
+    fn is_late(&self, now: UnixTime) -> bool {
+        self.record.ends_at.plus(WAIT_MARGIN) < now
     }
 
     /// Claims the lease.
@@ -123,10 +131,23 @@ impl Schedule {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
         // No longer than any other fetch where the clock was set back. One before its time moves the end of no other.
         let longest = now.plus(self.source.longest());
-        let ends_at = if self.record.retried > 0 { self.record.ends_at.min(longest) } else { longest };
+        let (retried, ends_at) = match self.record.retried {
+            0 => (0, longest),
+            _ if self.is_late(now) => (u64::MAX, longest),
+            retried => (retried, self.record.ends_at.min(longest)),
+        };
         let (lease_from, lease_until) = (now, self.ends(now).plus(WAIT_MARGIN));
         let is_given_up = self.record.is_given_up || is_too_old;
-        Record { forced_at, ends_at, lease_from, lease_until, lease_holder: self.holder, is_given_up, ..self.record }
+        Record {
+            forced_at,
+            retried,
+            ends_at,
+            lease_from,
+            lease_until,
+            lease_holder: self.holder,
+            is_given_up,
+            ..self.record
+        }
     }
 
     /// Ends the lease with an answer, which has the content confirmed.
@@ -193,6 +214,7 @@ impl Schedule {
             Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
             // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
             Left::Abandoned => {
+                // So do further attempts end.
                 next.retried = 0;
                 let pause = self.source.pace.after_failure(next.failures, &mut self.random);
                 let longest = if next.failures == 1 { self.patience() } else { pause };

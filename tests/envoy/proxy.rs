@@ -252,8 +252,8 @@ pub fn eventually_counts(what: &str, expected: usize, mut count: impl FnMut() ->
     }
 }
 
-/// The same as [`eventually`] for what a worker answers: connections spread over the workers by chance, so it must hold many times in a row. Of twenty
-/// all miss one of four workers in one run of three hundred.
+/// The same as [`eventually`] for what a worker answers: connections spread over the workers by chance, so it must hold many times in a
+/// row. Of twenty all miss one of four workers in one run of three hundred.
 pub fn eventually_on_every_worker(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || (0..60).all(|_| condition()));
 }

@@ -96,7 +96,7 @@ fn all_attempts_of_a_fetch_share_its_timeout_whichever_worker_makes_them() {
     let [first, ..] = of_one[..] else { panic!("no fetch") };
     assert!((3..=10).contains(&first.len()), "{:?}", gaps(&world));
     for attempt in first {
-        let left = Duration::from_millis(5000 - (attempt.at - first[0].at));
+        let left = Duration::from_millis(5000_u64.saturating_sub(attempt.at - first[0].at)).max(TICK);
         assert_eq!(attempt.call.timeout, left, "{:?}", gaps(&world));
     }
     let next = world.fetches.get(first.len()).expect("another fetch follows");
@@ -124,15 +124,17 @@ fn pauses_between_fetches_grow_by_the_fetch_and_not_by_its_attempts() {
 
 #[test]
 fn an_attempt_that_comes_late_still_has_some_time_and_is_the_last() {
-    let mut world = World::new(&config("2s", policy(9, "1s")), 2);
-    world.issuer(JWKS, Reply::status(500));
-    is_answered(&mut world);
-    assert_eq!(world.fetches.len(), 1);
-    // As after a machine that slept.
-    world.step_clock(3);
-    world.seconds_pass(60);
-    assert_eq!(world.fetches.len(), 2, "{:?}", gaps(&world));
-    assert_eq!(world.fetches[1].call.timeout, TICK);
+    // As after a machine that slept for so many seconds.
+    for (slept, timeout) in [(2, TICK), (4, Duration::from_secs(2)), (3600, Duration::from_secs(2))] {
+        let mut world = World::new(&config("2s", policy(9, "1s")), 2);
+        world.issuer(JWKS, Reply::status(500));
+        is_answered(&mut world);
+        assert_eq!(world.fetches.len(), 1);
+        world.step_clock(slept);
+        world.seconds_pass(60);
+        assert_eq!(world.fetches.len(), 2, "{slept}: {:?}", gaps(&world));
+        assert_eq!(world.fetches[1].call.timeout, timeout, "{slept}");
+    }
 }
 
 #[test]
