@@ -12,10 +12,10 @@ use jwt_gate::gate::{Effect, Event, Gate};
 use jwt_gate::policy::Verifier;
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 
-use crate::head;
 use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
+use crate::{fields, head};
 
 /// How a request with a known token ends, and after how many signature checks.
 const PASSES: (&str, u64) = ("allowed", 0);
@@ -184,6 +184,63 @@ pub fn outputs(c: &mut Criterion) {
     assert_eq!(headers, ["x-payload", "x-user", "x-audience", "x-expires"]);
     assert!(matches!(edits.state.as_slice(), [(_, payload)] if payload.contains(ISSUER)), "{:?}", edits.state);
     gateway.measure(c, "gate: a known token, claims and payload handed on", &request, PASSES);
+}
+
+/// Tokens in other places than `Authorization`, which are found there and taken out.
+pub fn places(c: &mut Criterion) {
+    let token = Token::new(&key()).mint();
+    let cookies = [("cookie".to_owned(), format!("theme=dark; session={token}").into_bytes())];
+    let cookie = RequestHead::new(fields("/orders", None).into_iter().chain(cookies).collect());
+    for (what, place, request) in [
+        ("a parameter", json!({"from_params": ["token"]}), head(&format!("/orders?page=2&token={token}"), None)),
+        ("a cookie", json!({"from_cookies": ["session"]}), cookie),
+    ] {
+        let mut config = config(&key(), json!([rule(json!({"prefix": "/"}))]));
+        let provider = config["providers"]["main"].as_object_mut().expect("it is one");
+        provider.extend(place.as_object().expect("it is one").clone());
+        Gateway::new(&config).measure(c, &format!("gate: a known token in {what}"), &request, PASSES);
+    }
+}
+
+/// Several providers that look at one token: the last one's.
+pub fn providers(c: &mut Criterion) {
+    for count in [1, 2, 10] {
+        let provider = |number: usize| {
+            let key = if number + 1 == count {
+                key()
+            } else {
+                Key::ed25519(1 + number as u8).named(&format!("other-{number}"))
+            };
+            let provider = &config(&key, json!([]))["providers"]["main"];
+            (format!("provider-{number}"), provider.clone())
+        };
+        let providers: Map<_, _> = (0..count).map(provider).collect();
+        let mut gateway = Gateway::new(&json!({ "providers": providers }));
+        let name = format!("gate: a known token, the last of {count} providers");
+        // What the others say of it is known from the second time on.
+        gateway.outcome(&request("/orders"));
+        gateway.measure(c, &name, &request("/orders"), PASSES);
+    }
+}
+
+/// What else can be configured beside a rule, each for itself.
+pub fn extras(c: &mut Criterion) {
+    let plain = || config(&key(), json!([rule(json!({"prefix": "/"}))]));
+    let with = |field: &str, value: Value| {
+        let mut config = plain();
+        config[field] = value;
+        config
+    };
+    let mut texts = plain();
+    texts["providers"]["main"]["claim_to_headers"] =
+        json!([{"header_name": "x-caller", "value": "{claims.iss} {claims.sub}"}]);
+    for (what, config) in [
+        ("a text of claims in a header", texts),
+        ("an access log", with("access_log", json!(["outcome", "code", "provider", "sub", "kid"]))),
+        ("a shadow", with("shadow", plain())),
+    ] {
+        Gateway::new(&config).measure(c, &format!("gate: a known token, with {what}"), &request("/orders"), PASSES);
+    }
 }
 
 /// Paths that others may read otherwise: in each reading, the rule is looked for again.
