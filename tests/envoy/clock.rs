@@ -1,53 +1,63 @@
-//! The clock of the day, set forth and back while requests come.
+//! The clock of the day that an Envoy sees, as a test sets it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy::{module, project, Environment};
-use crate::mint::Key;
-use crate::proxy::{eventually, eventually_on_every_worker, Proxy, NOTHING};
-use crate::wire::get;
-use crate::{closed, issuer, token, JWKS};
 
-const HOUR: i64 = 3600;
-const DAY: i64 = 24 * HOUR;
-
-/// A clock that is wrong by so many seconds, for the process that has its variables.
-struct Clock {
+/// The clock of the process that has its variables.
+pub struct Clock {
     library: PathBuf,
-    shift: PathBuf,
+    set_to: PathBuf,
 }
 
 impl Clock {
-    fn new() -> Self {
+    /// One that is right so far.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         // A container sees this folder, too.
-        let folder =
-            module().parent().expect("the module is in a folder").join(format!("clock-{}", std::process::id()));
+        let name = format!("clock-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = module().parent().expect("the module is in a folder").join(name);
         fs::create_dir_all(&folder).expect("the folder is ours");
-        let (library, shift) = (folder.join("libshifted_clock.so"), folder.join("shift"));
+        let (library, set_to) = (folder.join("libset_clock.so"), folder.join("set-to"));
         let mut rustc = Command::new("rustc");
         rustc.args(["--edition", "2021", "--crate-type", "cdylib", "-O", "-o"]).arg(&library);
-        let made =
-            rustc.arg(project("tests/envoy/shifted_clock.rs")).status().expect("who runs the tests has a compiler");
+        let made = rustc.arg(project("tests/envoy/set_clock.rs")).status().expect("who runs the tests has a compiler");
         assert!(made.success());
-        let clock = Self { library, shift };
-        clock.set(0);
+        let clock = Self { library, set_to };
+        clock.shift(0);
         clock
     }
 
-    fn set(&self, seconds: i64) {
-        let next = self.shift.with_extension("next");
-        fs::write(&next, seconds.to_string()).expect("the folder is ours");
-        fs::rename(next, &self.shift).expect("the folder is ours");
+    /// One that stands still: such a time after 1970.
+    pub fn stopped(at: Duration) -> Self {
+        let clock = Self::new();
+        clock.stop(at);
+        clock
     }
 
-    fn environment(&self) -> Environment {
+    /// Goes wrong by so many seconds.
+    pub fn shift(&self, seconds: i64) {
+        self.write(&seconds.to_string());
+    }
+
+    /// Stands still from now on: such a time after 1970.
+    pub fn stop(&self, at: Duration) {
+        self.write(&format!("={}", at.as_millis()));
+    }
+
+    fn write(&self, text: &str) {
+        let next = self.set_to.with_extension("next");
+        fs::write(&next, text).expect("the folder is ours");
+        fs::rename(next, &self.set_to).expect("the folder is ours");
+    }
+
+    pub fn environment(&self) -> Environment {
         let text = |path: &PathBuf| path.to_str().expect("paths of tests are text").to_owned();
-        [("LD_PRELOAD", &self.library), ("SHIFTED_CLOCK", &self.shift)]
+        [("LD_PRELOAD", &self.library), ("SET_CLOCK", &self.set_to)]
             .map(|(name, path)| (name.to_owned(), text(path)))
             .into()
     }
@@ -60,49 +70,7 @@ impl Drop for Clock {
     }
 }
 
-#[test]
-fn a_clock_that_steps_forth_and_back_under_load_changes_which_tokens_are_valid_now_and_nothing_else() {
-    let _alone = alone_with(5_000);
-    let key = Key::p256(1).named("k1");
-    let (issuer, clock) = (issuer(&[&key]), Clock::new());
-    let proxy = Proxy::answering_with(&closed(), &issuer, NOTHING, &clock.environment());
-    eventually("the first key set", || proxy.count("jwt_gate_jwks_fetch_ok") > 0);
-
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let now = i64::try_from(now.as_secs()).expect("it is before the end of time");
-    let steady = |sub: &str| {
-        let token = token(&key).claim("sub", sub).claim("iat", now - 2 * DAY).expires_in(2 * DAY).mint();
-        Kind::bearing(sub, "/", &token, &[&format!("200 {sub}")])
-    };
-    let kinds = [
-        steady("ada"),
-        steady("bob"),
-        Kind::bearing(
-            "forged",
-            "/",
-            &token(&Key::p256(9).named("k1")).expires_in(2 * DAY).mint(),
-            &["401 signature_invalid"],
-        ),
-        Kind::bearing("expired", "/", &token(&key).expires_in(-2 * DAY).mint(), &["401 token_expired"]),
-        Kind::new("none", &get("/"), &["401 token_missing"]),
-    ];
-    let fresh = get("/").bearing(&token(&key).mint());
-    let steps = [
-        (0, "200 alice"),
-        (HOUR, "401 token_expired"),
-        (-HOUR, "401 issued_in_the_future"),
-        (3 * HOUR, "401 token_expired"),
-        (0, "200 alice"),
-    ];
-    let mut crowd = Crowd::open(proxy.port, 2_000);
-    let (tally, ()) = crowd.during(&kinds, || {
-        for (shift, expected) in steps {
-            clock.set(shift);
-            eventually_on_every_worker(&format!("{shift} s"), || outcome(&proxy.send(&fresh)) == expected);
-            thread::sleep(Duration::from_secs(1));
-        }
-    });
-    tally.assert_right("the clock");
-    let fetches = issuer.requests(JWKS).len();
-    assert!(fetches <= 2 * steps.len(), "the issuer was asked {fetches} times");
+/// How long after 1970 it is in truth, in whole seconds.
+pub fn now() -> Duration {
+    Duration::from_secs(UNIX_EPOCH.elapsed().expect("it is after 1970").as_secs())
 }
