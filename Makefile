@@ -63,7 +63,7 @@ bench: plain-module envoy # Measure what a request costs in Envoy, beside Envoy'
 
 .PHONY: bench-core
 bench-core: rust-tools node-tools # Measure what the functions of the core cost natively, and signature checks in V8
-	cargo bench --locked --bench core
+	cargo bench --locked --features cel --bench core
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
 	cargo build --locked --release --target wasm32-wasip1 --example portable
 	@node --no-warnings tests/bench/portable.mjs target/wasm32-wasip1/release/examples/portable.wasm

@@ -4,6 +4,7 @@
 mod decisions;
 #[path = "../support/mint.rs"]
 mod mint;
+mod upstreams;
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -161,5 +162,10 @@ criterion_group!(
     decisions::paths,
     decisions::refusals,
     decisions::jwt_authn,
+    upstreams::revocation,
+    upstreams::rotation,
+    upstreams::kept_answers,
+    upstreams::flood,
+    upstreams::expressions,
 );
 criterion_main!(core);
