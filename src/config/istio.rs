@@ -12,7 +12,7 @@ use super::source::{self, Sources};
 use super::values::{duration, header, output_header};
 use super::{access_log, jwt_authn, ConfigError};
 use crate::jose::ClaimPath;
-use crate::jwt_authn::{what_is_said, Extractor, Filter, Keys, Leaf, Provider, Requirement};
+use crate::jwt_authn::{what_is_said, Extractor, Filter, Keys, Leaf, Outputs, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
 use crate::policy::{ClaimEncoding, ClaimHeader, Metadata, PayloadHeader};
@@ -70,6 +70,7 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         says: what_is_said(),
+        outputs: Outputs::of(&providers),
         providers,
     })
 }

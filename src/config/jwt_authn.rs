@@ -10,7 +10,7 @@ use super::source::{self, Sources};
 use super::string_matcher::read as string_matcher;
 use super::values::{duration, header, one_of, output_header, Reading};
 use super::{access_log, route_match, token_outputs, ConfigError};
-use crate::jwt_authn::{what_is_said, Extractor, Filter, Keys, Leaf, Provider, Requirement};
+use crate::jwt_authn::{what_is_said, Extractor, Filter, Keys, Leaf, Outputs, Provider, Requirement};
 use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
 use crate::policy::{FilterStateRules, PayloadHeader};
@@ -87,6 +87,7 @@ pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filte
         enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         says: what_is_said(),
+        outputs: Outputs::of(&providers),
         providers,
     })
 }

@@ -1,6 +1,7 @@
 //! Where Envoy looks for tokens, in its order, and what it takes out of a request.
 
 use super::headers::Headers;
+use super::outputs::Outputs;
 use super::provider::Provider;
 use super::query::{first, Query};
 use crate::request::behind_prefix;
@@ -13,7 +14,7 @@ pub struct Extractor {
     headers: Places<(HeaderName, String)>,
     params: Places<()>,
     cookies: Places<()>,
-    outputs: Vec<HeaderName>,
+    outputs: Outputs,
 }
 
 /// Places of one kind by their keys, in the order of these: that is Envoy's.
@@ -57,16 +58,14 @@ impl Extractor {
             for name in &provider.from_cookies {
                 extractor.cookies.add(name, (), issuer);
             }
-            extractor.outputs.extend(provider.output_headers().cloned());
+            extractor.outputs.add(provider);
         }
         extractor
     }
 
     /// Takes the headers out that these providers set.
     pub(super) fn sanitize(&self, headers: &mut Headers<'_>) {
-        for name in &self.outputs {
-            headers.remove(name);
-        }
+        self.outputs.sanitize(headers);
     }
 
     /// Every token, in Envoy's order; it tries the last one first.

@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::authenticate::{Outcome, Proof, Refusal, Run};
 use super::headers::Headers;
+use super::outputs::Outputs;
 use super::provider::Provider;
 use super::requirement::Requirement;
 use crate::jwt_verify::Status;
@@ -20,6 +21,8 @@ const MAX_URI: usize = 256;
 pub struct Filter {
     /// `providers`.
     pub providers: Vec<Provider>,
+    /// The headers that they set.
+    pub outputs: Outputs,
     /// What the rules match, in their order.
     pub routes: Routes,
     /// What they require, in the same order; nothing, for a rule that says nothing.
@@ -117,19 +120,14 @@ impl Filter {
     /// Without the headers that providers set.
     fn sanitized<'a>(&self, head: &'a RequestHead) -> Headers<'a> {
         let mut headers = Headers::new(head);
-        for name in self.providers.iter().flat_map(Provider::output_headers) {
-            headers.remove(name);
-        }
+        self.outputs.sanitize(&mut headers);
         headers
     }
 
     /// Takes the removal of tokens back, which the walk needed: the service still checks for itself.
     fn leave_tokens(&self, edits: &mut Edits) {
-        let outputs = || self.providers.iter().flat_map(Provider::output_headers);
         let added = &edits.add;
-        edits.remove.retain(|name| {
-            outputs().any(|output| *name == output.as_str()) || added.iter().any(|(known, _)| known == name)
-        });
+        edits.remove.retain(|name| self.outputs.contains(name) || added.iter().any(|(known, _)| known == name));
         // What is set is `:path`, without the token.
         edits.set.clear();
     }

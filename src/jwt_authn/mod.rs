@@ -12,11 +12,13 @@ mod authenticate;
 mod extract;
 mod filter;
 mod headers;
+mod outputs;
 mod provider;
 mod query;
 mod requirement;
 
 pub use extract::Extractor;
 pub use filter::{what_is_said, Filter};
+pub use outputs::Outputs;
 pub use provider::{Keys, Provider};
 pub use requirement::{Leaf, Requirement};

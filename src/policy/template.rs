@@ -115,7 +115,7 @@ impl Template {
         if let Some(literal) = self.literal() {
             return Some(Cow::Borrowed(literal));
         }
-        let mut text = String::new();
+        let mut text = String::with_capacity(32 * self.0.len());
         for part in &self.0 {
             match part {
                 Part::Text(literal) => text.push_str(literal),

@@ -10,6 +10,9 @@ use regex_syntax::{is_meta_character, ParserBuilder};
 pub struct Regex {
     compiled: regex::bytes::Regex,
     start: Start,
+    /// What the pattern begins with, as it is written: `/a/` of `/a/+`, too.
+    written_start: Box<str>,
+    ends_with_slash: bool,
 }
 
 /// What every match of an expression begins with, as far as that is literal.
@@ -47,10 +50,12 @@ impl Regex {
         build(pattern, false)?;
         let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
         let start = parsed.as_ref().map(Start::of).unwrap_or_default();
+        let (written_start, ends_with_slash) = (written_start(pattern), pattern.ends_with('/'));
         // An expression that was read is written out with Unicode for what says nothing else.
         let in_any_case = parsed.as_ref().ok().filter(|_| ignore_case).map(|parsed| in_any_case(parsed).to_string());
         let (pattern, unicode) = in_any_case.as_deref().map_or((pattern, false), |pattern| (pattern, true));
-        Ok(Self { compiled: build(&format!(r"\A(?:{pattern})\z"), unicode)?, start })
+        let compiled = build(&format!(r"\A(?:{pattern})\z"), unicode)?;
+        Ok(Self { compiled, start, written_start, ends_with_slash })
     }
 
     pub(super) fn start(&self) -> &Start {
@@ -59,9 +64,7 @@ impl Regex {
 
     /// Whether the pattern begins with the whole of this path, or ends with a slash.
     pub(super) fn names_slash(&self, path: &[u8]) -> bool {
-        let pattern = self.compiled.as_str();
-        let pattern = pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(pattern);
-        pattern.ends_with('/') || std::str::from_utf8(path).is_ok_and(|path| begins_with(pattern, path))
+        self.ends_with_slash || self.written_start.as_bytes().starts_with(path)
     }
 
     /// Whether the whole of `value` matches.
@@ -70,15 +73,16 @@ impl Regex {
     }
 }
 
-/// Whether `pattern` begins with `path` as it is written in a pattern.
-fn begins_with(pattern: &str, path: &str) -> bool {
-    let mut rest = pattern;
-    path.chars().all(|letter| {
-        let escaped = if is_meta_character(letter) { rest.strip_prefix('\\') } else { Some(rest) };
-        let behind = escaped.and_then(|rest| rest.strip_prefix(letter));
-        rest = behind.unwrap_or_default();
-        behind.is_some()
-    })
+/// What a pattern begins with, as far as it stands for itself.
+fn written_start(pattern: &str) -> Box<str> {
+    // Of those with a meaning, these have it elsewhere.
+    let is_literal = |letter: char| !is_meta_character(letter) || matches!(letter, '#' | '&' | '-' | '~');
+    let mut letters = pattern.chars();
+    let next = || match letters.next()? {
+        '\\' => letters.next().filter(|&letter| is_meta_character(letter)),
+        letter => Some(letter).filter(|&letter| is_literal(letter)),
+    };
+    std::iter::from_fn(next).collect()
 }
 
 /// The expression that matches whatever `expression` matches in some case. To have it compiled without regard to case is not the same:

@@ -263,6 +263,10 @@ mod tests {
             (vec![exact("/a/b"), regex("/a/.*")], "/a/b/", ambiguous),
             (vec![exact("/a.b"), regex(r"/a\.b/.*")], "/a.b/", Ok(Some(1))),
             (vec![exact("/a.b"), regex("/a.b/.*")], "/a.b/", ambiguous),
+            (vec![exact("/a-b"), regex("/a-b/.*")], "/a-b/", Ok(Some(1))),
+            (vec![exact("/a-b"), regex(r"/a\-b/.*")], "/a-b/", Ok(Some(1))),
+            (vec![exact("/a"), regex("/a/+")], "/a/", Ok(Some(1))),
+            (vec![exact("/a"), regex("(?:/a/.*)")], "/a/", ambiguous),
             // A later rule makes no difference: the first one that matches is what counts.
             (vec![prefix("/a"), exact("/a/b")], "/a/b/", Ok(Some(0))),
             // Who writes the slash means it: that is how a path and all below it are written without path_separated_prefix.
