@@ -78,6 +78,15 @@ pub fn table(bars: &[Bar]) -> String {
     text
 }
 
+/// Whether none is missed.
+pub fn verdict(bars: &[Bar]) -> Result<(), String> {
+    if bars.iter().any(|bar| bar.is_met() == Some(false)) {
+        Err("a bar is missed".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
 pub fn json(bars: &[Bar]) -> Value {
     let one = |bar: &Bar| json!({"name": bar.name, "unit": bar.unit, "measured": bar.measured.map(rounded), "at_most": bar.most, "met": bar.is_met()});
     bars.iter().map(one).collect()
