@@ -36,9 +36,9 @@
 //! * [`config`] compiles JSON into all of that.
 //! * `host` is the adapter, for wasm32 alone.
 //!
-//! Imports go one way: `time`, `redact`, `limits`, `json`, `log`, `hashed` · [`verdict`] · [`request`] · [`crypto`] · [`keys`] ·
-//! [`remote`] · [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`jwt_authn`] · [`gate`] · [`config`] · `host`. A
-//! test holds the table.
+//! Imports go one way: `time`, `redact`, `limits`, `log`, `hashed`, `order` · `json` · [`verdict`] · [`request`] · [`crypto`] ·
+//! [`keys`] · [`remote`] · [`jose`], [`jwt_verify`] · [`cache`], [`stats`] · [`policy`] · [`jwt_authn`] · [`gate`] · [`config`] ·
+//! `host`. A test holds the table.
 //!
 //! # Where the code departs from the design on paper
 //!
@@ -74,6 +74,7 @@ pub mod jwt_verify;
 pub mod keys;
 pub mod limits;
 pub mod log;
+mod order;
 pub mod policy;
 pub mod redact;
 pub mod remote;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{Map, Number, Value};
+use crate::order::{self, Numbered};
 
 /// A JSON object, as strict as [`parse`](super::parse) reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -280,8 +281,9 @@ impl<'de> Visitor<'de> for Slot<'_> {
         }
         let builder = &*self.builder;
         // Sorted, since anyone may send an object of thousands of members.
-        names.sort_unstable_by(|&a, &b| builder.read(a).cmp(builder.read(b)));
-        if names.windows(2).any(|pair| matches!(pair, [a, b] if builder.read(*a) == builder.read(*b))) {
+        let mut names: Vec<Numbered<'_>> = names.into_iter().map(|name| (builder.read(name).as_bytes(), 0)).collect();
+        order::sort(&mut names);
+        if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return Err(A::Error::custom("an object has two members of the same name"));
         }
         let end = self.builder.next().ok_or_else(too_long)?;

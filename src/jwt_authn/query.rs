@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode;
 
+use crate::order::{self, Numbered};
 use crate::request::without_query;
 
 /// Names and values, decoded, in the order of the names; those of one name in their own.
@@ -10,10 +11,15 @@ pub(super) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 impl Query {
     /// Reads the query of `:path`.
     pub fn of(target: &[u8]) -> Self {
-        let decoded = |(name, value)| (percent_decode(name).collect(), percent_decode(value).collect());
-        let mut params: Vec<(Vec<u8>, Vec<u8>)> = params(target).map(decoded).collect();
-        params.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self(params)
+        let written: Vec<(&[u8], &[u8])> = params(target).collect();
+        let names: Vec<Vec<u8>> = written.iter().map(|(name, _)| percent_decode(name).collect()).collect();
+        let mut order: Vec<Numbered<'_>> = names.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+        order::sort(&mut order);
+        let decoded = |(name, place): Numbered<'_>| {
+            let (_, value) = written.get(place)?;
+            Some((name.to_vec(), percent_decode(value).collect()))
+        };
+        Self(order.into_iter().filter_map(decoded).collect())
     }
 
     /// Takes every parameter of that name out.

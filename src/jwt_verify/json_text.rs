@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::json::Value;
+use crate::order::{self, Numbered};
 
 /// The text of `value`.
 pub fn write(value: &Value) -> String {
@@ -28,14 +29,17 @@ fn append(value: &Value, text: &mut String) {
             text.push(']');
         }
         Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort();
+            let members: Vec<(&String, &Value)> = members.iter().collect();
+            let mut order: Vec<Numbered<'_>> =
+                members.iter().enumerate().map(|(place, (name, _))| (name.as_bytes(), place)).collect();
+            order::sort(&mut order);
             text.push('{');
-            for (index, name) in names.into_iter().enumerate() {
+            for (index, (_, place)) in order.into_iter().enumerate() {
+                let Some((name, value)) = members.get(place) else { continue };
                 text.push_str(if index > 0 { "," } else { "" });
                 append_string(name, text);
                 text.push(':');
-                append(members.get(name).unwrap_or(&Value::Null), text);
+                append(value, text);
             }
             text.push('}');
         }
