@@ -1,5 +1,6 @@
 //! Another service decides: the OpenID AuthZEN Authorization API 1.0, the data API of Open Policy Agent, or a plain request.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::template::Template;
@@ -112,19 +113,19 @@ impl JsonTemplate {
         }
     }
 
-    /// With every variable in its place; `None` if one has no value.
-    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<String> {
-        let mut text = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(piece) => text.push_str(piece),
+    /// The pieces of the text, with every variable in its place; `None` if one has no value. Where the answer is known, nobody puts
+    /// them together.
+    fn render<'t>(&'t self, head: &RequestHead, principal: &Principal) -> Option<Vec<Cow<'t, str>>> {
+        let render = |piece: &'t Piece| {
+            Some(match piece {
+                Piece::Text(piece) => Cow::Borrowed(piece.as_str()),
                 Piece::String(template) => {
-                    text.push_str(&Value::String(template.render(head, Some(principal))?).to_string());
+                    Cow::Owned(Value::String(template.render(head, Some(principal))?).to_string())
                 }
-                Piece::Claims => text.push_str(&Value::Object(principal.verified().claims().to_map()).to_string()),
-            }
-        }
-        Some(text)
+                Piece::Claims => Cow::Owned(Value::Object(principal.verified().claims().to_map()).to_string()),
+            })
+        };
+        self.0.iter().map(render).collect()
     }
 }
 
@@ -149,28 +150,28 @@ impl AuthorizationService {
         let Some((headers, body)) = self.render(head, principal) else {
             return Ok(Finding::Refused);
         };
-        let parts = headers.iter().map(|(_, value)| value.as_bytes());
-        let key = services.key(index, [&body[..]].into_iter().chain(parts));
+        let parts = body.iter().map(|piece| &**piece).chain(headers.iter().map(|(_, value)| value.as_str()));
+        let key = services.key(index, parts.map(str::as_bytes));
         if let Some(finding) = services.find(index, key, now) {
             return Ok(finding);
         }
         let Some(service) = services.get(index) else {
             return Err(None);
         };
-        let call = service.envelope.call(headers, body);
+        let call = service.envelope.call(headers, body.concat().into_bytes());
         let expires = principal.verified().claims().expires();
         Err(Some(Box::new(Question { service: index, key, call, expires })))
     }
 
     /// What differs from request to request: headers and body.
-    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<(Vec<Field>, Vec<u8>)> {
+    fn render(&self, head: &RequestHead, principal: &Principal) -> Option<(Vec<Field>, Vec<Cow<'_, str>>)> {
         let mut headers = Vec::with_capacity(self.headers.len());
         for (name, template) in &self.headers {
             let value = template.0.render(head, Some(principal)).filter(|value| is_field_value(value.as_bytes()))?;
             headers.push((name.shared(), value.into()));
         }
         let body = match &self.form {
-            ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => body.render(head, principal)?.into_bytes(),
+            ServiceForm::AuthZen(body) | ServiceForm::Opa(body) => body.render(head, principal)?,
             ServiceForm::Http { .. } => Vec::new(),
         };
         Some((headers, body))

@@ -37,18 +37,17 @@ impl HeaderMatch {
         self.holds(head.values(&self.name))
     }
 
-    /// Whether it holds for every reader.
+    /// Whether it holds for every reader of a request with these [`hosts`].
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: the header is there several times, or in another spelling too, and not all of its values would
     /// do; or it is `:authority`, and it matters whether somebody compares hosts in lower case, without the port, or without a dot
     /// at the end, as proxies and servers do when they look for a host; or it is `:path`, and its spelling or case matters.
-    pub(super) fn matches_only(&self, head: &RequestHead) -> Result<bool, Reason> {
+    pub(super) fn matches_only(&self, head: &RequestHead, hosts: &[Vec<u8>]) -> Result<bool, Reason> {
         let matches = self.matches(head);
         let is_alike = |value: &[u8]| self.holds(iter::once(value)) == matches;
         let is_certain = if self.name == ":authority" {
-            let mut hosts = head.values(&self.name).chain(head.values("host"));
-            hosts.all(|host| self.readings(host).iter().all(|reading| is_alike(reading)))
+            hosts.iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
         } else if self.name == ":path" {
             head.values(&self.name)
                 .all(|target| self.spellings(target).is_some_and(|all| all.iter().all(|one| is_alike(one))))
@@ -61,16 +60,14 @@ impl HeaderMatch {
         is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
     }
 
-    /// How else a host may be read. Where the rule asks for one with its port, that is what it means.
-    fn readings(&self, authority: &[u8]) -> Vec<Vec<u8>> {
-        let lower = authority.to_ascii_lowercase();
-        if !self.invert && self.holds(iter::once(&*lower)) {
-            return vec![lower];
+    /// How else one of the [`hosts`] may be read. Where the rule asks for one with its port, that is what it means.
+    fn readings<'h>(&self, host: &'h [u8]) -> [Option<&'h [u8]>; 3] {
+        if !self.invert && self.holds(iter::once(host)) {
+            return [Some(host), None, None];
         }
-        let port = lower.iter().rposition(|b| !b.is_ascii_digit()).filter(|&at| lower.get(at) == Some(&b':'));
-        let host = port.and_then(|at| lower.get(..at)).unwrap_or(&lower).to_vec();
-        let without_dot = host.strip_suffix(b".").map(<[u8]>::to_vec);
-        [lower, host].into_iter().chain(without_dot).collect()
+        let port = host.iter().rposition(|b| !b.is_ascii_digit()).filter(|&at| host.get(at) == Some(&b':'));
+        let name = port.and_then(|at| host.get(..at)).unwrap_or(host);
+        [Some(host), Some(name), name.strip_suffix(b".")]
     }
 
     /// How else a path with its query may be read; `None` if there are more ways than can be tried. Without its last slash, where
@@ -110,6 +107,11 @@ impl HeaderMatch {
             }),
         }
     }
+}
+
+/// The hosts that a request names, in lower case.
+pub(super) fn hosts(head: &RequestHead) -> Vec<Vec<u8>> {
+    head.values(":authority").chain(head.values("host")).map(<[u8]>::to_ascii_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -214,7 +216,7 @@ mod tests {
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
-            assert_eq!(matcher.matches_only(&head), expected, "{matcher:?} on {fields:?}");
+            assert_eq!(matcher.matches_only(&head, &hosts(&head)), expected, "{matcher:?} on {fields:?}");
         }
     }
 

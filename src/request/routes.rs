@@ -3,7 +3,7 @@
 //! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
-use super::header_match::HeaderMatch;
+use super::header_match::{hosts, HeaderMatch};
 use super::path::{may_have_others, other_spellings, split_path, without_query};
 use super::query_match::QueryMatch;
 use super::regex::Regex;
@@ -17,6 +17,8 @@ use crate::verdict::Reason;
 pub struct Routes {
     matches: Vec<Match>,
     index: RouteIndex,
+    /// Whether one of them looks at `:authority`.
+    asks_host: bool,
 }
 
 /// What one rule matches: `route.v3.RouteMatch`.
@@ -56,7 +58,8 @@ impl Routes {
     /// Takes the matches of the rules in their order.
     pub fn new(matches: Vec<Match>) -> Self {
         let index = RouteIndex::new(matches.iter().map(|rule| &rule.path));
-        Self { matches, index }
+        let asks_host = matches.iter().flat_map(|rule| &rule.headers).any(|header| header.name == ":authority");
+        Self { matches, index, asks_host }
     }
 
     /// The index of the first rule that matches `head`; `None` if no rule does.
@@ -74,7 +77,8 @@ impl Routes {
         if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
             return Err(Reason::PathAmbiguous);
         }
-        let mut conditions = Conditions { head, query, known: Vec::new() };
+        let hosts = if self.asks_host { hosts(head) } else { Vec::new() };
+        let mut conditions = Conditions { head, query, hosts, known: Vec::new(), rules: self.matches.len() };
         let rule = self.served(path, &mut conditions)?;
         for spelling in other_spellings(path).ok_or(Reason::PathAmbiguous)? {
             if self.served(&spelling, &mut conditions)? != rule {
@@ -119,7 +123,7 @@ impl Routes {
     fn only(&self, path: &[u8], conditions: &mut Conditions<'_>) -> Result<Option<usize>, Reason> {
         let head = conditions.head;
         for index in self.index.candidates(path) {
-            let Some(rule) = self.matches.get(index) else { continue };
+            let Some(rule) = self.matches.get(index).filter(|_| !conditions.fail(index)) else { continue };
             let as_written = rule.path.matches(path, rule.ignore_case, head);
             if !(as_written || rule.path.matches(path, true, head)) || !conditions.hold(index, rule)? {
                 continue;
@@ -135,18 +139,27 @@ impl Routes {
 struct Conditions<'r> {
     head: &'r RequestHead,
     query: &'r [u8],
-    known: Vec<(usize, Result<bool, Reason>)>,
+    /// Of the request, in lower case, if a rule asks for one.
+    hosts: Vec<Vec<u8>>,
+    /// What is known of each rule, once one was asked: there may be many that the path does not tell apart.
+    known: Vec<Option<Result<bool, Reason>>>,
+    rules: usize,
 }
 
 impl Conditions<'_> {
+    /// Whether it is known already that they do not hold.
+    fn fail(&self, index: usize) -> bool {
+        self.known.get(index) == Some(&Some(Ok(false)))
+    }
+
     fn hold(&mut self, index: usize, rule: &Match) -> Result<bool, Reason> {
         if rule.headers.is_empty() && rule.query.is_empty() {
             return Ok(true);
         }
-        if let Some((_, result)) = self.known.iter().find(|(known, _)| *known == index) {
-            return *result;
+        if let Some(&Some(result)) = self.known.get(index) {
+            return result;
         }
-        let headers = rule.headers.iter().map(|header| header.matches_only(self.head));
+        let headers = rule.headers.iter().map(|header| header.matches_only(self.head, &self.hosts));
         let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(self.query)));
         let mut result = Ok(true);
         for condition in conditions {
@@ -160,7 +173,10 @@ impl Conditions<'_> {
                 Err(reason) => result = Err(reason),
             }
         }
-        self.known.push((index, result));
+        self.known.resize(self.rules, None);
+        if let Some(known) = self.known.get_mut(index) {
+            *known = Some(result);
+        }
         result
     }
 }

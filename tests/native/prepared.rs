@@ -35,7 +35,8 @@ fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
         for effect in gate.handle(Event::Request(1, head()), now) {
             match effect {
                 Effect::Ask(_, number, _) => {
-                    let answer = Answer { status: Some(200), ..Answer::default() };
+                    let answer =
+                        Answer { status: Some(200), body: br#"{"result": true}"#.to_vec(), ..Answer::default() };
                     gate.handle(Event::Answered(number, Some(answer)), now);
                 }
                 Effect::Deny(_, denial, grpc) => say(&denial, grpc),
@@ -150,6 +151,27 @@ fn a_request_allocates_the_same_however_many_rules_there_are() {
 }
 
 #[test]
+fn a_request_allocates_the_same_however_many_rules_the_path_does_not_tell_apart() {
+    let token = Token::new(&key()).mint();
+    let bearer = format!("Bearer {token}");
+    let end = "n".repeat(50);
+    let with = |count: usize| {
+        let asks = |n: usize| {
+            let host = json!({"name": ":authority", "string_match": {"exact": format!("tenant-{n}.example")}});
+            rule(json!({"prefix": "/", "headers": [host]}), &format!("main-{end}"))
+        };
+        let rules: Vec<Value> = (0..count).map(asks).collect();
+        let host = format!("Tenant-{}.example:8080", count - 1).to_lowercase();
+        // Several readings, each of which falls under the same rules.
+        let fields = [(":method", "GET"), (":path", "/a%2fb%2fc"), (":authority", &*host), ("authorization", &*bearer)];
+        allocated(&config(&end, json!({"rules": rules})), &fields)
+    };
+    let ((few, _), _) = with(10);
+    let ((many, _), _) = with(1000);
+    assert_eq!(many, few);
+}
+
+#[test]
 fn a_path_that_ends_with_a_slash_allocates_the_same_under_an_expression_however_long_it_is() {
     let bearer = Token::new(&key()).bearer();
     let end = "n".repeat(50);
@@ -169,9 +191,8 @@ fn a_request_allocates_the_same_however_much_a_service_is_told_with_every_questi
     let token = Token::new(&key()).mint();
     let bearer = format!("Bearer {token}");
     let end = "n".repeat(50);
-    let asks = |constant: &str| {
+    let asks = |protocol: Value, constant: &str| {
         let service = json!({
-            "protocol": "http",
             "http_uri": {"uri": format!("http://authz.example/{constant}"), "cluster": constant, "timeout": "1s"},
             "request_headers": [
                 {"name": format!("x-{constant}"), "value": constant},
@@ -179,14 +200,20 @@ fn a_request_allocates_the_same_however_much_a_service_is_told_with_every_questi
             ],
             "cache": {"ttl": "60s"},
         });
+        let service = merged(service, protocol);
         let rule =
             merged(rule(json!({"prefix": "/"}), &format!("main-{end}")), json!({"authorize": {"service": service}}));
         config(&end, json!({"rules": [rule]}))
     };
     let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
-    let short = allocated(&asks(&"c".repeat(50)), &fields);
-    assert_eq!(allocated(&asks(&"c".repeat(500)), &fields), short);
-    assert!(short.1, "by the answer that is kept");
+    let http = |_: &str| json!({"protocol": "http"});
+    let opa = |constant: &str| json!({"protocol": "opa", "input": {"policy": constant, "path": "{path}"}});
+    for protocol in [http, opa] {
+        let of = |constant: &str| allocated(&asks(protocol(constant), constant), &fields);
+        let short = of(&"c".repeat(50));
+        assert_eq!(of(&"c".repeat(500)), short);
+        assert!(short.1, "by the answer that is kept");
+    }
 }
 
 #[test]
