@@ -395,6 +395,31 @@ fn a_token_that_comes_again_costs_no_signature_check_and_expires_on_time() {
 }
 
 #[test]
+fn a_token_that_is_written_as_no_issuer_writes_it_is_good_as_in_envoy_and_takes_no_place_among_those_remembered() {
+    let mut world = closed(json!({}));
+    let token = Token::new(&key()).mint();
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let (header, payload) = signed.split_once('.').expect("three parts");
+    let odd = [
+        format!(".{token}"),
+        format!("{token}."),
+        format!("{header}...{payload}.{signature}"),
+        format!("{signed}.{}\t{}", &signature[..7], &signature[7..]),
+    ];
+    for (before, token) in odd.iter().enumerate() {
+        for time in 0..2 {
+            assert_eq!(world.ask(0, &Request::get("/").bearer(token)).code(), "allowed", "{token}");
+            assert_eq!(world.checks() as usize, 2 * before + time + 1, "{token}");
+        }
+    }
+    let request = Request::get("/").bearer(&token);
+    for _ in 0..2 {
+        assert_eq!(world.ask(0, &request).code(), "allowed");
+    }
+    assert_eq!(world.checks() as usize, 2 * odd.len() + 1);
+}
+
+#[test]
 fn a_remembered_token_is_judged_by_the_audiences_of_each_rule() {
     let one = |audience: &str| json!({"provider_and_audiences": {"provider_name": "main", "audiences": [audience]}});
     let config = json!({
