@@ -320,3 +320,17 @@ fn the_fetches_of_each_provider_are_counted() {
     let failed = world.count("jwt_gate_provider_jwks_fetch_failed_an_other");
     assert!(failed > 4 && failed == world.count("jwt_gate_jwks_fetch_failed"), "{failed}");
 }
+
+#[test]
+fn a_fetch_for_two_providers_is_counted_once_in_all_and_for_each_of_them() {
+    let revoking = || merged(remote(json!({})), revoking(json!({"refresh_interval": "60s"})));
+    let of_another_audience = merged(revoking(), json!({"audiences": ["other"]}));
+    let mut world = World::new(&json!({"providers": {"one": revoking(), "two": of_another_audience}}), 2);
+    world.issuer(JWKS, Reply::keys(&[&Key::ed25519(1).named("a")]));
+    world.issuer(REVOKED, Reply::status(500));
+    world.seconds_pass(2);
+    for (what, count) in [("jwks_fetch_ok", 1), ("revocation_fetch_failed", 2)] {
+        let of = |provider: &str| world.count(&format!("jwt_gate_provider_{what}_{provider}"));
+        assert_eq!((of("one"), of("two"), world.count(&format!("jwt_gate_{what}"))), (count, count, count), "{what}");
+    }
+}
