@@ -17,7 +17,11 @@ pub(super) fn text_headers(object: &Object<'_>, issuers: &[IssuerPattern]) -> Re
             item.at_most_one(&["value", other])?;
         }
         let name = output_header(item.required("header_name")?)?;
-        headers.push(TextHeader { name, value: template::of_token(value, issuers)? });
+        let template = template::of_token(value, issuers)?;
+        if !template.can_be_field_value() {
+            return Err(value.error("holds characters that no header may hold"));
+        }
+        headers.push(TextHeader { name, value: template });
     }
     Ok(headers)
 }

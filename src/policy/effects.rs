@@ -18,7 +18,9 @@ use crate::verdict::{is_field_value, Edits, FieldValue, HeaderName, Reason, Stat
 /// half of a name.
 pub fn check_forwardable(head: &RequestHead, principal: &Principal, provider: &Provider) -> Result<(), Reason> {
     let mut claims = provider.claim_headers.iter().filter_map(|header| header_value(principal.verified(), header));
-    let mut texts = provider.text_headers.iter().filter_map(|header| header.value.text(head, Some(principal)));
+    // The configuration was asked about those without variables.
+    let texts = provider.text_headers.iter().filter(|header| header.value.literal().is_none());
+    let mut texts = texts.filter_map(|header| header.value.text(head, Some(principal)));
     if claims.all(|value| is_field_value(&value)) && texts.all(|text| is_field_value(text.as_bytes())) {
         Ok(())
     } else {

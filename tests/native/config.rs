@@ -532,6 +532,10 @@ fn a_configuration_that_cannot_be_is_refused_with_its_path_and_the_reason() {
             r#"providers.main.claim_to_headers[0].value: "{claim.sub}": unknown variable; did you mean "claims"?"#,
         ),
         (
+            to_headers(json!({"value": "a\nb{claims.sub}"})),
+            "providers.main.claim_to_headers[0].value: holds characters that no header may hold",
+        ),
+        (
             condition(json!({"claim": "x", "equals": "{issuer.tenant}"})),
             r#"rules[0].authorize.claims[0].equals: "{issuer.tenant}": no pattern of "issuers" has a variable of that name"#,
         ),
