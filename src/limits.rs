@@ -67,6 +67,10 @@ pub const WAIT_MARGIN: Duration = Duration::from_secs(1);
 /// First and longest pause between attempts to fetch a document that fails.
 pub const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
+/// How many times in a row a fetch that the host does not make, since it has not found the upstream, is tried again after the first
+/// pause: about as many seconds. Nobody is asked meanwhile, and an Envoy that starts may take so long to find its hosts.
+pub const NOT_SENT_PAUSES: u64 = 60;
+
 /// The shortest lifetime that a `Cache-Control: max-age` can ask for: below it, an issuer would be hammered by its own header.
 pub const MIN_MAX_AGE: Duration = Duration::from_secs(10);
 

@@ -355,7 +355,7 @@ impl Driver {
                 self.calls.borrow_mut().insert(token, (context, called));
                 Vec::new()
             }
-            None => self.handle(called.answered(None)),
+            None => self.handle(called.answered(Some(Answer { not_sent: true, ..Answer::default() }))),
         }
     }
 
@@ -372,7 +372,7 @@ impl Called {
     fn answered(self, answer: Option<Answer>) -> Event<'static> {
         match self {
             Self::Document(id, number) => Event::Answer(id, number, answer),
-            Self::Service(number) => Event::Answered(number, answer),
+            Self::Service(number) => Event::Answered(number, answer.filter(|answer| !answer.not_sent)),
         }
     }
 }

@@ -137,6 +137,7 @@ pub fn answer(headers: usize, body: usize, longest: usize) -> Option<Answer> {
     let wanted = body.min(longest.saturating_add(1));
     let body = abi::buffer(Buffer::CallResponseBody, wanted).unwrap_or_default();
     Some(Answer {
+        not_sent: false,
         status: text(":status").and_then(|status| status.parse().ok()),
         etag: text("etag"),
         cache_control: list("cache-control"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fetched::Failure;
+use super::fetched::{Failure, FailureKind};
 use super::{endpoint, Answer};
 use crate::json::{self, Value};
 use crate::limits::MAX_METADATA_BYTES;
@@ -48,13 +48,9 @@ impl Discovery {
     pub(super) fn jwks_uri(&self, answer: Option<&Answer>) -> Result<String, Failure> {
         match answer {
             Some(answer @ Answer { status: Some(200), .. }) => {
-                self.named_in(answer).map_err(|problem| Failure { problem, connection: false })
+                self.named_in(answer).map_err(|problem| Failure { problem, kind: FailureKind::Content })
             }
-            Some(Answer { status, .. }) => Err(Failure::of(*status)),
-            None => {
-                let problem = format!("no answer from the upstream \"{}\"", self.cluster);
-                Err(Failure { problem, connection: true })
-            }
+            answer => Err(Failure::of(answer, &self.cluster)),
         }
     }
 

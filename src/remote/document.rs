@@ -156,6 +156,11 @@ impl<T: Content> Document<T> {
             || self.schedule.record.edition != self.loaded
     }
 
+    /// Whether the first content is still to come: no fetch of it has failed.
+    pub fn is_coming(&self) -> bool {
+        self.content.is_none() && !self.schedule.has_failed()
+    }
+
     /// Asks for a fetch before it is due, if the cooldown allows one.
     pub fn want_newer(&mut self, now: UnixTime) {
         self.schedule.wanted |= self.schedule.source.refetch_on_unknown_kid && self.schedule.has_cooled_down(now);
@@ -299,7 +304,7 @@ impl<T: Content> Document<T> {
             Fetched::NotModified { freshness } => {
                 self.schedule.renewed(freshness.unwrap_or(self.schedule.record.freshness), now)
             }
-            Fetched::Failed(failure) => self.schedule.put_off(failure.connection, now),
+            Fetched::Failed(failure) => self.schedule.put_off(failure, now),
         };
         outputs.extend(self.write(Task::Ending(next, fetched), next, cas));
         outputs

@@ -39,22 +39,45 @@ impl Validator {
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub problem: String,
+    pub kind: FailureKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum FailureKind {
+    /// What was sent is wrong.
+    Content,
     /// The connection's fault or the server's, not that of what it sent: another attempt may mend it.
-    pub connection: bool,
+    Connection,
+    /// The host did not call: nobody was asked.
+    NotSent,
 }
 
 impl Failure {
-    /// Of an answer with another status than the one that was to come; none, where the host made no connection.
-    pub fn of(status: Option<u16>) -> Self {
-        let problem = status.map_or_else(|| "no connection".to_owned(), |status| format!("status {status}"));
-        Self { problem, connection: status.is_none_or(|status| status >= 500) }
+    /// Of an answer with another status than the one that was to come, or of none, from this upstream.
+    pub fn of(answer: Option<&Answer>, cluster: &str) -> Self {
+        let (problem, kind) = match answer {
+            None => (format!("no answer from the upstream \"{cluster}\""), FailureKind::Connection),
+            Some(Answer { not_sent: true, .. }) => {
+                let problem = format!("the host has no upstream \"{cluster}\", or has not found its hosts yet");
+                (problem, FailureKind::NotSent)
+            }
+            Some(Answer { status: None, .. }) => ("no connection".to_owned(), FailureKind::Connection),
+            Some(Answer { status: Some(status), .. }) => {
+                let kind = if *status < 500 { FailureKind::Content } else { FailureKind::Connection };
+                (format!("status {status}"), kind)
+            }
+        };
+        Self { problem, kind }
     }
 
     /// Of a discovery in both forms; what went wrong with the first.
     pub fn after(self, before: Option<Self>) -> Self {
-        let (first, connection) = before.map(|before| (before.problem, before.connection)).unwrap_or_default();
-        let problem = format!("discovery: openid-configuration: {first}; oauth-authorization-server: {}", self.problem);
-        Self { problem, connection: self.connection || connection }
+        let Some(before) = before else { return self };
+        let problem = format!(
+            "discovery: openid-configuration: {}; oauth-authorization-server: {}",
+            before.problem, self.problem
+        );
+        Self { problem, kind: self.kind.max(before.kind) }
     }
 }
 
@@ -86,12 +109,8 @@ impl Outcome {
 impl<T: Content> Fetched<T> {
     /// Reads what `address` answered; `conditional` says whether 304 can be an answer.
     pub fn of(answer: Option<Answer>, address: String, conditional: bool, source: &Source) -> Self {
-        let content = |problem: String| Fetched::Failed(Failure { problem, connection: false });
+        let content = |problem: String| Fetched::Failed(Failure { problem, kind: FailureKind::Content });
         match answer {
-            None => {
-                let problem = format!("no answer from the upstream \"{}\": does it exist?", source.cluster);
-                Fetched::Failed(Failure { problem, connection: true })
-            }
             Some(Answer { status: Some(200), body, .. }) if body.len() > T::MAX_BYTES => {
                 content(format!("the answer has more than {} bytes", T::MAX_BYTES))
             }
@@ -106,7 +125,7 @@ impl<T: Content> Fetched<T> {
             Some(Answer { status: Some(304), cache_control, .. }) if conditional => {
                 Fetched::NotModified { freshness: cache_control.as_deref().map(Freshness::read) }
             }
-            Some(Answer { status, .. }) => Fetched::Failed(Failure::of(status)),
+            answer => Fetched::Failed(Failure::of(answer.as_ref(), &source.cluster)),
         }
     }
 

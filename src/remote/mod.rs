@@ -102,6 +102,8 @@ pub enum Address {
 pub struct Answer {
     /// `:status`; `None` where the host made no connection.
     pub status: Option<u16>,
+    /// The host did not even call: it knows no such upstream, or has not found its hosts yet.
+    pub not_sent: bool,
     /// `ETag`.
     pub etag: Option<String>,
     /// `Cache-Control`.

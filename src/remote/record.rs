@@ -22,6 +22,8 @@ pub struct Record {
     pub failures: u64,
     /// How often the last one was tried again, or is about to be; 0 if the next attempt begins another.
     pub retried: u64,
+    /// How many calls in a row the host did not make, as of an upstream that it has not found yet.
+    pub not_sent: u64,
     /// Until when that may go on: all of its attempts share one time.
     pub ends_at: UnixTime,
     /// When an unknown key last asked for a fetch.
@@ -49,7 +51,7 @@ pub struct Edition {
 }
 
 /// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
-const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate4");
+const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate5");
 
 /// No `max-age`.
 const UNASKED: u64 = u64::MAX;
@@ -93,6 +95,7 @@ impl Record {
             self.next_attempt.as_millis(),
             self.failures,
             self.retried,
+            self.not_sent,
             self.ends_at.as_millis(),
             self.forced_at.as_millis(),
             self.lease_from.as_millis(),
@@ -111,13 +114,14 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
+            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, not_sent, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
                 Some(Self {
                     edition: Edition { version, body },
                     fetched_at: UnixTime::from_millis(fetched_at),
                     next_attempt: UnixTime::from_millis(next_attempt),
                     failures,
                     retried,
+                    not_sent,
                     ends_at: UnixTime::from_millis(ends_at),
                     forced_at: UnixTime::from_millis(forced_at),
                     lease_from: UnixTime::from_millis(lease_from),
@@ -202,6 +206,7 @@ mod tests {
             lease_holder: u64::MAX,
             fetched_at: UnixTime::from_secs(5),
             retried: 3,
+            not_sent: 2,
             ends_at: UnixTime::from_secs(4),
             freshness: Freshness { asked: Some(Duration::from_secs(60)) },
             is_given_up: true,

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use super::cache_control::Freshness;
-use super::fetched::{Failure, Outcome};
+use super::fetched::{Failure, FailureKind, Outcome};
 use super::loss::Losses;
 use super::record::Edition;
 use super::said::Said;
 use super::{Output, Record, Source};
-use crate::limits::{TICK, WAIT_MARGIN};
+use crate::limits::{NOT_SENT_PAUSES, TICK, WAIT_MARGIN};
 use crate::time::UnixTime;
 
 /// The schedule of one document, as one VM sees it.
@@ -92,11 +92,17 @@ impl Schedule {
         !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now)))
     }
 
-    /// Whether `retry_policy` has an attempt left, within what a wait may take.
+    /// Whether `retry_policy` has an attempt left within what a wait may take, or the host has not found the upstream yet.
     pub fn is_retried_soon(&self, now: UnixTime) -> bool {
         // Of the first fetch alone: in a long outage nobody waits for what has failed so often.
-        let Record { failures, retried, next_attempt, .. } = self.record;
-        failures == 1 && retried > 0 && next_attempt.since(now) < self.patience()
+        let Record { failures, retried, not_sent, next_attempt, .. } = self.record;
+        failures == 1 && (retried > 0 || not_sent > 0) && next_attempt.since(now) < self.patience()
+    }
+
+    /// Whether the source has failed, or is out of reach for good.
+    pub fn has_failed(&self) -> bool {
+        let Record { failures, not_sent, .. } = self.record;
+        failures > u64::from(not_sent > 0)
     }
 
     /// Whether a fetch before its time may begin.
@@ -154,8 +160,17 @@ impl Schedule {
     pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
         let lifetime = freshness.within(self.source.lifetime);
         let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
-        let (failures, retried, is_given_up) = (0, 0, false);
-        Record { freshness, fetched_at: now, failures, retried, is_given_up, next_attempt, ..self.record.unleased() }
+        let (failures, retried, not_sent, is_given_up) = (0, 0, 0, false);
+        Record {
+            freshness,
+            fetched_at: now,
+            failures,
+            retried,
+            not_sent,
+            is_given_up,
+            next_attempt,
+            ..self.record.unleased()
+        }
     }
 
     /// Names a new content, with this body.
@@ -165,9 +180,9 @@ impl Schedule {
 
     /// Ends the lease after a failure. A fetch before its time, for an unknown key, leaves the schedule as it was: the cooldown bounds
     /// those.
-    pub fn put_off(&mut self, connection: bool, now: UnixTime) -> Record {
+    pub fn put_off(&mut self, failure: &Failure, now: UnixTime) -> Record {
         if self.is_due(now) {
-            self.failed(connection, now)
+            self.failed(failure.kind, now)
         } else {
             self.record.unleased()
         }
@@ -181,21 +196,25 @@ impl Schedule {
             _ if is_forced && !self.is_due(now) => self.record.unleased(),
             // A VM that is gone is no fault of the source: whoever comes next calls at once.
             0 => Record { failures: 1, next_attempt: now, ..self.record.unleased() },
-            _ => self.failed(false, now),
+            _ => self.failed(FailureKind::Content, now),
         }
     }
 
     /// The fetch is tried again where another attempt may mend the failure and begins while some of its time is left.
-    fn failed(&mut self, connection: bool, now: UnixTime) -> Record {
+    fn failed(&mut self, kind: FailureKind, now: UnixTime) -> Record {
         let pace = &self.source.pace;
-        let Record { failures, retried, ends_at, .. } = self.record;
-        let failures = failures.saturating_add(u64::from(retried == 0));
-        let soon = if connection { pace.before_retry(retried, &mut self.random) } else { None };
+        let Record { failures, retried, ends_at, not_sent, .. } = self.record;
+        let not_sent = if kind == FailureKind::NotSent { not_sent.saturating_add(1) } else { 0 };
+        // Whom nobody asked has not failed: that comes from the host, which may find the upstream at any time, as when it starts.
+        let is_another = retried == 0 && !((1..=NOT_SENT_PAUSES).contains(&not_sent) && failures > 0);
+        let failures = failures.saturating_add(u64::from(is_another));
+        let is_mended = kind == FailureKind::Connection;
+        let soon = if is_mended { pace.before_retry(retried, &mut self.random) } else { None };
         let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends_at) {
             Some(pause) => (retried.saturating_add(1), pause),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
-        Record { failures, retried, next_attempt: now.plus(pause), ..self.record.unleased() }
+        Record { failures, retried, not_sent, next_attempt: now.plus(pause), ..self.record.unleased() }
     }
 
     /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
@@ -241,6 +260,10 @@ impl Schedule {
 
     /// What the log says of the record that ends a lease, before it is taken over; nothing of a new content.
     pub fn ended(&self, next: Record, failure: Option<&Failure>, stays: bool) -> Option<Output> {
+        // What is tried each second is not said each time.
+        if (2..=NOT_SENT_PAUSES).contains(&next.not_sent) && !next.not_sent.is_power_of_two() {
+            return None;
+        }
         if let Some(failure) = failure {
             return Some(self.said().failed(&next, &failure.problem, stays));
         }

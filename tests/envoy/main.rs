@@ -32,6 +32,7 @@ mod clock;
 mod clock_steps;
 mod configuration;
 mod dry_run;
+mod early;
 mod expressions;
 mod faults;
 mod forwarding;

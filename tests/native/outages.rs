@@ -25,7 +25,7 @@ fn two() -> Key {
 
 #[test]
 fn an_issuer_that_is_down_at_the_start_and_for_an_hour_costs_one_attempt_a_minute_and_no_wait_is_long() {
-    for down in [Reply::status(503), Reply::hangs(), Reply::no_cluster(), Reply::ok("<html>")] {
+    for down in [Reply::status(503), Reply::hangs(), Reply::ok("<html>")] {
         let mut world = World::new(&config(json!({})), 4);
         world.issuer(JWKS, down.clone());
         let mut vm = 0;

@@ -193,7 +193,6 @@ fn only_what_another_attempt_may_mend_is_tried_again_and_only_while_time_is_left
     for (reply, is_tried_again) in [
         (Reply::status(500), true),
         (Reply::status(503), true),
-        (Reply::no_cluster(), true),
         // That took all of it.
         (Reply::hangs(), false),
         (Reply::status(404), false),

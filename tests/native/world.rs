@@ -318,7 +318,7 @@ impl Asked {
     fn answered(self, answer: Option<Answer>) -> Event<'static> {
         match self {
             Self::Document(id, number) => Event::Answer(id, number, answer),
-            Self::Service(number) => Event::Answered(number, answer),
+            Self::Service(number) => Event::Answered(number, answer.filter(|answer| !answer.not_sent)),
         }
     }
 }
@@ -718,7 +718,9 @@ impl World {
         self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
-            ReplyKind::NoCluster => return self.handle(vm, asked.answered(None)),
+            ReplyKind::NoCluster => {
+                return self.handle(vm, asked.answered(Some(Answer { not_sent: true, ..Answer::default() })))
+            }
             ReplyKind::Never => return Vec::new(),
             ReplyKind::Hangs => (timeout, None),
             ReplyKind::Late(body) => (after, Some(Answer { status: Some(200), body, ..Answer::default() })),
@@ -729,6 +731,7 @@ impl World {
                 (
                     after,
                     Some(Answer {
+                        not_sent: false,
                         status: Some(status),
                         etag: reply.etag,
                         cache_control: reply.cache_control,
