@@ -229,11 +229,14 @@ impl Gate {
             return vec![Effect::Count(Counter::AnsweredMetadata), Effect::Reply(id, reply)];
         }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(wants, _) => {
+            Decision::Wait(wants, otherwise) => {
                 // Who has shown a good token does not stand behind a crowd that has not.
                 let is_known = wants.iter().all(|want| self.is_about_caller(want));
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
-                    return self.apply(id, &head, self.semantics.overloaded(&head));
+                    // Nor is a good token refused for a list without which it passes.
+                    let is_good = matches!(*otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
+                    let decision = if is_good { *otherwise } else { self.semantics.overloaded(&head) };
+                    return self.apply(id, &head, decision);
                 }
                 let (patience, documents, asked, found, called, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience, documents, asked, found, called, is_due };

@@ -63,6 +63,8 @@ pub struct Attempt<'a> {
     failed: Option<Vec<Rc<Verified>>>,
     /// What was lacking, where waiting could bring it.
     needs: Vec<Want>,
+    /// Revocation lists that are still to come, without which tokens pass.
+    coming: Vec<Want>,
 }
 
 impl Principal {
@@ -120,9 +122,9 @@ impl<'a> Attempt<'a> {
         remembers: bool,
         are_several: bool,
     ) -> Self {
-        let (seen, unreadable, needs) = Default::default();
+        let (seen, unreadable, needs, coming) = Default::default();
         let failed = remembers.then(Vec::new);
-        Self { head, providers, documents, verifier, now, are_several, seen, unreadable, failed, needs }
+        Self { head, providers, documents, verifier, now, are_several, seen, unreadable, failed, needs, coming }
     }
 
     /// The token at the provider's locations. Copies of it may stand at several; every other one must be good, too, and then there
@@ -175,9 +177,9 @@ impl<'a> Attempt<'a> {
         self.failed.as_ref()?.get(failure.token?).map(Rc::as_ref)
     }
 
-    /// What was lacking, where waiting could bring it.
-    pub(super) fn into_needs(self) -> Vec<Want> {
-        self.needs
+    /// What was lacking, where waiting could bring it; and what those wait for whose tokens are good without it.
+    pub(super) fn into_needs(self) -> (Vec<Want>, Vec<Want>) {
+        (self.needs, self.coming)
     }
 
     fn note(&mut self, token: Cow<'a, [u8]>, failure: Option<Failure>) {
@@ -287,14 +289,20 @@ impl<'a> Attempt<'a> {
         let Some(revocation) = &provider.revocation else {
             return Ok(());
         };
+        let id = DocumentId::Revocations(revocation.document);
         let document = self.documents.revocations.get(revocation.document);
         match document.and_then(|document| document.content(self.now)) {
             Some(list) if list.denies(verified) => Err(Reason::TokenRevoked.into()),
             Some(_) => Ok(()),
-            None if revocation.allow_when_unavailable => Ok(()),
+            None if revocation.allow_when_unavailable => {
+                let want = Want::Document(id, Need::Content);
+                if document.is_some_and(|document| document.is_coming()) && !self.coming.contains(&want) {
+                    self.coming.push(want);
+                }
+                Ok(())
+            }
             None => {
                 let retry_after = document.map(|document| document.retry_after(self.now)).unwrap_or_default();
-                let id = DocumentId::Revocations(revocation.document);
                 Err(self.lacking(Reason::RevocationUnavailable, id, Need::Content, retry_after))
             }
         }

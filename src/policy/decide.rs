@@ -227,7 +227,7 @@ impl Policy {
         let mut attempt = Attempt::new((head, now), &self.providers, documents, verifier, remembers, are_several);
         let result = required.check(&mut attempt, self.ignore_bad_beside_good);
         edits.caller = self.caller(&result, &attempt);
-        let mut needs = attempt.into_needs();
+        let (mut needs, coming) = attempt.into_needs();
         if matches!(&result, Ok(principals) if !principals.is_empty()) {
             needs.clear();
         }
@@ -241,7 +241,10 @@ impl Policy {
             Err(Failure { reason, retry_after, .. }) => Err(Denial { retry_after, ..reason.into() }),
         };
         let decision = match concluded {
-            Ok(pass) => Decision::Allow(pass, edits),
+            Ok(pass) => {
+                needs.extend(coming);
+                Decision::Allow(pass, edits)
+            }
             Err(mut denial) => {
                 let asked = required.providers().iter().filter_map(|&provider| self.providers.get(provider));
                 denial.state = effects::failure(denial.reason, asked);

@@ -54,4 +54,5 @@ mod templates;
 mod tenants;
 mod threats;
 mod unshared;
+mod upstream;
 mod vectors;
