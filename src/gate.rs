@@ -229,14 +229,19 @@ impl Gate {
             return vec![Effect::Count(Counter::AnsweredMetadata), Effect::Reply(id, reply)];
         }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(wants, otherwise) => {
+            Decision::Wait(mut wants, otherwise) => {
+                // A list without which good tokens pass is awaited while there is much room; a service is asked all the same.
+                let is_good = matches!(*otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
+                if is_good && self.waiting.len() >= MAX_WAITING / 4 {
+                    wants.retain(|want| !matches!(want, Want::Document(DocumentId::Revocations(_), _)));
+                    if wants.is_empty() {
+                        return self.conclude(id, &head, *otherwise, now);
+                    }
+                }
                 // Who has shown a good token does not stand behind a crowd that has not.
                 let is_known = wants.iter().all(|want| self.is_about_caller(want));
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
-                    // Nor is a good token refused for a list without which it passes.
-                    let is_good = matches!(*otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
-                    let decision = if is_good { *otherwise } else { self.semantics.overloaded(&head) };
-                    return self.apply(id, &head, decision);
+                    return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 let (patience, documents, asked, found, called, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience, documents, asked, found, called, is_due };

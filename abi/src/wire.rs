@@ -24,7 +24,8 @@ pub(crate) fn answer(call: impl FnOnce(&mut *mut u8, &mut usize) -> u32) -> Opti
 
 /// A header map: the count, the sizes, then each name and value with a zero behind it.
 pub(crate) fn serialize(map: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 + map.iter().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>());
+    let mut bytes =
+        Vec::with_capacity(4 + map.iter().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>());
     bytes.extend_from_slice(&(map.len() as u32).to_le_bytes());
     for (name, value) in map {
         bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());

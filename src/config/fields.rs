@@ -146,7 +146,7 @@ pub const FIELDS: &[Field] = &[
     field("path_segment", "key", "string", "required", "one name of a `claim_path`, as Envoy writes it; a string alone is the same"),
     field("revocation", "http_uri", "http_uri", "required", "where the list is"),
     field("revocation", "refresh_interval", "duration, 1s to 1 day", "`10s`", "fetch it again before this time is over"),
-    field("revocation", "on_unavailable", "`deny` or `allow`", "`deny`", "what happens to tokens while there is no list; until the first fetch is over they wait"),
+    field("revocation", "on_unavailable", "`deny` or `allow`", "`deny`", "what happens to tokens while there is no list; those that come first wait for it, for its `timeout` and a second at most"),
     field("revocation", "retry_policy", "retry_policy", "none", "as for `remote_jwks`"),
     field("revocation", "request_headers", "list of request_header", "none", "as for `remote_jwks`"),
     field("revocation", "max_stale", "duration, 1s to 365 days", "`24h`", "how long the last good list serves when no fetch succeeds"),

@@ -296,7 +296,7 @@ impl<'a> Attempt<'a> {
             Some(_) => Ok(()),
             None if revocation.allow_when_unavailable => {
                 let want = Want::Document(id, Need::Content);
-                if document.is_some_and(|document| document.is_coming()) && !self.coming.contains(&want) {
+                if document.is_some_and(|document| document.is_coming(self.now)) && !self.coming.contains(&want) {
                     self.coming.push(want);
                 }
                 Ok(())

@@ -111,6 +111,11 @@ impl<T: Content> Document<T> {
         }
     }
 
+    /// Where it comes from.
+    pub fn source(&self) -> &Source {
+        &self.schedule.source
+    }
+
     /// The name under which the VMs of one process share it: two configurations with the same source share it too.
     pub fn shared_name(&self) -> String {
         let Source { cluster, address, .. } = &self.schedule.source;
@@ -156,9 +161,10 @@ impl<T: Content> Document<T> {
             || self.schedule.record.edition != self.loaded
     }
 
-    /// Whether the first content is still to come: no fetch of it has failed.
-    pub fn is_coming(&self) -> bool {
-        self.content.is_none() && !self.schedule.has_failed()
+    /// Whether the first content may come soon: this VM has not looked for it any longer than a wait may take.
+    pub fn is_coming(&self, now: UnixTime) -> bool {
+        let is_new = self.since.is_none_or(|since| now.since(since) < self.patience());
+        self.content.is_none() && is_new && self.could_meet(Need::Content, now)
     }
 
     /// Asks for a fetch before it is due, if the cooldown allows one.

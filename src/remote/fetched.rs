@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::cache_control::Freshness;
-use super::{Answer, Content, Source};
+use super::{Address, Answer, Content, Source};
 
 /// How a fetch ended.
 #[derive(Clone, Debug)]
@@ -125,7 +125,13 @@ impl<T: Content> Fetched<T> {
             Some(Answer { status: Some(304), cache_control, .. }) if conditional => {
                 Fetched::NotModified { freshness: cache_control.as_deref().map(Freshness::read) }
             }
-            answer => Fetched::Failed(Failure::of(answer.as_ref(), &source.cluster)),
+            answer => {
+                let failure = Failure::of(answer.as_ref(), &source.cluster);
+                // Whoever was asked where the keys are has been asked.
+                let is_asked = matches!(source.address, Address::Discovered(_));
+                let kind = if is_asked { failure.kind.min(FailureKind::Connection) } else { failure.kind };
+                Fetched::Failed(Failure { kind, ..failure })
+            }
         }
     }
 

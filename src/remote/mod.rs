@@ -120,6 +120,12 @@ impl Source {
         *self == Self { field: self.field.clone(), ..other.clone() }
     }
 
+    /// Whether one fetch serves both.
+    pub fn is_fetched_as(&self, other: &Self) -> bool {
+        let Self { cluster, address, request_headers, .. } = self;
+        (cluster, address, request_headers) == (&other.cluster, &other.address, &other.request_headers)
+    }
+
     /// Tells sources apart that differ in what they send alone, without naming it.
     fn variant(&self) -> String {
         if self.request_headers.is_empty() {

@@ -42,6 +42,12 @@ impl Pace {
         pause(&self.backoff, failures.saturating_sub(1), jitter * random.f64())
     }
 
+    /// The pause while the host looks for the upstream: nobody is asked, so it does not grow, and it is no longer than the first of
+    /// [`BACKOFF`].
+    pub fn while_looked_for(&self, random: &mut fastrand::Rng) -> Duration {
+        self.after_failure(1, random).min(Self::default().after_failure(1, random))
+    }
+
     /// The pause before the next attempt of a fetch that was tried again so often; `None` if that was the last.
     pub fn before_retry(&self, retried: u64, random: &mut fastrand::Rng) -> Option<Duration> {
         let retries = self.retries.as_ref().filter(|retries| retried < retries.count)?;

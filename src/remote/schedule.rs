@@ -99,12 +99,6 @@ impl Schedule {
         failures == 1 && (retried > 0 || not_sent > 0) && next_attempt.since(now) < self.patience()
     }
 
-    /// Whether the source has failed, or is out of reach for good.
-    pub fn has_failed(&self) -> bool {
-        let Record { failures, not_sent, .. } = self.record;
-        failures > u64::from(not_sent > 0)
-    }
-
     /// Whether a fetch before its time may begin.
     pub fn has_cooled_down(&self, now: UnixTime) -> bool {
         self.record.forced_at > now || now.since(self.record.forced_at) >= self.source.cooldown
@@ -203,15 +197,17 @@ impl Schedule {
     /// The fetch is tried again where another attempt may mend the failure and begins while some of its time is left.
     fn failed(&mut self, kind: FailureKind, now: UnixTime) -> Record {
         let pace = &self.source.pace;
-        let Record { failures, retried, ends_at, not_sent, .. } = self.record;
-        let not_sent = if kind == FailureKind::NotSent { not_sent.saturating_add(1) } else { 0 };
+        let Record { failures, retried, ends_at, not_sent: before, .. } = self.record;
+        let not_sent = if kind == FailureKind::NotSent { before.saturating_add(1) } else { 0 };
         // Whom nobody asked has not failed: that comes from the host, which may find the upstream at any time, as when it starts.
-        let is_another = retried == 0 && !((1..=NOT_SENT_PAUSES).contains(&not_sent) && failures > 0);
-        let failures = failures.saturating_add(u64::from(is_another));
+        let is_looked_for = (1..=NOT_SENT_PAUSES).contains(&not_sent);
+        let is_first = failures == 0 || !(is_looked_for || (before > 0 && not_sent == 0));
+        let failures = failures.saturating_add(u64::from(retried == 0 && is_first));
         let is_mended = kind == FailureKind::Connection;
         let soon = if is_mended { pace.before_retry(retried, &mut self.random) } else { None };
         let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends_at) {
             Some(pause) => (retried.saturating_add(1), pause),
+            None if is_looked_for => (0, pace.while_looked_for(&mut self.random)),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
         Record { failures, retried, not_sent, next_attempt: now.plus(pause), ..self.record.unleased() }

@@ -42,7 +42,6 @@ fn the_first_requests_wait_for_keys_whose_cluster_was_not_ready_when_they_were_d
     let mut connection = Connection::open(port);
     connection.send(&good.bytes());
     let answer = connection.receive();
-    println!("{}", envoy.log());
-    assert_eq!(answer.status(), 200, "{}", outcome(&answer));
+    assert_eq!(outcome(&answer), "200", "{}", envoy.log());
     assert_eq!(issuer.requests(JWKS).len(), 1);
 }

@@ -345,6 +345,17 @@ fn a_crowd_of_tokens_that_nobody_has_checked_leaves_room_for_good_ones() {
 }
 
 #[test]
+fn nobody_passes_a_service_unasked_because_too_many_ask_also_where_its_errors_let_requests_pass() {
+    let mut world = World::new(&config(json!({"protocol": "authzen", "on_error": "allow"})), 1);
+    world.issuer(SERVICE, Reply::never());
+    let crowd: Vec<_> =
+        (0..MAX_WAITING_KNOWN + 10).map(|number| world.request(0, &request(&format!("/{number}")))).collect();
+    let (waiting, refused) = crowd.split_at(MAX_WAITING_KNOWN);
+    assert!(waiting.iter().all(|&id| world.verdict(id).is_none()));
+    assert!(refused.iter().all(|&id| world.verdict(id).is_some_and(|verdict| verdict.code() == "overloaded")));
+}
+
+#[test]
 fn where_a_request_waits_in_its_own_context_nothing_waits_with_it_that_services_believe() {
     let mut config = config(json!({"protocol": "authzen"}));
     config["providers"]["main"]["claim_to_headers"] = json!([{"header_name": "x-user", "claim_name": "sub"}]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jwt_gate::limits::{NOT_SENT_PAUSES, WAIT_MARGIN};
+use jwt_gate::limits::{MAX_WAITING, NOT_SENT_PAUSES, WAIT_MARGIN};
 use jwt_gate::log::Level;
 use serde_json::{json, Value};
 
@@ -75,6 +75,60 @@ fn an_upstream_that_never_comes_is_looked_for_once_a_minute_in_the_end_and_nobod
 }
 
 #[test]
+fn an_upstream_that_is_found_late_costs_no_longer_pause_than_a_second_whatever_the_configuration_says_of_failures() {
+    let policy = json!({"num_retries": 3, "retry_back_off": {"base_interval": "0.2s", "max_interval": "0.4s"}});
+    for more in [
+        json!({"async_fetch": {"failed_refetch_duration": "60s"}}),
+        json!({"retry_policy": policy}),
+        json!({"async_fetch": {"failed_refetch_duration": "60s"}, "retry_policy": policy}),
+    ] {
+        let mut world = World::new(&config(json!({"remote_jwks": more})), 2);
+        world.issuer(JWKS, Reply::no_cluster());
+        world.seconds_pass(2);
+        let request = good(&world);
+        let id = world.request(0, &request);
+        world.issuer(JWKS, Reply::keys(&[&key()]));
+        world.advance(Duration::from_millis(1300));
+        assert_eq!(world.verdict(id).map(|verdict| verdict.code()), Some("allowed"), "{more}");
+    }
+}
+
+#[test]
+fn the_first_failure_of_an_upstream_that_was_found_late_is_the_first() {
+    let policy = json!({"num_retries": 3, "retry_back_off": {"base_interval": "0.2s", "max_interval": "0.4s"}});
+    let mut world = World::new(&config(json!({"remote_jwks": {"retry_policy": policy}})), 2);
+    world.issuer(JWKS, Reply::no_cluster());
+    world.seconds_pass(1);
+    let request = good(&world);
+    let id = world.request(0, &request);
+    world.issuer(JWKS, Reply::status(503));
+    while world.fetches.last().is_none_or(|fetch| fetch.at < 1000) {
+        world.advance(Duration::from_millis(50));
+    }
+    world.advance(Duration::from_millis(100));
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    world.advance(Duration::from_millis(900));
+    assert_eq!(world.verdict(id).map(|verdict| verdict.code()), Some("allowed"), "it waits for the next attempt");
+}
+
+#[test]
+fn an_issuer_that_says_where_its_keys_are_is_not_asked_each_second_since_their_upstream_is_missing() {
+    let issuer = "https://issuer.example";
+    let discovery = json!({
+        "issuer": issuer,
+        "remote_jwks": null,
+        "discovery": {"cluster": "issuer", "jwks_cluster": "keys", "timeout": "2s"},
+    });
+    let mut world = World::new(&config(discovery), 2);
+    let metadata = json!({"issuer": issuer, "jwks_uri": JWKS}).to_string();
+    world.issuer(&format!("{issuer}/.well-known/openid-configuration"), Reply::ok(metadata));
+    world.issuer(JWKS, Reply::no_cluster());
+    world.seconds_pass(60);
+    let asked = world.fetches.iter().filter(|fetch| fetch.uri.contains("well-known")).count();
+    assert!((4..=8).contains(&asked), "{asked} times");
+}
+
+#[test]
 fn an_upstream_that_is_gone_for_a_while_makes_no_long_pauses_and_the_keys_stay() {
     let mut world = World::new(&config(json!({"remote_jwks": {"cache_duration": "10s"}})), 2);
     world.issuer(JWKS, Reply::keys(&[&key()]));
@@ -100,6 +154,7 @@ fn a_token_waits_for_the_first_revocation_list_also_where_none_lets_it_pass() {
         ("at once", list(), "token_revoked", 300),
         ("after a second", list().after(Duration::from_secs(1)), "token_revoked", 1300),
         ("once its upstream is found", Reply::no_cluster(), "token_revoked", 1500),
+        ("never: its upstream is not there", Reply::no_cluster(), "allowed", 3300),
         ("never: it fails", Reply::status(500), "allowed", 300),
         ("never: it hangs", Reply::hangs(), "allowed", 2300),
     ] {
@@ -108,7 +163,7 @@ fn a_token_waits_for_the_first_revocation_list_also_where_none_lets_it_pass() {
         let requests = [(1, of(&world, "gone"), revoked), (2, of(&world, "here"), "allowed")];
         let ids = requests.map(|(vm, request, expected)| (world.request(vm, &request), expected));
         world.advance(Duration::from_millis(200));
-        if what.contains("upstream") {
+        if what.contains("is found") {
             world.issuer(REVOKED, list());
         }
         while ids.iter().any(|(id, _)| world.verdict(*id).is_none()) {
@@ -120,11 +175,28 @@ fn a_token_waits_for_the_first_revocation_list_also_where_none_lets_it_pass() {
         }
         // In the outage that follows nobody waits.
         if revoked == "allowed" {
+            world.seconds_pass(1);
             for _ in 0..200 {
                 let request = of(&world, "gone");
                 assert_eq!(world.ask(3, &request).code(), "allowed", "{what}");
                 world.advance(Duration::from_millis(500));
             }
         }
+    }
+}
+
+#[test]
+fn of_a_crowd_that_waits_for_a_list_without_which_tokens_pass_nobody_is_refused() {
+    let allowing = revoking(json!({"on_unavailable": "allow"}));
+    let mut world = World::new(&json!({"providers": {"main": local(&[&key()], allowing)}}), 1);
+    world.issuer(REVOKED, Reply::revoked(json!([{"jti": "7"}])).after(Duration::from_secs(1)));
+    let of = |id: usize| Request::get("/").bearer(&Token::new(&key()).claim("jti", id.to_string()).mint());
+    let crowd: Vec<_> = (0..MAX_WAITING).map(|id| world.request(0, &of(id))).collect();
+    let waiting = crowd.iter().filter(|&&id| world.verdict(id).is_none()).count();
+    assert_eq!(waiting, MAX_WAITING / 4, "the other places are for those who cannot pass without");
+    world.seconds_pass(10);
+    for (number, id) in crowd.into_iter().enumerate() {
+        let expected = if number == 7 { "token_revoked" } else { "allowed" };
+        assert_eq!(world.verdict(id).expect("it was decided").code(), expected, "{number}");
     }
 }
