@@ -19,7 +19,8 @@ use sha2::digest::Digest;
 use sha2::Sha256;
 
 /// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign. Forged
-/// tokens can name them all: of more than 32 keys at once, the others have short ones, 4.5 KiB, with which a check takes longer.
+/// tokens can name them all: of more than 32 keys at once the others have shorter ones, 23 KiB, and of more than 160 the rest 4.5 KiB,
+/// with which a check takes longer.
 #[derive(Clone)]
 pub struct Es256Key {
     public: VerifyingKey,
@@ -52,7 +53,7 @@ impl Es256Key {
     fn table(&self) -> &Table {
         self.table.get_or_init(|| {
             let place = Place::take();
-            let digits_per_row = if place.is_some() { DIGITS_PER_ROW } else { DIGITS };
+            let digits_per_row = place.as_ref().map_or(DIGITS, Place::digits_per_row);
             let point = ProjectivePoint::from(*self.public.as_affine());
             Arc::new(Table { _place: place, ..Table::of(point, digits_per_row) })
         })
@@ -87,29 +88,42 @@ const MULTIPLES: usize = 1 << (DIGIT_BITS - 1);
 /// 266 bits, for a scalar of 256 and a carry.
 const DIGITS: usize = 38;
 
-/// One row serves so many neighbouring digits. A row for each would take twice the memory and save 7 doublings of a check's 81
-/// steps. The one row of a short table serves them all.
+/// One row of the base point's table serves so many neighbouring digits, and so do those of [`TIERS`]. A row for each would take twice
+/// the memory and save 7 doublings of a check's 81 steps.
 const DIGITS_PER_ROW: usize = 2;
 
-/// The most long tables of keys at once, in one VM: 2.7 MiB. Issuers publish a handful of keys.
-const MAX_LONG: usize = 32;
+/// How many keys at once, in one VM, have a table whose rows serve so many digits. Issuers publish a handful of keys, so the first
+/// tables are the longest: 2.7 MiB in all, and 2.8 MiB those after them, whose check takes 42 doublings more. The one row of the
+/// tables of all other keys serves all digits.
+const TIERS: [(usize, usize); 2] = [(32, DIGITS_PER_ROW), (128, 8)];
 
-/// How many there are.
-static LONG: AtomicUsize = AtomicUsize::new(0);
+/// How many of each there are.
+static TAKEN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-/// The place of a long table among those.
-struct Place;
+/// A place in a tier.
+struct Place(usize);
 
 impl Place {
+    /// The best that is free.
     fn take() -> Option<Self> {
-        let one_more = |long| (long < MAX_LONG).then_some(long + 1);
-        LONG.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then(|| Self)
+        let is_taken = |&tier: &usize| {
+            let (most, _) = TIERS.get(tier).copied().unwrap_or_default();
+            let one_more = |taken| (taken < most).then_some(taken + 1);
+            TAKEN
+                .get(tier)
+                .is_some_and(|taken| taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok())
+        };
+        (0..TIERS.len()).find(is_taken).map(Self)
+    }
+
+    fn digits_per_row(&self) -> usize {
+        TIERS.get(self.0).map_or(DIGITS, |&(_, digits)| digits)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        LONG.fetch_sub(1, Ordering::Relaxed);
+        TAKEN.get(self.0).map(|taken| taken.fetch_sub(1, Ordering::Relaxed));
     }
 }
 
@@ -125,7 +139,7 @@ struct Table {
 
 impl Table {
     fn of(mut point: ProjectivePoint, digits_per_row: usize) -> Self {
-        let rows = DIGITS / digits_per_row;
+        let rows = DIGITS.div_ceil(digits_per_row);
         let mut multiples = Vec::with_capacity(rows * MULTIPLES);
         for row in 0..rows {
             if row > 0 {
@@ -221,10 +235,14 @@ mod tests {
         point.mul_vartime(&scalar)
     }
 
+    fn power_of_two(exponent: usize) -> Scalar {
+        Scalar::from(2u64).pow_vartime(&p256::U256::from(exponent as u64))
+    }
+
     #[test]
     fn a_table_holds_the_multiples() {
         let point = product(ProjectivePoint::GENERATOR, Scalar::from(12_345_678_901_u64));
-        for (digits_per_row, rows, most_kib) in [(DIGITS_PER_ROW, 19, 86), (DIGITS, 1, 5)] {
+        for (digits_per_row, rows, most_kib) in [(DIGITS_PER_ROW, 19, 86), (8, 5, 23), (DIGITS, 1, 5)] {
             let table = Table::of(point, digits_per_row);
             assert_eq!(table.multiples.len(), rows * MULTIPLES);
             let mut first = point;
@@ -232,7 +250,7 @@ mod tests {
                 for (multiple, count) in row.iter().zip(1u64..) {
                     assert_eq!(ProjectivePoint::from(*multiple), product(first, Scalar::from(count)));
                 }
-                first = product(first, Scalar::from(1u64 << (DIGIT_BITS * DIGITS_PER_ROW)));
+                first = product(first, power_of_two(DIGIT_BITS * digits_per_row));
             }
             assert!(std::mem::size_of_val(table.multiples.as_slice()) <= most_kib * 1024);
         }
@@ -245,7 +263,7 @@ mod tests {
         let scalars: Vec<Scalar> = small.iter().flat_map(|&k| [Scalar::from(k), -Scalar::from(k)]).collect();
         for factor in [Scalar::ONE, -Scalar::ONE, Scalar::from(2u64), Scalar::from(1u64 << 28)] {
             let point = product(generator, factor);
-            for table in [Table::of(point, DIGITS_PER_ROW), Table::of(point, DIGITS)] {
+            for table in [DIGITS_PER_ROW, 8, DIGITS].map(|digits| Table::of(point, digits)) {
                 for (&a, &b) in scalars.iter().flat_map(|a| scalars.iter().map(move |b| (a, b))) {
                     let sum = sum_of_multiples(&[(&BASE, a), (&table, b)]);
                     assert_eq!(sum, product(generator, a + b * factor), "{a:?} {b:?} {factor:?}");
@@ -255,9 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn of_many_keys_few_have_long_tables_and_all_of_them_check_with_what_was_prepared_once() {
+    fn of_many_keys_the_first_have_longer_tables_and_all_of_them_check_with_what_was_prepared_once() {
         use p256::ecdsa::signature::Signer;
-        let keys = (1..=MAX_LONG as u8 + 8).map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
+        let [(most, _), (most_more, digits_of_more)] = TIERS;
+        let keys = (1..=(most + most_more) as u8 + 8)
+            .map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
         let checked: Vec<Es256Key> = keys
             .map(|key| {
                 let public = Es256Key { public: *key.verifying_key(), table: OnceLock::new() };
@@ -270,9 +290,11 @@ mod tests {
             })
             .collect();
         assert!(checked.iter().all(|key| key.table.get().is_some_and(|table| std::ptr::eq(&**table, key.table()))));
-        let long = checked.iter().filter(|key| key.table().digits_per_row == DIGITS_PER_ROW).count();
-        assert!((1..=MAX_LONG).contains(&long), "{long}");
-        assert!(LONG.load(Ordering::Relaxed) <= MAX_LONG);
+        let of = |digits| checked.iter().filter(|key| key.table().digits_per_row == digits).count();
+        // Other tests have some of them.
+        assert!((1..=most).contains(&of(DIGITS_PER_ROW)) && (1..=most_more).contains(&of(digits_of_more)));
+        assert!(of(DIGITS) >= 8);
+        assert!(TAKEN[0].load(Ordering::Relaxed) <= most && TAKEN[1].load(Ordering::Relaxed) <= most_more);
         drop(checked);
         let next = Es256Key {
             public: *p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap().verifying_key(),
@@ -297,7 +319,7 @@ mod tests {
         fn sums_of_multiples_are_those_of_the_library(a in scalar(), b in scalar(), key in scalar()) {
             prop_assume!(key != Scalar::ZERO);
             let point = product(ProjectivePoint::GENERATOR, key);
-            for digits_per_row in [DIGITS_PER_ROW, DIGITS] {
+            for digits_per_row in [DIGITS_PER_ROW, 8, DIGITS] {
                 let sum = sum_of_multiples(&[(&BASE, a), (&Table::of(point, digits_per_row), b)]);
                 prop_assert_eq!(sum, product(ProjectivePoint::GENERATOR, a) + product(point, b));
             }
