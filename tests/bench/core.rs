@@ -153,6 +153,7 @@ criterion_group!(
     remembering,
     revoking,
     decisions::rules,
+    decisions::hosts,
     decisions::new_tokens,
     decisions::authorization,
     decisions::outputs,

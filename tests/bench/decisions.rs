@@ -128,6 +128,23 @@ pub fn rules(c: &mut Criterion) {
     }
 }
 
+/// Rules that the path does not tell apart: each is asked for its host.
+pub fn hosts(c: &mut Criterion) {
+    for count in [1, 1000] {
+        let asks = |n: usize| {
+            let host = if n + 1 == count { "gateway".to_owned() } else { format!("tenant-{n}") };
+            let host = json!({"name": ":authority", "string_match": {"exact": host}});
+            rule(json!({"prefix": "/", "headers": [host]}))
+        };
+        let rules: Vec<Value> = (0..count).map(asks).collect();
+        let mut gateway = Gateway::new(&config(&key(), rules.into()));
+        for (what, path) in [("", "/orders"), (", in 4 readings of the path", "/a%2fb%2fc")] {
+            let name = format!("gate: a known token, the last of {count} rules for hosts{what}");
+            gateway.measure(c, &name, &request(path), PASSES);
+        }
+    }
+}
+
 /// Tokens that come for the first time, another one each time, until the cache is full and beyond.
 pub fn new_tokens(c: &mut Criterion) {
     for key in [Key::p256(1), Key::ed25519(1)] {
