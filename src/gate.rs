@@ -72,6 +72,8 @@ struct Waiting {
     found: Vec<(Key, Finding)>,
     /// The documents that it called for beside the fetch of others, each once.
     called: Vec<DocumentId>,
+    /// It passes without what it waits for.
+    passes: bool,
     /// Whether it is to be decided about again: something changed, or its patience is over.
     is_due: bool,
 }
@@ -229,14 +231,10 @@ impl Gate {
             return vec![Effect::Count(Counter::AnsweredMetadata), Effect::Reply(id, reply)];
         }
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(mut wants, otherwise) => {
-                // A list without which good tokens pass is awaited while there is much room; a service is asked all the same.
-                let is_good = matches!(*otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
-                if is_good && self.waiting.len() >= MAX_WAITING / 4 {
-                    wants.retain(|want| !matches!(want, Want::Document(DocumentId::Revocations(_), _)));
-                    if wants.is_empty() {
-                        return self.conclude(id, &head, *otherwise, now);
-                    }
+            Decision::Wait(wants, otherwise) => {
+                let passes = passes_without(&wants, &otherwise);
+                if passes && self.is_crowded() {
+                    return self.conclude(id, &head, *otherwise, now);
                 }
                 // Who has shown a good token does not stand behind a crowd that has not.
                 let is_known = wants.iter().all(|want| self.is_about_caller(want));
@@ -244,7 +242,7 @@ impl Gate {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 let (patience, documents, asked, found, called, is_due) = Default::default();
-                let waiting = Waiting { head, since: now, patience, documents, asked, found, called, is_due };
+                let waiting = Waiting { head, since: now, patience, documents, asked, found, called, passes, is_due };
                 // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
                 let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
                 let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
@@ -349,13 +347,23 @@ impl Gate {
 
     /// Decides once more about a waiting request. It goes on waiting while that can help, until its patience is over.
     fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
-        let Some((waiting, decision)) = self.decide_again(id, now) else {
+        let Some((mut waiting, decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
-        match decision {
-            Decision::Wait(wants, _) if waiting.may_go_on(&wants, now) => self.wait(id, waiting, wants, now),
-            decision => self.end(id, &waiting, decision, now),
+        let Decision::Wait(wants, otherwise) = decision else {
+            return self.end(id, &waiting, decision, now);
+        };
+        waiting.passes = passes_without(&wants, &otherwise);
+        if waiting.may_go_on(&wants, now) && !(waiting.passes && self.is_crowded()) {
+            self.wait(id, waiting, wants, now)
+        } else {
+            self.end(id, &waiting, Decision::Wait(wants, otherwise), now)
         }
+    }
+
+    /// Whether so many wait for what they pass without that more of them would take the places of others.
+    fn is_crowded(&self) -> bool {
+        self.waiting.values().filter(|waiting| waiting.passes).count() >= MAX_WAITING / 4
     }
 
     /// Decides about a request that waits no more. What holds without an answer holds for a question that was asked: no request
@@ -502,6 +510,13 @@ impl Waiting {
     fn is_over(&self, now: UnixTime) -> bool {
         now.since(self.since) >= self.patience
     }
+}
+
+/// Whether all that is wanted is a revocation list without which a good token passes.
+fn passes_without(wants: &[Want], otherwise: &Decision) -> bool {
+    let is_list = |want: &Want| matches!(want, Want::Document(DocumentId::Revocations(_), _));
+    let is_good = matches!(otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
+    is_good && wants.iter().all(is_list)
 }
 
 /// What is counted of a request, with room for how it ends.

@@ -242,7 +242,9 @@ impl Policy {
         };
         let decision = match concluded {
             Ok(pass) => {
-                needs.extend(coming);
+                if pass.counter() == Counter::Allowed {
+                    needs.extend(coming);
+                }
                 Decision::Allow(pass, edits)
             }
             Err(mut denial) => {

@@ -345,7 +345,9 @@ impl<T: Content> Document<T> {
     /// What changed since it was last shown.
     #[inline(never)]
     fn gauges(&mut self, now: UnixTime) -> Vec<Output> {
-        let since = *self.since.get_or_insert(now);
+        // A clock that was set back must not make it longer.
+        let since = self.since.map_or(now, |since| since.min(now));
+        self.since = Some(since);
         // One that never came grows old, too: whoever looks at ages alone is to see that it is missing.
         let age = now.since(if self.content.is_some() { self.confirmed_at() } else { since });
         let seen = (self.content(now).map_or(0, |content| content.length() as u64), age.as_secs());

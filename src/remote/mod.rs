@@ -120,10 +120,15 @@ impl Source {
         *self == Self { field: self.field.clone(), ..other.clone() }
     }
 
-    /// Whether one fetch serves both.
+    /// Whether one fetch serves both: those have one shared name.
     pub fn is_fetched_as(&self, other: &Self) -> bool {
-        let Self { cluster, address, request_headers, .. } = self;
-        (cluster, address, request_headers) == (&other.cluster, &other.address, &other.request_headers)
+        let is_at_one = match (&self.address, &other.address) {
+            (Address::Discovered(one), Address::Discovered(other)) => {
+                (&one.issuer, &one.cluster) == (&other.issuer, &other.cluster)
+            }
+            (one, other) => one == other,
+        };
+        is_at_one && (&self.cluster, &self.request_headers) == (&other.cluster, &other.request_headers)
     }
 
     /// Tells sources apart that differ in what they send alone, without naming it.

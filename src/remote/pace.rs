@@ -42,10 +42,9 @@ impl Pace {
         pause(&self.backoff, failures.saturating_sub(1), jitter * random.f64())
     }
 
-    /// The pause while the host looks for the upstream: nobody is asked, so it does not grow, and it is no longer than the first of
-    /// [`BACKOFF`].
-    pub fn while_looked_for(&self, random: &mut fastrand::Rng) -> Duration {
-        self.after_failure(1, random).min(Self::default().after_failure(1, random))
+    /// The pause while the host looks for the upstream: nobody is asked, so it is always the first of [`BACKOFF`].
+    pub fn while_looked_for(random: &mut fastrand::Rng) -> Duration {
+        Self::default().after_failure(1, random)
     }
 
     /// The pause before the next attempt of a fetch that was tried again so often; `None` if that was the last.

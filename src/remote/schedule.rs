@@ -9,7 +9,7 @@ use super::fetched::{Failure, FailureKind, Outcome};
 use super::loss::Losses;
 use super::record::Edition;
 use super::said::Said;
-use super::{Output, Record, Source};
+use super::{Output, Pace, Record, Source};
 use crate::limits::{NOT_SENT_PAUSES, TICK, WAIT_MARGIN};
 use crate::time::UnixTime;
 
@@ -201,13 +201,14 @@ impl Schedule {
         let not_sent = if kind == FailureKind::NotSent { before.saturating_add(1) } else { 0 };
         // Whom nobody asked has not failed: that comes from the host, which may find the upstream at any time, as when it starts.
         let is_looked_for = (1..=NOT_SENT_PAUSES).contains(&not_sent);
-        let is_first = failures == 0 || !(is_looked_for || (before > 0 && not_sent == 0));
-        let failures = failures.saturating_add(u64::from(retried == 0 && is_first));
+        // Nor is the first failure after that the second one.
+        let counts = failures == 0 || !(is_looked_for || (before > 0 && not_sent == 0));
+        let failures = failures.saturating_add(u64::from(retried == 0 && counts));
         let is_mended = kind == FailureKind::Connection;
         let soon = if is_mended { pace.before_retry(retried, &mut self.random) } else { None };
         let (retried, pause) = match soon.filter(|pause| now.plus(*pause) < ends_at) {
             Some(pause) => (retried.saturating_add(1), pause),
-            None if is_looked_for => (0, pace.while_looked_for(&mut self.random)),
+            None if is_looked_for => (0, Pace::while_looked_for(&mut self.random)),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
         Record { failures, retried, not_sent, next_attempt: now.plus(pause), ..self.record.unleased() }
