@@ -56,7 +56,7 @@ pub fn configure(root: u32, metrics: &Rc<Metrics>) -> Option<Rc<Driver>> {
         None => {}
     }
     let documents = config.documents(random());
-    let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
+    let shared_names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id).to_owned())).collect();
     let verifier = Verifier::new(crypto, TokenCache::new(config.token_cache, (random(), random())));
     if let Some(warning) = config.semantics.warning() {
         hostcalls::log(Level::Warn, &["jwt-gate: ", &warning].concat());

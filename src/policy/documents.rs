@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Question, RevocationList, Services};
 use crate::jwt_verify;
 use crate::keys::KeySet;
-use crate::remote::{Content, Document, Input, Need, Output};
+use crate::remote::{Document, Input, Need, Output};
 use crate::time::UnixTime;
 
 /// One of [`Documents`].
@@ -81,23 +81,8 @@ impl Documents {
         .unwrap_or_default()
     }
 
-    /// Whether both are one, fetched once for both.
-    pub fn are_one(&self, one: DocumentId, other: DocumentId) -> bool {
-        match (one, other) {
-            (DocumentId::KeySet(one), DocumentId::KeySet(other)) => are_one(&self.key_sets, one, other),
-            (DocumentId::JwtKeySet(one), DocumentId::JwtKeySet(other)) => are_one(&self.jwt_key_sets, one, other),
-            (DocumentId::Revocations(one), DocumentId::Revocations(other)) => are_one(&self.revocations, one, other),
-            _ => false,
-        }
-    }
-
     /// The name under which the VMs of a process share the document.
-    pub fn shared_name(&self, id: DocumentId) -> String {
+    pub fn shared_name(&self, id: DocumentId) -> &str {
         either!(self, id, get, document => document.shared_name()).unwrap_or_default()
     }
-}
-
-fn are_one<T: Content>(documents: &[Document<T>], one: usize, other: usize) -> bool {
-    let (one, other) = (documents.get(one), documents.get(other));
-    one.zip(other).is_some_and(|(one, other)| one.source().is_fetched_as(other.source()))
 }

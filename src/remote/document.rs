@@ -4,18 +4,19 @@
 //! write wins makes the call and publishes the outcome. What comes late, after the lease was lost, is discarded, so an old
 //! answer never overwrites a newer one. A VM that does not find the body of the current version fetches for itself.
 
+mod calls;
 mod own;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::contract::{Gauge, Input, Need, Output};
-use super::discovery::Form;
-use super::fetched::{Failure, Fetched, Validator};
+use super::fetched::{Fetched, Validator};
 use super::record::{digest, Edition, Entry};
 use super::schedule::{Left, Schedule};
-use super::{Address, Answer, Call, Content, Record, Source};
+use super::{Content, Record, Source};
 use crate::time::UnixTime;
+use calls::{Begun, Step};
 use own::OwnCalls;
 
 /// How often a VM that loses a write to others tries to give its lease back.
@@ -24,6 +25,7 @@ const ATTEMPTS_TO_LEAVE: u8 = 8;
 /// One document, as one VM sees it.
 #[derive(Debug)]
 pub struct Document<T> {
+    shared_name: String,
     schedule: Schedule,
     content: Option<Rc<T>>,
     /// Which edition that is, and when the source confirmed it the last time that it was the current one.
@@ -67,27 +69,6 @@ enum Task<T> {
     Lapsing(Record),
 }
 
-/// A fetch, from its first request on.
-#[derive(Clone, Copy, Debug)]
-struct Begun {
-    /// When a fetch before its time was made before this one.
-    forced_before: UnixTime,
-    since: UnixTime,
-    /// Until when it may take.
-    ends: UnixTime,
-    /// Whether it is one request's alone, beside the fetch that the lease is for.
-    is_own: bool,
-}
-
-/// Which request of a fetch is under way.
-#[derive(Debug)]
-enum Step {
-    /// For the address of the document; with what the form before came to.
-    Discovery(Form, Option<Failure>),
-    /// For the document.
-    Content { address: String, conditional: bool },
-}
-
 // All of this is in the module once for each kind of document. What is called from several places is never inlined: that would be
 // four kilobytes more.
 impl<T: Content> Document<T> {
@@ -95,6 +76,7 @@ impl<T: Content> Document<T> {
     /// to VM.
     pub fn new(source: Source, seed: u64) -> Self {
         Self {
+            shared_name: source.shared_name(T::NAME),
             schedule: Schedule::new(source, T::NAME, seed),
             content: None,
             held: Edition::default(),
@@ -111,19 +93,9 @@ impl<T: Content> Document<T> {
         }
     }
 
-    /// Where it comes from.
-    pub fn source(&self) -> &Source {
-        &self.schedule.source
-    }
-
     /// The name under which the VMs of one process share it: two configurations with the same source share it too.
-    pub fn shared_name(&self) -> String {
-        let Source { cluster, address, .. } = &self.schedule.source;
-        let address = match address {
-            Address::Fixed(uri) => uri.clone(),
-            Address::Discovered(discovery) => format!("of {} by {}", discovery.issuer, discovery.cluster),
-        };
-        format!("jwt-gate {} {cluster} {address}{}", T::NAME, self.schedule.source.variant())
+    pub fn shared_name(&self) -> &str {
+        &self.shared_name
     }
 
     /// The content, unless there was none yet or its source has not confirmed it for `max_stale`.
@@ -420,107 +392,6 @@ impl<T: Content> Document<T> {
             return Vec::new();
         }
         vec![self.schedule.said().not_shared()]
-    }
-
-    /// The first request of a fetch.
-    #[inline(never)]
-    fn begin(&mut self, begun: Begun, now: UnixTime) -> Vec<Output> {
-        match &self.schedule.source.address {
-            Address::Fixed(uri) => self.fetch(&uri.clone(), begun, now),
-            Address::Discovered(_) => self.discover(Form::OpenId, None, begun, now),
-        }
-    }
-
-    /// Asks the issuer for the address of the document.
-    #[inline(never)]
-    fn discover(&mut self, form: Form, before: Option<Failure>, begun: Begun, now: UnixTime) -> Vec<Output> {
-        let Address::Discovered(discovery) = &self.schedule.source.address else {
-            return Vec::new();
-        };
-        let call = Call {
-            cluster: discovery.cluster.as_str().into(),
-            timeout: discovery.timeout,
-            ..self.schedule.source.call(&discovery.uri(form), None)
-        };
-        self.call(call, Step::Discovery(form, before), begun, now)
-    }
-
-    /// Asks for the document.
-    fn fetch(&mut self, uri: &str, begun: Begun, now: UnixTime) -> Vec<Output> {
-        let etag = self.validator.etag_for(uri).filter(|_| self.content.is_some() && !self.schedule.losses.is_lost());
-        let step = Step::Content { address: uri.to_owned(), conditional: etag.is_some() };
-        self.call(self.schedule.source.call(uri, etag), step, begun, now)
-    }
-
-    #[inline(never)]
-    fn call(&mut self, mut call: Call, step: Step, begun: Begun, now: UnixTime) -> Vec<Output> {
-        // To a host, none at all would be no limit.
-        call.timeout = call.timeout.min(begun.ends.since(now).max(Duration::from_millis(1)));
-        self.calls = self.calls.wrapping_add(1);
-        if begun.is_own {
-            self.own.put(self.calls, step, begun);
-        } else {
-            self.task = Task::Calling { number: self.calls, step, begun };
-        }
-        vec![Output::Call(self.calls, call)]
-    }
-
-    fn on_answer(&mut self, number: u64, answer: Option<Answer>, now: UnixTime) -> Vec<Output> {
-        let Some((step, begun)) = self.called(number) else { return Vec::new() };
-        match step {
-            Step::Content { address, conditional } => {
-                self.on_fetched(Fetched::of(answer, address, conditional, &self.schedule.source), begun, now)
-            }
-            Step::Discovery(form, before) => self.on_discovered(form, before, answer.as_ref(), begun, now),
-        }
-    }
-
-    /// The call of that number, which is answered.
-    fn called(&mut self, number: u64) -> Option<(Step, Begun)> {
-        match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Calling { number: current, step, begun } if current == number => Some((step, begun)),
-            task => {
-                self.task = task;
-                self.own.take(number)
-            }
-        }
-    }
-
-    fn on_discovered(
-        &mut self,
-        form: Form,
-        before: Option<Failure>,
-        answer: Option<&Answer>,
-        begun: Begun,
-        now: UnixTime,
-    ) -> Vec<Output> {
-        let Address::Discovered(discovery) = &self.schedule.source.address else {
-            return Vec::new();
-        };
-        match (discovery.jwks_uri(answer), form) {
-            (Ok(uri), _) => self.fetch(&uri, begun, now),
-            (Err(failure), Form::OpenId) => self.discover(Form::OAuth, Some(failure), begun, now),
-            (Err(failure), Form::OAuth) => {
-                let failure = failure.after(before);
-                self.on_fetched(Fetched::Failed(failure), begun, now)
-            }
-        }
-    }
-
-    fn on_fetched(&mut self, mut fetched: Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
-        if let (Fetched::Content { content, .. }, Some(before)) = (&mut fetched, &self.content) {
-            Rc::get_mut(content).into_iter().for_each(|content| content.inherit(before));
-        }
-        if begun.is_own {
-            return self.on_own_fetched(&fetched, begun, now);
-        }
-        let outcome = fetched.outcome();
-        self.task = Task::Publishing(Box::new(fetched));
-        vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
-    }
-
-    fn is_calling(&self, call: u64) -> bool {
-        matches!(self.task, Task::Calling { number, .. } if number == call)
     }
 
     #[inline(never)]

@@ -120,15 +120,13 @@ impl Source {
         *self == Self { field: self.field.clone(), ..other.clone() }
     }
 
-    /// Whether one fetch serves both: those have one shared name.
-    pub fn is_fetched_as(&self, other: &Self) -> bool {
-        let is_at_one = match (&self.address, &other.address) {
-            (Address::Discovered(one), Address::Discovered(other)) => {
-                (&one.issuer, &one.cluster) == (&other.issuer, &other.cluster)
-            }
-            (one, other) => one == other,
+    /// The name of a document of this kind by which VMs share it.
+    fn shared_name(&self, kind: &str) -> String {
+        let address = match &self.address {
+            Address::Fixed(uri) => uri.clone(),
+            Address::Discovered(discovery) => format!("of {} by {}", discovery.issuer, discovery.cluster),
         };
-        is_at_one && (&self.cluster, &self.request_headers) == (&other.cluster, &other.request_headers)
+        format!("jwt-gate {kind} {} {address}{}", self.cluster, self.variant())
     }
 
     /// Tells sources apart that differ in what they send alone, without naming it.

@@ -432,7 +432,7 @@ impl World {
         for _ in 0..vms {
             self.seeds += 1;
             let documents = config.documents(self.seeds);
-            let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id))).collect();
+            let names = documents.ids().into_iter().map(|id| (id, documents.shared_name(id).to_owned())).collect();
             let cache = TokenCache::new(config.token_cache, (1, 2));
             let verifier = Verifier::new(vec![Box::new(Counting(Rc::clone(&self.checks)))], cache);
             let mut gate = Gate::new(config.semantics.clone(), documents, verifier, self.can_wait);

@@ -1,0 +1,206 @@
+//! Requests that wait for what waiting could bring: how they begin to, and how each ends.
+
+use std::time::Duration;
+
+use super::{Effect, Gate, RequestId};
+use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_WAITING, WAIT_MARGIN};
+use crate::policy::{Decision, DocumentId, Finding, Key, Protocol, Want};
+use crate::remote::{Input, Need};
+use crate::request::RequestHead;
+use crate::stats::Counter;
+use crate::time::UnixTime;
+
+/// A request that waits.
+pub(super) struct Waiting {
+    pub head: RequestHead,
+    pub since: UnixTime,
+    pub patience: Duration,
+    /// The documents that it waits for.
+    pub documents: Vec<DocumentId>,
+    /// The questions that it waits for.
+    pub asked: Vec<Key>,
+    /// What was answered.
+    pub found: Vec<(Key, Finding)>,
+    /// The documents that it called for beside the fetch of others, each once.
+    pub called: Vec<DocumentId>,
+    /// It passes without what it waits for.
+    pub passes: bool,
+    /// Whether it is to be decided about again: something changed, or its patience is over.
+    pub is_due: bool,
+}
+
+impl Gate {
+    /// Whether what is wanted is wanted of a caller whose token is good.
+    pub(super) fn is_about_caller(&self, want: &Want) -> bool {
+        match want {
+            Want::Document(DocumentId::Revocations(_), _) => true,
+            Want::Document(DocumentId::KeySet(_) | DocumentId::JwtKeySet(_), _) => false,
+            Want::Answer(question) => {
+                let service = self.documents.services.get(question.service);
+                service.is_some_and(|service| matches!(service.protocol, Protocol::Authorization(_)))
+            }
+        }
+    }
+
+    /// Lets a request wait for what it lacks, and asks for that.
+    pub(super) fn wait(&mut self, id: RequestId, mut waiting: Waiting, wants: Vec<Want>, now: UnixTime) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut patience = Duration::ZERO;
+        waiting.documents.clear();
+        for want in wants {
+            match want {
+                Want::Document(document, need) => {
+                    waiting.documents.push(document);
+                    patience = patience.max(self.documents.want(document, need, now));
+                    // Without that, nothing but the answer to a call of its own leads back to the request.
+                    effects.extend((!self.can_wait).then_some(Effect::Read(document)));
+                }
+                Want::Answer(question) => {
+                    patience = patience.max(question.call.timeout.saturating_add(WAIT_MARGIN));
+                    if !waiting.asked.contains(&question.key) {
+                        waiting.asked.push(question.key);
+                        waiting.since = now;
+                        effects.extend(self.questions.ask(id, *question, self.can_wait, now));
+                    }
+                }
+            }
+        }
+        waiting.patience = waiting.patience.max(patience);
+        waiting.is_due = false;
+        self.waiting.insert(id, waiting);
+        effects
+    }
+
+    /// Decides once more about those that are due, oldest first, until so many of them were let go.
+    pub(super) fn release(&mut self, now: UnixTime) -> Vec<Effect> {
+        let due: Vec<RequestId> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.is_due).map(|(&id, _)| id).collect();
+        let mut effects = Vec::new();
+        for id in due {
+            if self.room == 0 {
+                break;
+            }
+            effects.extend(self.judge_again(id, now));
+            self.room = self.room.saturating_sub(usize::from(!self.waiting.contains_key(&id)));
+        }
+        effects
+    }
+
+    /// Decides once more about a waiting request. It goes on waiting while that can help, until its patience is over.
+    pub(super) fn judge_again(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        let Some((mut waiting, decision)) = self.decide_again(id, now) else {
+            return Vec::new();
+        };
+        let Decision::Wait(wants, otherwise) = decision else {
+            return self.end(id, &waiting, decision, now);
+        };
+        waiting.passes = passes_without(&wants, &otherwise);
+        if waiting.may_go_on(&wants, now) && !(waiting.passes && self.is_crowded()) {
+            self.wait(id, waiting, wants, now)
+        } else {
+            self.end(id, &waiting, Decision::Wait(wants, otherwise), now)
+        }
+    }
+
+    /// Whether so many wait for what they pass without that more of them would take the places of others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.waiting.values().filter(|waiting| waiting.passes).count() >= MAX_WAITING / 4
+    }
+
+    /// Decides about a request that waits no more. What holds without an answer holds for a question that was asked: no request
+    /// passes because there was no time to ask, or no room.
+    fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
+        let decision = match decision {
+            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
+            Decision::Wait(_, otherwise) => *otherwise,
+            decision => decision,
+        };
+        let mut effects = self.conclude(id, &waiting.head, decision, now);
+        effects.extend(self.pass_on_questions(id, now));
+        effects
+    }
+
+    /// The decision as it stands, by what the request waited for; it waits no more.
+    fn decide_again(&mut self, id: RequestId, now: UnixTime) -> Option<(Waiting, Decision)> {
+        let mut waiting = self.waiting.remove(&id)?;
+        self.documents.services.give(std::mem::take(&mut waiting.found));
+        let decision = self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now);
+        waiting.found = self.documents.services.take_back();
+        Some((waiting, decision))
+    }
+
+    /// Nothing follows any more from what a request began: it goes on waiting for a call of its own, or is decided.
+    pub(super) fn on_settled(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        self.calls.current = None;
+        let mut effects = self.settle(id, now);
+        if !self.is_waiting(id) {
+            effects.append(&mut self.calls.to_share);
+        }
+        effects
+    }
+
+    fn settle(&mut self, id: RequestId, now: UnixTime) -> Vec<Effect> {
+        if self.calls.under_way.values().any(|&request| request == id) || self.questions.are_of(id) {
+            return vec![Effect::Wait(id)];
+        }
+        let Some((mut waiting, decision)) = self.decide_again(id, now) else {
+            return Vec::new();
+        };
+        if let Decision::Wait(wants, _) = &decision {
+            let mut effects = self.call_beside(id, &mut waiting, wants, now);
+            if !effects.is_empty() {
+                self.waiting.insert(id, waiting);
+                effects.push(Effect::Settle(id));
+                return effects;
+            }
+        }
+        self.end(id, &waiting, decision, now)
+    }
+
+    /// Calls for what a request lacks and others fetch.
+    fn call_beside(&mut self, id: RequestId, waiting: &mut Waiting, wants: &[Want], now: UnixTime) -> Vec<Effect> {
+        self.calls.current = Some(id);
+        let mut effects = Vec::new();
+        for want in wants {
+            match *want {
+                Want::Document(document, Need::Content) if !waiting.called.contains(&document) => {
+                    waiting.called.push(document);
+                    effects.extend(self.on_document(document, Input::Own, now));
+                }
+                _ => {}
+            }
+        }
+        effects
+    }
+}
+
+impl Waiting {
+    pub(super) fn waits_for(&self, key: Key) -> bool {
+        self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
+    }
+
+    /// Whether there is a question among `wants` that was not asked.
+    fn lacks_questions(&self, wants: &[Want]) -> bool {
+        wants.iter().any(|want| matches!(want, Want::Answer(question) if !self.asked.contains(&question.key)))
+    }
+
+    /// Whether it goes on waiting: for something new, with patience of its own, or for what it waits for.
+    fn may_go_on(&self, wants: &[Want], now: UnixTime) -> bool {
+        if self.lacks_questions(wants) {
+            self.asked.len() < MAX_QUESTIONS_PER_REQUEST
+        } else {
+            !self.is_over(now)
+        }
+    }
+
+    pub(super) fn is_over(&self, now: UnixTime) -> bool {
+        now.since(self.since) >= self.patience
+    }
+}
+
+/// Whether all that is wanted is a revocation list without which a good token passes.
+pub(super) fn passes_without(wants: &[Want], otherwise: &Decision) -> bool {
+    let is_list = |want: &Want| matches!(want, Want::Document(DocumentId::Revocations(_), _));
+    let is_good = matches!(otherwise, Decision::Allow(pass, _) if pass.counter() == Counter::Allowed);
+    is_good && wants.iter().all(is_list)
+}
