@@ -1,6 +1,6 @@
 //! What the host can be asked for. Where a refusal could let a request pass that should not, it traps: nothing passes then.
 
-use crate::wire::{answer, serialize, OK};
+use crate::wire::{answer, OK};
 
 /// `proxy_map_type_t`.
 #[derive(Clone, Copy)]
@@ -225,9 +225,11 @@ pub fn continue_request() -> bool {
     unsafe { proxy_continue_stream(REQUEST) == OK }
 }
 
-/// Answers the request of the effective context; whether the host did. If it did not, the callback must not let the request go on.
-pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)], body: &str) -> bool {
-    let headers = serialize(headers);
+/// A header map without a field.
+pub const NO_FIELDS: &[u8] = &[0; 4];
+
+/// Answers the request of the effective context, with a serialized header map; whether the host did. If it did not, the callback must not let the request go on.
+pub fn send_local_response(status: u32, details: &str, headers: &[u8], body: &str) -> bool {
     // SAFETY: see above.
     let status = unsafe {
         proxy_send_local_response(
@@ -244,9 +246,8 @@ pub fn send_local_response(status: u32, details: &str, headers: &[(&str, &str)],
     status == OK
 }
 
-/// Begins a call, which may take so many milliseconds; its token, or `None` if the host does not begin it.
-pub fn http_call(upstream: &str, headers: &[(&str, &str)], body: &[u8], timeout: u32) -> Option<u32> {
-    let (headers, trailers) = (serialize(headers), serialize(&[]));
+/// Begins a call with a serialized header map, which may take so many milliseconds; its token, or `None` if the host does not begin it.
+pub fn http_call(upstream: &str, headers: &[u8], body: &[u8], timeout: u32) -> Option<u32> {
     let mut token = 0;
     // SAFETY: see above.
     let status = unsafe {
@@ -257,8 +258,8 @@ pub fn http_call(upstream: &str, headers: &[(&str, &str)], body: &[u8], timeout:
             headers.len(),
             body.as_ptr(),
             body.len(),
-            trailers.as_ptr(),
-            trailers.len(),
+            NO_FIELDS.as_ptr(),
+            NO_FIELDS.len(),
             timeout,
             &mut token,
         )

@@ -21,19 +21,3 @@ pub(crate) fn answer(call: impl FnOnce(&mut *mut u8, &mut usize) -> u32) -> Opti
     // SAFETY: the host got this memory, of that size, from `proxy_on_memory_allocate`, has filled it, and leaves it to us.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
-
-/// A header map: the count, the sizes, then each name and value with a zero behind it.
-pub(crate) fn serialize(map: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes =
-        Vec::with_capacity(4 + map.iter().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>());
-    bytes.extend_from_slice(&(map.len() as u32).to_le_bytes());
-    for (name, value) in map {
-        bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    }
-    for text in map.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0);
-    }
-    bytes
-}

@@ -36,7 +36,7 @@ use crate::cache::CacheLimits;
 use crate::gate::Semantics;
 use crate::policy::{Challenges, Documents, Policy, Service, Services};
 use crate::remote::{Document, Source};
-use crate::verdict::{HeaderName, Reason, Room, Wording};
+use crate::verdict::{HeaderName, Prepared, Reason, Room};
 
 use cursor::{Cursor, Object};
 pub use error::ConfigError;
@@ -159,7 +159,7 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
     let protected_resource = root.get("protected_resource");
     let protected_resource =
         protected_resource.map(|cursor| protected_resource::read(cursor, &providers)).transpose()?.map(Box::new);
-    let challenges = Challenges::new(&rules, protected_resource.as_deref(), &room);
+    let challenges = Challenges::new(&rules, protected_resource.as_deref());
     Ok(Policy {
         providers,
         routes,
@@ -172,7 +172,7 @@ fn policy(root: &Object<'_>, sources: &mut source::Sources<'_>) -> Result<Policy
         ignore_bad_beside_good,
         statuses,
         responses,
-        problems: Wording::new(&room),
+        prepared: Prepared::new(&room),
         challenges,
         protected_resource,
         output_headers,

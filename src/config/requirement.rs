@@ -17,7 +17,7 @@ const FORMS: &[&str] = &[
 
 /// A token of any provider.
 pub(super) fn any_of_all(providers: &[Provider]) -> Required {
-    Requirement::Any(leaves(providers).collect()).into()
+    Required::new(Requirement::Any(leaves(providers).collect()), providers)
 }
 
 /// Reads a requirement.
@@ -27,7 +27,7 @@ pub(super) fn read(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requir
         Requirement::AllowMissing | Requirement::AllowMissingOrFailed => beside_every_provider(requirement, providers),
         other => other,
     };
-    Ok(requirement.into())
+    Ok(Required::new(requirement, providers))
 }
 
 fn read_within(cursor: &Cursor<'_>, providers: &[Provider]) -> Result<Requirement, ConfigError> {

@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, Published, Reason, Reply, State};
+use crate::verdict::{Denial, Edits, FailedStatus, HeaderMap, Published, Reason, Reply, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -33,7 +33,7 @@ fn edit_request(edits: &Edits) -> bool {
     if !is_edited {
         return false;
     }
-    publish(&edits.state, &edits.published);
+    publish(&edits.state, edits.failed_status.as_ref(), &edits.published);
     if edits.clear_route_cache {
         call_foreign("clear_route_cache", &[]);
     }
@@ -68,9 +68,12 @@ pub fn allow(edits: &Edits) -> bool {
 }
 
 /// Puts text into the filter state of the request of the effective context.
-fn publish(state: &State, published: &Published) {
+fn publish(state: &State, failed_status: Option<&FailedStatus>, published: &Published) {
     // A host without filter state says so, to no avail: the request is judged the same.
     for (name, text) in state {
+        abi::set_property(name, text);
+    }
+    for (name, text) in failed_status.into_iter().flat_map(FailedStatus::state) {
         abi::set_property(name, text);
     }
     for (name, text) in published {
@@ -85,19 +88,20 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 
 /// Answers the request of the effective context.
 pub fn deny(denial: &Denial, grpc: bool) {
-    publish(&denial.state, &denial.published);
-    let headers = denial.headers(grpc);
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    let is_sent = abi::send_local_response(u32::from(denial.status), denial.details(), &headers, &denial.body(grpc));
+    publish(&denial.state, denial.failed_status.as_ref(), &denial.published);
+    let response = denial.local_response(grpc);
+    let headers = response.headers.as_bytes();
+    let is_sent = abi::send_local_response(u32::from(denial.status), denial.details(), headers, &response.body);
     // What the host does not say, it may not take for a refusal either. The least that can be said may be said.
-    if !is_sent && !abi::send_local_response(503, denial.details(), &[], "") {
+    if !is_sent && !abi::send_local_response(503, denial.details(), abi::NO_FIELDS, "") {
         log(Level::Error, "jwt-gate: the host does not answer a request");
     }
 }
 
 /// Answers a request to the gate itself, which is that of the effective context.
 pub fn reply(reply: &Reply) {
-    abi::send_local_response(u32::from(reply.status), Reply::DETAILS, reply.headers, &reply.body);
+    let response = &reply.response;
+    abi::send_local_response(u32::from(reply.status), Reply::DETAILS, response.headers.as_bytes(), &response.body);
 }
 
 /// Lets the request of the effective context go on.
@@ -117,8 +121,13 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers: Vec<_> = call.headers().collect();
-    abi::http_call(&call.cluster, &headers, &call.body, u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX))
+    let headers = HeaderMap::new(call.headers());
+    abi::http_call(
+        &call.cluster,
+        headers.as_bytes(),
+        &call.body,
+        u32::try_from(millis(call.timeout)).unwrap_or(u32::MAX),
+    )
 }
 
 /// What the call brought whose answer is being called back. `longest` bounds the body.

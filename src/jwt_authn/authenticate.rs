@@ -16,7 +16,7 @@ use crate::jwt_verify::{header_value, json_text, CheckAudience, KeySet, Status, 
 use crate::policy::{DocumentId, Documents, Verifier, Want};
 use crate::remote::Need;
 use crate::time::UnixTime;
-use crate::verdict::{HeaderName, State};
+use crate::verdict::{FieldValue, HeaderName, State};
 
 /// One request on its way through the filter.
 pub(super) struct Run<'a> {
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         if let (Some(name), Err(status)) = (wanted.status_header, &result) {
             if *status != Status::JwtMissed {
                 self.headers.remove(name);
-                self.headers.add(name, b"false".to_vec());
+                self.headers.add(name, FieldValue::Ready(SmolStr::new_static("false")));
             }
         }
         let result = match result {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use smol_str::SmolStr;
 
 use crate::request::RequestHead;
-use crate::verdict::{Edits, HeaderName};
+use crate::verdict::{Edits, FieldValue, HeaderName};
 
 /// The headers of one request, edited so far.
 pub(super) struct Headers<'a> {
@@ -23,7 +23,7 @@ impl<'a> Headers<'a> {
     /// Every value of the header, in order.
     pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> {
         let is_removed = self.edits.remove.iter().any(|removed| removed == name);
-        let added = self.edits.add.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice());
+        let added = self.edits.add.iter().filter(move |(known, _)| known == name).map(|(_, value)| &**value);
         self.head.values(name).filter(move |_| !is_removed).chain(added)
     }
 
@@ -42,8 +42,8 @@ impl<'a> Headers<'a> {
     }
 
     /// Adds a value beside what is there.
-    pub fn add(&mut self, name: &HeaderName, value: Vec<u8>) {
-        self.edits.add.push((name.shared(), value));
+    pub fn add(&mut self, name: &HeaderName, value: impl Into<FieldValue>) {
+        self.edits.add.push((name.shared(), value.into()));
     }
 
     /// Sets `:path`.

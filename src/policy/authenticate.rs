@@ -103,6 +103,12 @@ impl Failure {
         let provider = further.provider.filter(|_| !is_shared);
         Self { retry_after: self.retry_after.max(other.retry_after), provider, ..further }
     }
+
+    /// The same, where others may have failed before.
+    #[must_use]
+    pub fn after(self, before: Option<Self>) -> Self {
+        before.map_or(self, |before| before.and(self))
+    }
 }
 
 impl From<Reason> for Failure {

@@ -10,7 +10,7 @@ use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Reason, Wording};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Prepared, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ pub struct Policy {
     pub statuses: Vec<(Reason, u16)>,
     /// `responses`.
     pub responses: Responses,
-    /// The problem documents of refusals with another status than the reason's own.
-    pub problems: Wording,
+    /// The refusals that were said.
+    pub prepared: Prepared,
     /// How challenges end.
     pub challenges: Challenges,
     /// `protected_resource`.
@@ -174,7 +174,11 @@ impl Policy {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        self.judge(head, documents, verifier, now).with_denial(&|denial| self.shaped(denial, head))
+        let mut decision = self.judge(head, documents, verifier, now);
+        if let Some(denial) = decision.denial_mut() {
+            self.shape(denial, head);
+        }
+        decision
     }
 
     /// The rule that the request falls under, by its place; none, if no rule matches.
@@ -190,9 +194,10 @@ impl Policy {
     pub fn overloaded(&self, head: &RequestHead) -> Decision {
         let differ = !self.enforcement.rules.is_empty() || !self.responses.of_rules.is_empty();
         let rule = if differ { self.rule(head) } else { Ok(None) };
-        let denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
+        let mut denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
         if self.enforcement.of(rule) {
-            return Decision::Deny(Box::new(self.shaped(denial, head)));
+            self.shape(&mut denial, head);
+            return Decision::Deny(Box::new(denial));
         }
         Decision::refuse(denial, false, self.sanitized(head))
     }
@@ -248,8 +253,7 @@ impl Policy {
                 Decision::Allow(pass, edits)
             }
             Err(mut denial) => {
-                let asked = required.providers().iter().filter_map(|&provider| self.providers.get(provider));
-                denial.state = effects::failure(denial.reason, asked);
+                denial.failed_status = required.failed_status(denial.reason);
                 denial.rule = rule.ok().flatten();
                 denial.caller = std::mem::take(&mut edits.caller);
                 Decision::refuse(denial, enforced, edits)
@@ -323,12 +327,12 @@ impl Policy {
 }
 
 impl Decision {
-    /// The same with its denial, also that of a wait in vain, shaped.
-    fn with_denial(self, shape: &impl Fn(Denial) -> Denial) -> Self {
+    /// Its denial, also that of a wait in vain.
+    fn denial_mut(&mut self) -> Option<&mut Denial> {
         match self {
-            Self::Deny(denial) => Self::Deny(Box::new(shape(*denial))),
-            Self::Wait(needs, otherwise) => Self::Wait(needs, Box::new(otherwise.with_denial(shape))),
-            allow @ Self::Allow(..) => allow,
+            Self::Deny(denial) => Some(denial),
+            Self::Wait(_, otherwise) => otherwise.denial_mut(),
+            Self::Allow(..) => None,
         }
     }
 }

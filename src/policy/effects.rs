@@ -9,7 +9,7 @@ use crate::jose::Verified;
 use crate::json::Value;
 use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
-use crate::verdict::{is_field_value, Edits, FieldValue, HeaderName, Reason, State};
+use crate::verdict::{is_field_value, Edits, FieldValue, HeaderName, Reason};
 
 /// Whether every claim that goes into a header can.
 ///
@@ -91,12 +91,6 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
         edits.clear_route_cache |=
             provider.clear_route_cache && (edits.set.len() > edited || metadata.payload.is_some());
     }
-}
-
-/// What the access log can read of a refusal, for each of the providers that were asked.
-pub fn failure<'p>(reason: Reason, asked: impl Iterator<Item = &'p Provider>) -> State {
-    let names = asked.filter_map(|provider| provider.metadata.failed_status.as_ref());
-    names.map(|name| (name.clone(), SmolStr::new_static(reason.failure()))).collect()
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text; or as Envoy

@@ -55,9 +55,10 @@ impl Decision {
         if enforced {
             return Self::Deny(Box::new(denial));
         }
-        edits.state.extend(denial.state.iter().cloned());
-        edits.caller = denial.caller.clone();
-        Self::Allow(Pass::unenforced(&denial), edits)
+        let pass = Pass::unenforced(&denial);
+        edits.state.extend(denial.state);
+        (edits.failed_status, edits.caller) = (denial.failed_status, denial.caller);
+        Self::Allow(pass, edits)
     }
 
     /// Why the request is refused, or would be if that were enforced.

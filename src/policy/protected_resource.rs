@@ -4,13 +4,15 @@
 use std::rc::Rc;
 
 use crate::request::RequestHead;
-use crate::verdict::Reply;
+use crate::verdict::{HeaderMap, LocalResponse, Reply};
 
 /// The document, where it is, and how a challenge names it: all of it is written when the configuration is read.
 #[derive(Clone, Debug)]
 pub struct ProtectedResource {
     path: String,
-    document: Rc<str>,
+    document: Rc<LocalResponse>,
+    preflight: Rc<LocalResponse>,
+    not_allowed: Rc<LocalResponse>,
     challenge: String,
 }
 
@@ -34,7 +36,16 @@ const NOT_ALLOWED: &[(&str, &str)] = &[("allow", METHODS), ("access-control-allo
 impl ProtectedResource {
     /// `path` is where the document is on this host, and `url` the same for everyone; neither needs an escape within quotes.
     pub fn new(path: String, url: &str, document: String) -> Self {
-        Self { path, document: document.into(), challenge: ["resource_metadata=\"", url, "\""].concat() }
+        let response = |headers: &[(&'static str, &'static str)], body: String| {
+            Rc::new(LocalResponse { headers: HeaderMap::new(headers.iter().copied()), body: body.into() })
+        };
+        Self {
+            path,
+            document: response(DOCUMENT, document),
+            preflight: response(PREFLIGHT, String::new()),
+            not_allowed: response(NOT_ALLOWED, String::new()),
+            challenge: ["resource_metadata=\"", url, "\""].concat(),
+        }
     }
 
     /// The answer, if the request is one for the document. Its path is not taken for any other spelling of it.
@@ -43,12 +54,12 @@ impl ProtectedResource {
         if !matches!(rest, [] | [b'?', ..]) {
             return None;
         }
-        let (status, headers, body) = match head.value(":method") {
-            Some(b"GET" | b"HEAD") => (200, DOCUMENT, Rc::clone(&self.document)),
-            Some(b"OPTIONS") => (204, PREFLIGHT, Rc::default()),
-            _ => (405, NOT_ALLOWED, Rc::default()),
+        let (status, response) = match head.value(":method") {
+            Some(b"GET" | b"HEAD") => (200, &self.document),
+            Some(b"OPTIONS") => (204, &self.preflight),
+            _ => (405, &self.not_allowed),
         };
-        Some(Reply { status, headers, body })
+        Some(Reply { status, response: Rc::clone(response) })
     }
 
     /// How a challenge names the document.

@@ -1,13 +1,20 @@
 //! `requires`: which tokens a rule asks for, as a tree (`JwtRequirement`).
 
+use std::rc::Rc;
+
+use smol_str::SmolStr;
+
 use super::authenticate::{Attempt, Failure, Principal};
-use crate::verdict::Reason;
+use super::Provider;
+use crate::verdict::{FailedStatus, Reason};
 
 /// What a request must carry, with what each request needs of it at hand.
 #[derive(Clone, Debug)]
 pub struct Required {
     tree: Requirement,
     providers: Vec<usize>,
+    /// `failed_status_in_metadata` of those providers.
+    failed_status: Option<Rc<[SmolStr]>>,
     allows_failed: bool,
 }
 
@@ -37,6 +44,14 @@ pub struct Leaf {
 }
 
 impl Required {
+    /// What that asks of `providers`.
+    pub fn new(tree: Requirement, providers: &[Provider]) -> Self {
+        let (asked, allows_failed) = (tree.providers(), tree.allows_failed());
+        let asked_ones = asked.iter().filter_map(|&provider| providers.get(provider));
+        let names: Rc<[SmolStr]> = asked_ones.filter_map(|provider| provider.metadata.failed_status.clone()).collect();
+        Self { tree, providers: asked, failed_status: Some(names).filter(|names| !names.is_empty()), allows_failed }
+    }
+
     /// The tokens that meet the requirement; none where it holds without one.
     ///
     /// Every provider is asked, and every token found must be good for one of them: a bad token is never passed on because another
@@ -55,15 +70,14 @@ impl Required {
         &self.providers
     }
 
+    /// What the access log can read of a refusal, as each of the providers has it.
+    pub fn failed_status(&self, reason: Reason) -> Option<FailedStatus> {
+        self.failed_status.as_ref().map(|names| FailedStatus { names: Rc::clone(names), reason })
+    }
+
     /// What the configuration says.
     pub fn tree(&self) -> &Requirement {
         &self.tree
-    }
-}
-
-impl From<Requirement> for Required {
-    fn from(tree: Requirement) -> Self {
-        Self { providers: tree.providers(), allows_failed: tree.allows_failed(), tree }
     }
 }
 
@@ -88,32 +102,32 @@ impl Requirement {
         match self {
             Self::Provider(leaf) => attempt.authenticate(leaf),
             Self::All(children) => {
-                let results: Vec<_> = children.iter().map(|child| child.walk(attempt)).collect();
-                let mut principals = Vec::new();
-                let mut failures = Vec::new();
-                for result in results {
-                    match result {
+                let (mut principals, mut failed) = (Vec::new(), None);
+                for child in children {
+                    match child.walk(attempt) {
                         Ok(passed) => principals.extend(passed),
-                        Err(failure) => failures.push(failure),
+                        Err(failure) => failed = Some(failure.after(failed)),
                     }
                 }
-                failures.into_iter().reduce(Failure::and).map_or(Ok(principals), Err)
+                failed.map_or(Ok(principals), Err)
             }
             Self::Any(children) => {
-                let (mut passed, mut failed) = (Vec::new(), Vec::new());
+                let (mut passed, mut failed, mut all_missing): (Option<Vec<Principal>>, _, _) = (None, None, true);
                 for child in
                     children.iter().filter(|child| !matches!(child, Self::AllowMissing | Self::AllowMissingOrFailed))
                 {
                     match child.walk(attempt) {
-                        Ok(principals) => passed.push(principals),
-                        Err(failure) => failed.push(failure),
+                        // One who showed a token before one who showed none.
+                        Ok(principals) if passed.as_ref().is_none_or(Vec::is_empty) => passed = Some(principals),
+                        Ok(_) => {}
+                        Err(failure) => {
+                            all_missing &= failure.reason == Reason::TokenMissing;
+                            failed = Some(failure.after(failed));
+                        }
                     }
                 }
-                // One who showed a token before one who showed none.
-                let shown = passed.iter().position(|principals| !principals.is_empty());
                 let allows = |kind: fn(&Self) -> bool| children.iter().any(kind);
-                let all_missing = failed.iter().all(|failure| failure.reason == Reason::TokenMissing);
-                match passed.into_iter().nth(shown.unwrap_or_default()) {
+                match passed {
                     // Where no token is allowed further down, that makes up for none here that is not good.
                     Some(none) if none.is_empty() && !all_missing && !self.allows_failed() => {}
                     Some(principals) => return Ok(principals),
@@ -124,7 +138,7 @@ impl Requirement {
                 {
                     return Ok(Vec::new());
                 }
-                Err(failed.into_iter().reduce(Failure::and).unwrap_or_else(|| Reason::TokenMissing.into()))
+                Err(failed.unwrap_or_else(|| Reason::TokenMissing.into()))
             }
             Self::AllowMissing | Self::AllowMissingOrFailed => Ok(Vec::new()),
         }

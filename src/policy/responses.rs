@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Policy;
 use crate::request::{self, RequestHead, WayBack};
-use crate::verdict::{problem, Configured, Denial, Form, Reason, Response};
+use crate::verdict::{Configured, Denial, Form, Reason, Response};
 
 /// `responses`.
 #[derive(Clone, Debug)]
@@ -27,27 +27,19 @@ impl Responses {
 
 impl Policy {
     /// The refusal as the configuration has it said.
-    pub(super) fn shaped(&self, mut denial: Denial, head: &RequestHead) -> Denial {
+    pub(super) fn shape(&self, denial: &mut Denial, head: &RequestHead) {
         let status = self.statuses.iter().find(|(reason, _)| *reason == denial.reason).map(|(_, status)| *status);
         denial.status = status.unwrap_or(denial.status);
-        denial.challenge_end = self.challenge_end(&denial);
+        denial.challenge_end = self.challenge_end(denial);
         match self.responses.find(denial.rule, denial.reason) {
-            Some(response) => denial = self.configured(denial, response, head),
+            Some(response) => self.configure(denial, response, head),
             None if self.strip_failure_response => denial.form = Form::Bare,
             None => {}
         }
-        let is_said = match &denial.form {
-            Form::Problem => true,
-            Form::Configured(configured) => configured.is_problem(),
-            Form::Bare | Form::JwtAuthn { .. } => false,
-        };
-        let (reason, status) = (denial.reason, denial.status);
-        let is_needed = is_said && status != reason.status();
-        denial.problem = is_needed.then(|| self.problems.of(reason, status, || problem(reason, status)));
-        denial
+        denial.prepare(&self.prepared, head.is_grpc());
     }
 
-    fn configured(&self, mut denial: Denial, response: &Rc<Response>, head: &RequestHead) -> Denial {
+    fn configure(&self, denial: &mut Denial, response: &Rc<Response>, head: &RequestHead) {
         let redirect = response.redirects(denial.reason).filter(|_| request::asks_for_page(head));
         denial.status = redirect.map(|redirect| redirect.status).or(response.status).unwrap_or(denial.status);
         let location = redirect.map(|redirect| {
@@ -56,6 +48,5 @@ impl Policy {
         });
         let is_bare = self.strip_failure_response;
         denial.form = Form::Configured(Configured { response: Rc::clone(response), location, is_bare });
-        denial
     }
 }

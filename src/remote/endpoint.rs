@@ -88,7 +88,7 @@ impl Envelope {
 
 impl Call {
     /// All header fields.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.fixed.iter().chain(&self.own).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::{Caller, Configured, Published, Reason, Room, State, Wording};
+use super::{Caller, Configured, FailedStatus, HeaderMap, LocalResponse, Prepared, Published, Reason, State};
 
 /// A denial with all that its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +21,21 @@ pub struct Denial {
     pub envoys: Option<Envoys>,
     /// What the access log can read of it, beyond the details.
     pub state: State,
+    /// Where it can read why.
+    pub failed_status: Option<FailedStatus>,
     /// Whose failure it is.
     pub caller: Caller,
     /// What the access log reads of it, where the configuration asks for that.
     pub published: Published,
     /// The rule that the request falls under, by its place; for what the configuration has a refusal say there.
     pub rule: Option<usize>,
-    /// What a challenge ends with.
-    pub challenge_end: Option<Rc<ChallengeEnd>>,
-    /// The problem document, where the status is not the reason's own.
-    pub problem: Option<SmolStr>,
+    /// What the configuration adds to the challenge: the scopes that the rule asks for, and `protected_resource`. Nothing that is
+    /// quoted in it needs an escape.
+    pub challenge_end: Option<Rc<str>>,
     /// When another attempt has a chance; for 503.
     pub retry_after: Duration,
-}
-
-/// What the configuration adds to challenges: the scopes that the rule asks for, and `protected_resource`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChallengeEnd {
-    text: String,
-    whole: Wording,
+    /// The answer, where it is [prepared](Self::prepare).
+    pub prepared: Option<Rc<LocalResponse>>,
 }
 
 /// What Envoy's own filter says of a failure.
@@ -70,6 +66,37 @@ pub enum Form {
 }
 
 impl Denial {
+    /// What the client is sent; `grpc` as in [`headers`](Self::headers).
+    pub fn local_response(&self, grpc: bool) -> Rc<LocalResponse> {
+        self.prepared.as_ref().map_or_else(|| Rc::new(self.said(grpc)), Rc::clone)
+    }
+
+    /// Takes what the client is sent from among what was sent to others, unless something of this request is in it.
+    pub fn prepare(&mut self, prepared: &Prepared, grpc: bool) {
+        let entry = match &self.form {
+            Form::Problem | Form::Bare => 0,
+            Form::Configured(configured) if configured.is_of_request() => return,
+            Form::Configured(configured) => Rc::as_ptr(&configured.response).addr(),
+            Form::JwtAuthn { .. } => return,
+        };
+        let end = self.challenge_end.as_ref().map_or(0, |end| Rc::as_ptr(end).cast::<u8>().addr());
+        let seconds = if self.status == 503 { self.seconds() } else { 0 };
+        // Both addresses are of what the configuration holds, as long as it holds what is prepared.
+        let key = [end, entry, self.reason as usize, self.status.into(), seconds, grpc.into()];
+        self.prepared = Some(prepared.of(key, || self.said(grpc)));
+    }
+
+    fn said(&self, grpc: bool) -> LocalResponse {
+        let headers = self.headers(grpc);
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        LocalResponse { headers: HeaderMap::new(headers), body: self.body(grpc) }
+    }
+
+    /// Whole seconds (RFC 9110 section 10.2.3), never "at once".
+    fn seconds(&self) -> usize {
+        usize::try_from(self.retry_after.as_millis().div_ceil(1000).max(1)).unwrap_or(usize::MAX)
+    }
+
     /// The headers of the answer to a request; `grpc` leaves the content type to the host, whose own mapping answers.
     pub fn headers(&self, grpc: bool) -> Vec<(&str, SmolStr)> {
         match &self.form {
@@ -96,9 +123,7 @@ impl Denial {
             headers.push(("www-authenticate", challenge));
         }
         if self.status == 503 {
-            // Whole seconds (RFC 9110 section 10.2.3), never "at once".
-            let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
-            headers.push(("retry-after", seconds.to_smolstr()));
+            headers.push(("retry-after", self.seconds().to_smolstr()));
         }
     }
 
@@ -112,7 +137,10 @@ impl Denial {
         };
         Some(match &self.challenge_end {
             None => SmolStr::new_static(start),
-            Some(end) => end.after(start, self),
+            Some(end) => {
+                let divider = if start == "Bearer" { " " } else { ", " };
+                [start, divider, end].concat().into()
+            }
         })
     }
 
@@ -129,16 +157,18 @@ impl Denial {
             Form::Configured(configured) => configured.body(self, grpc),
             Form::JwtAuthn { .. } => Some(SmolStr::new_static(self.envoys.as_ref().map_or("", |envoys| envoys.text))),
         };
-        configured.unwrap_or_else(|| match &self.problem {
-            _ if grpc => SmolStr::new_static(self.reason.detail()),
-            Some(problem) => problem.clone(),
-            None => problem(self.reason, self.status),
+        configured.unwrap_or_else(|| {
+            if grpc {
+                SmolStr::new_static(self.reason.detail())
+            } else {
+                problem(self.reason, self.status)
+            }
         })
     }
 }
 
 /// The problem document (RFC 9457) of a refusal with that status.
-pub fn problem(reason: Reason, status: u16) -> SmolStr {
+fn problem(reason: Reason, status: u16) -> SmolStr {
     if status == reason.status() {
         return SmolStr::new_static(reason.problem());
     }
@@ -172,19 +202,6 @@ pub fn problem(reason: Reason, status: u16) -> SmolStr {
     parts.concat().into()
 }
 
-impl ChallengeEnd {
-    /// Its parameters as they are sent: nothing that is quoted in them needs an escape.
-    pub fn new(text: String, room: &Room) -> Self {
-        Self { text, whole: Wording::new(room) }
-    }
-
-    /// The challenge of that start, which follows from reason and status.
-    fn after(&self, start: &str, denial: &Denial) -> SmolStr {
-        let divider = if start == "Bearer" { " " } else { ", " };
-        self.whole.of(denial.reason, denial.status, || [start, divider, &self.text].concat().into())
-    }
-}
-
 impl Envoys {
     /// Of the status with that text.
     pub fn new(text: &'static str) -> Self {
@@ -202,12 +219,13 @@ impl From<Reason> for Denial {
             form: Form::Problem,
             envoys: None,
             state: State::new(),
+            failed_status: None,
             caller: Caller::default(),
             published: Published::new(),
             rule: None,
             challenge_end: None,
-            problem: None,
             retry_after: Duration::ZERO,
+            prepared: None,
         }
     }
 }

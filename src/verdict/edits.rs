@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 use smol_str::{SmolStr, StrExt};
 
-use super::{Caller, Published};
+use super::{Caller, Published, Reason};
 
 /// The name of a header field, in lower case (RFC 9110 section 5.1).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,9 +99,11 @@ pub struct Edits {
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
     pub set: Vec<(SmolStr, FieldValue)>,
     /// Names and values to add beside what is there.
-    pub add: Vec<(SmolStr, Vec<u8>)>,
+    pub add: Vec<(SmolStr, FieldValue)>,
     /// What later filters and the access log can read of the token.
     pub state: State,
+    /// Where they can read why it would have been refused.
+    pub failed_status: Option<FailedStatus>,
     /// Whose token let it pass.
     pub caller: Caller,
     /// What the access log reads of the decision, where the configuration asks for that.
@@ -111,6 +114,22 @@ pub struct Edits {
 
 /// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the whole [name](state_name).
 pub type State = Vec<(SmolStr, SmolStr)>;
+
+/// `failed_status_in_metadata`: filter state that says why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedStatus {
+    /// Its whole [names](state_name), of all providers that were asked.
+    pub names: Rc<[SmolStr]>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl FailedStatus {
+    /// Whole names and texts.
+    pub fn state(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.names.iter().map(|name| (name.as_str(), self.reason.failure()))
+    }
+}
 
 /// The whole name of filter state that the configuration names.
 pub fn state_name(name: &str) -> SmolStr {

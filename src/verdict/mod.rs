@@ -3,15 +3,20 @@
 mod access_log;
 mod denial;
 mod edits;
+mod header_map;
+mod local_response;
 mod reason;
 mod reply;
 mod response;
 mod wording;
 
 pub use access_log::{plain, AccessLog, Caller, Published};
-pub use denial::{problem, ChallengeEnd, Denial, Envoys, Form};
-pub use edits::{is_field_value, is_spelling, state_name, Edits, FieldValue, HeaderName, State};
+pub use denial::{Denial, Envoys, Form};
+pub use edits::{is_field_value, is_spelling, state_name, Edits, FailedStatus, FieldValue, HeaderName, State};
+pub use header_map::HeaderMap;
+pub use local_response::{LocalResponse, Prepared};
 pub use reason::{Challenge, Reason};
 pub use reply::Reply;
 pub use response::{Body, Configured, Part, Redirect, Response, Text};
-pub use wording::{Room, Wording};
+pub use wording::Room;
+use wording::Wording;

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
+use super::LocalResponse;
+
 /// The whole answer. It holds nothing but configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The headers, names in lower case.
-    pub headers: &'static [(&'static str, &'static str)],
-    /// The body. The host leaves it out where the method is `HEAD`.
-    pub body: Rc<str>,
+    /// Headers and body. The host leaves the body out where the method is `HEAD`.
+    pub response: Rc<LocalResponse>,
 }
 
 impl Reply {

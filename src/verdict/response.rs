@@ -148,9 +148,10 @@ impl Configured {
         headers
     }
 
-    /// Whether the body is the one that the refusal has without an entry.
-    pub fn is_problem(&self) -> bool {
-        self.location.is_none() && self.response.body.is_none() && !self.is_bare
+    /// Whether something of the request is in it.
+    pub fn is_of_request(&self) -> bool {
+        let redirect = self.location.as_ref().and(self.response.redirect.as_ref());
+        redirect.is_some_and(|redirect| redirect.location.parts().contains(&Part::Path))
     }
 
     fn content_type(&self) -> Option<SmolStr> {

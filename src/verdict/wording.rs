@@ -46,7 +46,7 @@ impl Default for Room {
 }
 
 impl Room {
-    fn take(&self, bytes: usize) -> bool {
+    pub(super) fn take(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes);
         left.inspect(|&left| self.0.set(left)).is_some()
     }

@@ -53,7 +53,7 @@ impl Gateway {
     pub fn ask(&mut self, head: RequestHead) -> Vec<Effect> {
         let effects = self.gate.handle(Event::Request(1, head), self.now);
         if let Some(Effect::Deny(_, denial, grpc)) = effects.last() {
-            black_box((denial.headers(*grpc), denial.body(*grpc), denial.details()));
+            black_box((denial.local_response(*grpc), denial.details()));
         }
         effects
     }

@@ -1,10 +1,12 @@
 //! What a refusal says: the challenge, the metadata of the resource that it names, and what the configuration has it say instead.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jwt_gate::config::Config;
 use jwt_gate::limits::MAX_WAITING;
-use jwt_gate::verdict::Reason;
+use jwt_gate::request::RequestHead;
+use jwt_gate::verdict::{HeaderMap, Reason};
 use serde_json::{json, Value};
 
 use crate::mint::{Key, Token, ISSUER};
@@ -41,8 +43,15 @@ fn ask(config: &Value, request: &Request) -> Verdict {
 fn answer(config: &Value, request: &Request) -> (u16, Vec<(String, String)>, String) {
     let verdict = ask(config, request);
     let Verdict::Denied(denial, grpc) = &verdict else { panic!("{}", verdict.code()) };
-    let headers = denial.headers(*grpc).into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect();
-    (denial.status, headers, denial.body(*grpc).to_string())
+    let response = denial.local_response(*grpc);
+    (denial.status, fields(&response.headers), response.body.to_string())
+}
+
+/// The fields of a header map, read as the host reads it.
+fn fields(map: &HeaderMap) -> Vec<(String, String)> {
+    let head = RequestHead::from_map(map.as_bytes().to_vec()).expect("a header map");
+    let text = |part: &[u8]| String::from_utf8(part.to_vec()).expect("a text");
+    head.fields().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 fn header(config: &Value, request: &Request, name: &str) -> Option<String> {
@@ -56,7 +65,7 @@ fn header(config: &Value, request: &Request, name: &str) -> Option<String> {
 fn document(config: &Value, path: &str) -> Value {
     let verdict = ask(config, &Request::get(path));
     let Verdict::Replied(reply) = &verdict else { panic!("{path}: {}", verdict.code()) };
-    serde_json::from_str(&reply.body).expect("JSON")
+    serde_json::from_str(&reply.response.body).expect("JSON")
 }
 
 fn error_of(config: &Value) -> String {
@@ -140,9 +149,10 @@ fn the_metadata_is_everyones_by_get_and_head_and_by_no_other_method() {
             let verdict = world.ask(0, &request);
             let Verdict::Replied(reply) = &verdict else { panic!("{method}: {}", verdict.code()) };
             assert_eq!(reply.status, status, "{method}");
-            let value = |name| reply.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            let headers = fields(&reply.response.headers);
+            let value = |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
             assert_eq!(value("access-control-allow-origin"), Some("*"), "{method}");
-            assert_eq!(reply.body.is_empty(), status != 200, "{method}");
+            assert_eq!(reply.response.body.is_empty(), status != 200, "{method}");
             assert_eq!(value("content-type"), (status == 200).then_some("application/json"), "{method}");
             assert_eq!(value("cache-control"), (status == 200).then_some("max-age=3600"), "{method}");
             assert_eq!(value("allow"), (status != 200).then_some("GET, HEAD, OPTIONS"), "{method}");
@@ -507,8 +517,11 @@ fn nothing_else_of_a_request_is_in_any_answer() {
         Request::new("EVIL", WELL_KNOWN),
     ] {
         let said = match ask(&config, &evil(request.clone())) {
-            Verdict::Denied(denial, grpc) => format!("{:?} {}", denial.headers(grpc), denial.body(grpc)),
-            Verdict::Replied(reply) => format!("{reply:?}"),
+            Verdict::Denied(denial, grpc) => {
+                let response = denial.local_response(grpc);
+                format!("{:?} {}", fields(&response.headers), response.body)
+            }
+            Verdict::Replied(reply) => format!("{:?} {}", fields(&reply.response.headers), reply.response.body),
             Verdict::Allowed(_) => panic!("allowed: {request:?}"),
         };
         assert!(!said.to_lowercase().contains("evil"), "{said}");
@@ -812,4 +825,59 @@ fn the_example_of_the_readme_does_what_is_said_there() {
     let said = challenge.strip_prefix("Bearer ").unwrap();
     assert!(readme.contains(&format!("`{said}`")), "{said}");
     document(&config, &format!("{WELL_KNOWN}/mcp"));
+}
+
+#[test]
+fn what_was_said_to_one_is_said_to_the_next_one_only_where_all_of_it_is_the_same() {
+    let scoped = |prefix: &str, scope: &str, more: Value| {
+        let rule = json!({
+            "match": {"prefix": prefix},
+            "requires": {"provider_name": "main"},
+            "authorize": {"scopes": {"all_of": [scope]}},
+        });
+        merged(rule, more)
+    };
+    let login = |location: &str| json!({"responses": [{"redirect": {"location": location}, "body": "log in"}]});
+    let rules = json!([
+        scoped("/read", "read", json!({})),
+        scoped("/write", "write", json!({})),
+        scoped(
+            "/own",
+            "read",
+            json!({"responses": [{"status": 404, "body": "nothing here", "codes": ["token_missing"]}]})
+        ),
+        scoped("/back", "read", login("https://login.example/?to={path}")),
+        scoped("/login", "read", login("https://login.example/")),
+    ]);
+    let config = resource(json!({"resource": "https://api.example/mcp"}));
+    let config = merged(config, json!({"rules": rules, "statuses": {"token_expired": 418}}));
+    let mut world = World::new(&config, 1);
+    let token = Token::new(&Key::rsa());
+    let bearers = [None, Some(token.clone().mint()), Some(token.expires_in(-3600).mint()), Some("no token".to_owned())];
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        for path in ["/read", "/write", "/own", "/back?1", "/back?2", "/login?1", "/none"] {
+            for bearer in &bearers {
+                for (name, value) in [("x-other", "1"), ("content-type", "application/grpc"), ("accept", "text/html")] {
+                    let request = Request::get(path).header(name, value);
+                    let request = match bearer {
+                        Some(bearer) => request.bearer(bearer),
+                        None => request,
+                    };
+                    // The world compares with what is said anew.
+                    let verdict = world.ask(0, &request);
+                    if let Verdict::Denied(denial, grpc) = &verdict {
+                        let redirects_back = denial.status == 302 && path.starts_with("/back");
+                        assert_eq!(denial.prepared.is_none(), redirects_back, "{path}");
+                        let response = denial.local_response(*grpc);
+                        said.push((denial.status, fields(&response.headers), response.body.to_string()));
+                    }
+                }
+            }
+        }
+    }
+    let (first, again) = said.split_at(said.len() / 2);
+    assert_eq!(first, again);
+    let different: BTreeSet<String> = first.iter().map(|answer| format!("{answer:?}")).collect();
+    assert_eq!((first.len(), different.len()), (81, 31));
 }

@@ -366,7 +366,7 @@ fn an_empty_name_beside_a_path_and_an_empty_value_of_a_header_are_taken_as_in_en
     let mut world = World::new(&config, 1);
     let request = Request::get("/").header("x-empty", "");
     let verdict = world.ask(0, &request.clone().bearer(&Token::new(&key()).claim("a.b", "alice").mint()));
-    assert_eq!(verdict.edits().add, [("x-user".into(), b"alice".to_vec())]);
+    assert_eq!(verdict.edits().add, [("x-user".into(), b"alice".to_vec().into())]);
     assert_eq!(world.ask(0, &request).code(), "token_missing");
     assert_eq!(world.ask(0, &Request::get("/").header("x-empty", "no")).code(), "allowed");
 }

@@ -61,7 +61,7 @@ fn allocated(config: &Value, fields: &[(&str, &str)]) -> ((u64, u64), bool) {
 
 /// Makes what the host sends.
 fn say(denial: &Denial, grpc: bool) {
-    black_box((denial.headers(grpc), denial.body(grpc), denial.details()));
+    black_box((denial.local_response(grpc), denial.details()));
 }
 
 fn key() -> Key {
@@ -343,4 +343,30 @@ fn a_token_that_comes_again_under_one_of_few_rules_takes_four_allocations() {
         // Who that is, and what is to be done.
         assert_eq!(count, 2);
     }
+}
+
+#[test]
+fn a_refusal_that_was_said_before_allocates_nothing_for_what_the_client_is_sent() {
+    let metadata = json!({"failed_status_in_metadata": "failure"});
+    let provider = |more: Value| local(&[&key()], more);
+    let plain = json!({"providers": {"main": provider(json!({}))}});
+    let shown = json!({"providers": {"main": provider(metadata.clone()), "other": provider(metadata)}});
+    let scopes = json!({"rules": [merged(rule(json!({"prefix": "/"}), "main"), json!({"authorize": {"scopes": {"all_of": ["s"]}}}))]});
+    let said = json!({
+        "responses": [{"body": "{code}", "headers": [{"name": "x-code", "value": "{code}"}]}],
+        "protected_resource": {"resource": "https://gateway.example"},
+    });
+    for config in [plain.clone(), merged(plain.clone(), scopes), merged(plain.clone(), said), shown] {
+        for kind in ["text/plain", "application/grpc"] {
+            let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("content-type", kind)];
+            let ((count, _), passes) = allocated(&config, &fields);
+            assert!(!passes);
+            // What is to be done, and the refusal.
+            assert_eq!(count, 2, "{config}");
+        }
+    }
+    let dry = merged(plain, json!({"enforce": false}));
+    let ((count, _), passes) = allocated(&dry, &[(":method", "GET"), (":path", "/"), (":authority", "gateway")]);
+    assert!(passes);
+    assert_eq!(count, 1);
 }

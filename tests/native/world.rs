@@ -137,7 +137,7 @@ impl Request {
             fields.retain(|(known, _)| known != name);
             fields.insert(place.min(fields.len()), (name.to_string(), value.to_vec()));
         }
-        fields.extend(edits.add.iter().map(|(name, value)| (name.to_string(), value.clone())));
+        fields.extend(edits.add.iter().map(|(name, value)| (name.to_string(), value.to_vec())));
         let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
         fields.into_iter().map(|(name, value)| (name, text(value))).collect()
     }
@@ -619,7 +619,12 @@ impl World {
         let Some(effect) = self.vms[vm].queue.pop_front() else { return };
         let followed = match effect {
             Effect::Allow(id, edits) => self.end(vm, id, Verdict::Allowed(edits)),
-            Effect::Deny(id, denial, grpc) => self.end(vm, id, Verdict::Denied(*denial, grpc)),
+            Effect::Deny(id, denial, grpc) => {
+                // Whatever was said before, it is what this refusal says.
+                let anew = Denial { prepared: None, ..(*denial).clone() }.local_response(grpc);
+                assert_eq!(denial.local_response(grpc), anew);
+                self.end(vm, id, Verdict::Denied(*denial, grpc))
+            }
             Effect::Reply(id, reply) => self.end(vm, id, Verdict::Replied(reply)),
             Effect::Wait(id) => {
                 let in_flight = self.in_flight.iter().any(|call| call.context == Some(id));

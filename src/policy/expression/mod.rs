@@ -81,9 +81,7 @@ impl Expression {
             return None;
         }
         let mut context = Context::with_env(Arc::clone(functions));
-        for (name, value) in variables.into_values() {
-            context.add_variable_as_val(name, value);
-        }
+        context.set_variable_resolver(&variables);
         let result = Value::resolve_val(root, &context).ok()?;
         result.downcast_ref::<CelBool>().map(|holds| *holds.inner())
     }

@@ -2,7 +2,8 @@
 //! for.
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
-use cel::common::value::Val;
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
 use std::collections::HashMap;
 
 use super::check::Uses;
@@ -18,17 +19,18 @@ const TEXT: usize = 64;
 
 /// `claims` and `request`.
 pub struct Variables<'v> {
-    claims: Members<'v>,
-    request: Members<'v>,
+    claims: CelMap<'v>,
+    request: CelMap<'v>,
     size: u64,
 }
 
 impl<'v> Variables<'v> {
     /// What is asked for; `None` where the request says one of these things in a way that could be read as another.
     pub fn new(uses: &'v Uses, head: &'v RequestHead, claims: &'v Claims) -> Option<Self> {
-        let mut variables = Self { claims: Members::new(), request: Members::new(), size: 0 };
-        variables.add_claims(uses, claims);
-        variables.add_request(uses, head)?;
+        let (claims_map, request_map) = (CelMap::from(Members::new()), CelMap::from(Members::new()));
+        let mut variables = Self { claims: claims_map, request: request_map, size: 0 };
+        variables.claims = variables.of_claims(uses, claims).into();
+        variables.request = variables.of_request(uses, head)?.into();
         Some(variables)
     }
 
@@ -37,54 +39,44 @@ impl<'v> Variables<'v> {
         self.size
     }
 
-    /// By their names.
-    pub fn into_values(self) -> [(&'static str, Boxed<'v>); 2] {
-        [("claims", map(self.claims)), ("request", map(self.request))]
-    }
-
-    fn add_claims(&mut self, uses: &'v Uses, claims: &'v Claims) {
+    fn of_claims(&mut self, uses: &'v Uses, claims: &'v Claims) -> Members<'v> {
         if uses.all_claims {
-            for (name, entry) in claims.members() {
-                let value = self.value(entry);
-                self.claims.insert(name.into(), value);
-            }
-            return;
+            return claims.members().map(|(name, entry)| (name.into(), self.value(entry))).collect();
         }
-        for name in &uses.claims {
-            if let Some(entry) = claims.get(name) {
-                let value = self.value(entry);
-                self.claims.insert(name.as_str().into(), value);
-            }
-        }
+        let named = uses.claims.iter().filter_map(|name| Some((name, claims.get(name)?)));
+        named.map(|(name, entry)| (name.as_str().into(), self.value(entry))).collect()
     }
 
-    fn add_request(&mut self, uses: &'v Uses, head: &'v RequestHead) -> Option<()> {
+    fn of_request(&mut self, uses: &'v Uses, head: &'v RequestHead) -> Option<Members<'v>> {
+        let mut request = Members::new();
         if uses.method {
-            let method = self.text(certain::method(head)?);
-            self.request.insert("method".into(), method);
+            request.insert("method".into(), self.text(certain::method(head)?));
         }
         if uses.path {
-            let path = self.owned(certain::path(head)?);
-            self.request.insert("path".into(), path);
+            request.insert("path".into(), self.owned(certain::path(head)?));
         }
         if uses.host {
-            let host = self.owned(certain::host(head)?);
-            self.request.insert("host".into(), host);
+            request.insert("host".into(), self.owned(certain::host(head)?));
         }
-        let (mut headers, mut query) = (Members::new(), Members::new());
-        for name in &uses.headers {
-            if certain::has_header(head, name) {
-                headers.insert(name.as_str().into(), self.text(certain::header(head, name)?));
+        if !uses.headers.is_empty() {
+            let mut headers = Members::new();
+            for name in &uses.headers {
+                if certain::has_header(head, name) {
+                    headers.insert(name.as_str().into(), self.text(certain::header(head, name)?));
+                }
             }
+            request.insert("headers".into(), map(headers));
         }
-        for name in &uses.parameters {
-            if certain::has_parameter(head, name) {
-                query.insert(name.as_str().into(), self.owned(certain::query(head, name)?));
+        if !uses.parameters.is_empty() {
+            let mut query = Members::new();
+            for name in &uses.parameters {
+                if certain::has_parameter(head, name) {
+                    query.insert(name.as_str().into(), self.owned(certain::query(head, name)?));
+                }
             }
+            request.insert("query".into(), map(query));
         }
-        self.request.insert("headers".into(), map(headers));
-        self.request.insert("query".into(), map(query));
-        Some(())
+        Some(request)
     }
 
     fn value(&mut self, entry: Entry<'v>) -> Boxed<'v> {
@@ -123,6 +115,17 @@ impl<'v> Variables<'v> {
 
     fn count(&mut self, bytes: usize) {
         self.size += 1 + (bytes / TEXT) as u64;
+    }
+}
+
+/// An expression asks for them by name, where they are.
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        match variable {
+            "claims" => Some(CowVal::Borrowed(&self.claims)),
+            "request" => Some(CowVal::Borrowed(&self.request)),
+            _ => None,
+        }
     }
 }
 
