@@ -5,9 +5,10 @@
 //! the field, the curve, the scalars and the parsing of keys and signatures; only the order of additions is ours. Nothing
 //! here is secret, so it runs in variable time.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Error, Signature, VerifyingKey};
@@ -18,20 +19,51 @@ use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use sha2::digest::Digest;
 use sha2::Sha256;
 
-/// A key on P-256. Its table, 86 KiB, is made by the first check and shared by its clones: most keys of a set never sign. Forged
-/// tokens can name them all: of more than 32 keys at once the others have shorter ones, 23 KiB, and of more than 160 the rest 4.5 KiB,
-/// with which a check takes longer.
+/// A key on P-256. Its table, 86 KiB, is made by the first check: most keys of a set never sign. It serves all keys of that point in
+/// the VM, whichever provider or configuration has them. Forged tokens can name them all: of more than 32 points at once the others
+/// have shorter ones, 23 KiB, and of more than 160 the rest 4.5 KiB, with which a check takes longer.
 #[derive(Clone)]
 pub struct Es256Key {
     public: VerifyingKey,
-    table: OnceLock<Arc<Table>>,
+    prepared: Arc<Prepared>,
+}
+
+/// What is prepared of a point, once somebody asks for it.
+struct Prepared {
+    point: Box<[u8]>,
+    table: OnceLock<Table>,
+}
+
+/// By the points, what some key has.
+static KNOWN: Mutex<BTreeMap<Box<[u8]>, Weak<Prepared>>> = Mutex::new(BTreeMap::new());
+
+impl Prepared {
+    fn of(public: &VerifyingKey) -> Arc<Self> {
+        let point = public.to_sec1_bytes();
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&point).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let prepared = Arc::new(Self { point: point.clone(), table: OnceLock::new() });
+            known.insert(point, Arc::downgrade(&prepared));
+            prepared
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have prepared the point anew.
+        if known.get(&self.point).is_some_and(|prepared| prepared.strong_count() == 0) {
+            known.remove(&self.point);
+        }
+    }
 }
 
 impl Es256Key {
     /// A key from the encoding of its point (SEC 1 section 2.3.3); `None` if that is none of the curve.
     pub fn from_sec1(bytes: &[u8]) -> Option<Self> {
         let public = VerifyingKey::from_sec1_bytes(bytes).ok()?;
-        Some(Self { public, table: OnceLock::new() })
+        Some(Self { public, prepared: Prepared::of(&public) })
     }
 
     /// The key as `p256` has it.
@@ -51,11 +83,11 @@ impl Es256Key {
     }
 
     fn table(&self) -> &Table {
-        self.table.get_or_init(|| {
+        self.prepared.table.get_or_init(|| {
             let place = Place::take();
             let digits_per_row = place.as_ref().map_or(DIGITS, Place::digits_per_row);
             let point = ProjectivePoint::from(*self.public.as_affine());
-            Arc::new(Table { _place: place, ..Table::of(point, digits_per_row) })
+            Table { _place: place, ..Table::of(point, digits_per_row) }
         })
     }
 }
@@ -280,7 +312,7 @@ mod tests {
             .map(|number| p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap());
         let checked: Vec<Es256Key> = keys
             .map(|key| {
-                let public = Es256Key { public: *key.verifying_key(), table: OnceLock::new() };
+                let public = Es256Key::from_sec1(&key.verifying_key().to_sec1_bytes()).unwrap();
                 for _ in 0..2 {
                     let signature: Signature = key.sign(b"message");
                     assert!(public.verify(b"message", &signature).is_ok());
@@ -289,18 +321,38 @@ mod tests {
                 public
             })
             .collect();
-        assert!(checked.iter().all(|key| key.table.get().is_some_and(|table| std::ptr::eq(&**table, key.table()))));
+        assert!(checked.iter().all(|key| key
+            .prepared
+            .table
+            .get()
+            .is_some_and(|table| std::ptr::eq(table, key.table()))));
         let of = |digits| checked.iter().filter(|key| key.table().digits_per_row == digits).count();
         // Other tests have some of them.
         assert!((1..=most).contains(&of(DIGITS_PER_ROW)) && (1..=most_more).contains(&of(digits_of_more)));
         assert!(of(DIGITS) >= 8);
         assert!(TAKEN[0].load(Ordering::Relaxed) <= most && TAKEN[1].load(Ordering::Relaxed) <= most_more);
         drop(checked);
-        let next = Es256Key {
-            public: *p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap().verifying_key(),
-            table: OnceLock::new(),
-        };
+        let next = key(9);
         assert_eq!(next.table().digits_per_row, DIGITS_PER_ROW, "those that are gone give their places back");
+    }
+
+    fn key(number: u8) -> Es256Key {
+        let key = p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap();
+        Es256Key::from_sec1(&key.verifying_key().to_sec1_bytes()).unwrap()
+    }
+
+    #[test]
+    fn keys_of_one_point_have_one_table_while_one_of_them_is_there() {
+        let is_known = |point: &[u8]| KNOWN.lock().unwrap().contains_key(point);
+        // A point that no other test has.
+        let (one, other) = (key(251), key(251));
+        let point = one.prepared.point.clone();
+        assert!(std::ptr::eq(one.table(), other.table()));
+        assert!(!std::ptr::eq(one.table(), key(252).table()));
+        drop(one);
+        assert!(is_known(&point) && std::ptr::eq(other.table(), key(251).table()));
+        drop(other);
+        assert!(!is_known(&point));
     }
 
     proptest! {

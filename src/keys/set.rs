@@ -86,7 +86,7 @@ impl KeySet {
         }
     }
 
-    /// Takes those of its keys that `other` has, too, from there: a key keeps what its first check prepared.
+    /// Takes those of its keys that `other` has, too, from there: whoever remembers a token knows its key again.
     pub fn share_keys_with(&mut self, other: &Self) {
         for key in &mut self.keys {
             if let Some(same) = other.keys.iter().find(|same| *same == key) {
