@@ -7,7 +7,7 @@ use crate::policy::{Decision, DocumentId, Documents, Enforcement, Keys, Metadata
 use crate::request::RequestHead;
 use crate::stats;
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Reply};
+use crate::verdict::{AccessLog, Reason, Reply};
 
 /// What decides about requests.
 #[derive(Clone, Debug)]
@@ -32,11 +32,11 @@ impl Semantics {
         }
     }
 
-    /// What happens to a request for which there is no room to wait.
-    pub(super) fn overloaded(&self, head: &RequestHead) -> Decision {
+    /// What happens to a request about which nothing was found out, for that reason.
+    pub(super) fn refused(&self, head: &RequestHead, reason: Reason) -> Decision {
         match self {
-            Self::Gate(policy) => policy.overloaded(head),
-            Self::JwtAuthn(filter) => filter.overloaded(head),
+            Self::Gate(policy) => policy.refused(head, reason),
+            Self::JwtAuthn(filter) => filter.refused(head, reason),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::remote::{Input, Need};
 use crate::request::RequestHead;
 use crate::stats::Counter;
 use crate::time::UnixTime;
+use crate::verdict::Reason;
 
 /// A request that waits.
 pub(super) struct Waiting {
@@ -111,7 +112,13 @@ impl Gate {
     /// passes because there was no time to ask, or no room.
     fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
         let decision = match decision {
-            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
+            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => {
+                self.semantics.refused(&waiting.head, Reason::Overloaded)
+            }
+            // The key may be among those that are being fetched, and its token a good one.
+            Decision::Wait(wants, otherwise) if is_about_key(&wants, &otherwise) => {
+                self.semantics.refused(&waiting.head, Reason::KeysUnavailable)
+            }
             Decision::Wait(_, otherwise) => *otherwise,
             decision => decision,
         };
@@ -196,6 +203,12 @@ impl Waiting {
     pub(super) fn is_over(&self, now: UnixTime) -> bool {
         now.since(self.since) >= self.patience
     }
+}
+
+/// Whether a key is unknown, and newer ones may come.
+fn is_about_key(wants: &[Want], otherwise: &Decision) -> bool {
+    let is_newer = |want: &Want| matches!(want, Want::Document(_, Need::Newer));
+    otherwise.refusal() == Some(Reason::KeyUnknown) && wants.iter().any(is_newer)
 }
 
 /// Whether all that is wanted is a revocation list without which a good token passes.

@@ -190,11 +190,11 @@ impl Policy {
         }
     }
 
-    /// What happens to a request for which there is no room to wait.
-    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+    /// What happens to a request about which nothing was found out, for that reason: there was no room to wait, or no time.
+    pub fn refused(&self, head: &RequestHead, reason: Reason) -> Decision {
         let differ = !self.enforcement.rules.is_empty() || !self.responses.of_rules.is_empty();
         let rule = if differ { self.rule(head) } else { Ok(None) };
-        let mut denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
+        let mut denial = Denial { rule: rule.ok().flatten(), ..reason.into() };
         if self.enforcement.of(rule) {
             self.shape(&mut denial, head);
             return Decision::Deny(Box::new(denial));

@@ -1234,3 +1234,24 @@ fn in_a_host_that_cannot_hold_requests_a_body_is_shared_when_its_request_is_deci
         }
     }
 }
+
+#[test]
+fn in_a_host_that_cannot_hold_requests_no_token_of_a_new_key_is_to_blame_while_keys_are_fetched() {
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    assert_eq!(world.ask_patiently(0, &signed(&world, &one())).code(), "allowed");
+    world.seconds_pass(60);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(SECOND));
+    let request = signed(&world, &two());
+    let first = world.request(0, &request);
+    // The call of the first is under way, and nothing leads back to the next one.
+    let second = world.ask(0, &request);
+    assert_eq!((second.code(), second.status()), ("keys_unavailable", 503));
+    assert!(second.denial().headers(false).iter().any(|(name, _)| *name == "retry-after"));
+    world.seconds_pass(2);
+    assert_eq!(world.verdict(first).expect("it was decided").code(), "allowed");
+    assert_eq!(world.ask(0, &request).code(), "allowed");
+    // Whose key is not among them either is told so.
+    let unknown = signed(&world, &Key::ed25519(9).named("nine"));
+    assert_eq!(world.ask_patiently(0, &unknown).code(), "key_unknown");
+}
