@@ -11,6 +11,7 @@ mod documents;
 mod questions;
 mod semantics;
 mod shadow;
+mod shown;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -30,12 +31,14 @@ use documents::fetch_of;
 use questions::{Questions, UnderWay};
 pub use semantics::Semantics;
 use shadow::Shadow;
+use shown::Shown;
 use waiting::{passes_without, Waiting};
 
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
     semantics: Semantics,
     shadow: Option<Box<Shadow>>,
+    shown: Shown,
     documents: Documents,
     verifier: Verifier,
     can_wait: bool,
@@ -67,6 +70,7 @@ impl Gate {
         let names = (0..semantics.provider_count()).filter_map(|index| semantics.provider(index));
         let logged_names = if semantics.access_log().is_on() { names.map(plain).collect() } else { Vec::new() };
         Self {
+            shown: Shown::new(&semantics),
             semantics,
             shadow: None,
             documents,
@@ -83,7 +87,9 @@ impl Gate {
 
     /// Sets a second configuration beside the first. Its documents are among those of the gate.
     pub fn cast_shadow(&mut self, shadow: Semantics) {
-        self.shadow = Some(Box::new(Shadow::new(shadow, &self.semantics)));
+        let shadow = Shadow::new(shadow, &self.semantics);
+        self.shown.add_shadow(&shadow.semantics, |id| shadow.owns(id));
+        self.shadow = Some(Box::new(shadow));
     }
 
     /// The counters that are to be there from the start. Of those by provider and reason there could be many, most of them never
@@ -91,7 +97,7 @@ impl Gate {
     pub fn counters(&self) -> Vec<Counter> {
         let mut counters = Counter::all(self.semantics.warning().is_some(), self.shadow.is_some());
         counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
-        for (id, _, provider) in self.semantics.documents() {
+        for (id, _, provider) in self.shown.documents() {
             counters.extend(Outcome::ALL.map(|outcome| fetch_of(id, provider, outcome)));
         }
         counters
@@ -99,19 +105,17 @@ impl Gate {
 
     /// The name of a counter.
     pub fn counter_name(&self, counter: Counter) -> String {
-        let provider = counter.provider().and_then(|provider| self.semantics.provider(provider));
-        counter.name(provider.unwrap_or_default())
+        counter.name(counter.provider().map_or("", |provider| self.shown.name(provider)))
     }
 
-    /// The names of the gauges, by provider.
+    /// The names of the gauges, by provider: of one document there may be several.
     pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
-        let documents = self.semantics.documents();
         let of_document = |(id, names, provider): (DocumentId, [&'static str; 2], usize)| {
-            let provider = self.semantics.provider(provider).unwrap_or_default();
+            let provider = self.shown.name(provider);
             let gauges = [Gauge::Length, Gauge::Age].into_iter().zip(names);
             gauges.map(move |(gauge, name)| (id, gauge, stats::of_provider(name, provider)))
         };
-        documents.into_iter().flat_map(of_document).collect()
+        self.shown.documents().flat_map(of_document).collect()
     }
 
     /// Whether the host can hold a request and go on with it later.
@@ -222,7 +226,7 @@ impl Gate {
                 // Who has shown a good token does not stand behind a crowd that has not.
                 let is_known = wants.iter().all(|want| self.is_about_caller(want));
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
-                    return self.apply(id, &head, self.semantics.overloaded(&head));
+                    return self.apply(id, &head, self.semantics.refused(&head, Reason::Overloaded));
                 }
                 let (patience, documents, asked, found, called, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience, documents, asked, found, called, passes, is_due };

@@ -157,7 +157,7 @@ impl Counter {
         }
     }
 
-    /// Its name; `provider` is that of [`provider`](Self::provider).
+    /// Its name; `provider` is the [plain name](plain_name) of that of [`provider`](Self::provider).
     pub fn name(self, provider: &str) -> String {
         let (family, part) = match self {
             Self::Allowed => ("allowed", ""),
@@ -239,10 +239,15 @@ pub const JWKS_GAUGES: [&str; 2] = ["jwt_gate_jwks_keys", "jwt_gate_jwks_age_sec
 /// The same of its revocation list.
 pub const REVOCATION_GAUGES: [&str; 2] = ["jwt_gate_revocation_entries", "jwt_gate_revocation_age_seconds"];
 
-/// The name of a gauge or counter for one provider: its name follows, with an underscore for what no metric's name may hold.
+/// The name of a gauge or counter for one provider, whose [plain name](plain_name) follows.
 pub fn of_provider(name: &str, provider: &str) -> String {
+    [name, "_", provider].concat()
+}
+
+/// The name of a provider with an underscore for what no metric's name may hold.
+pub fn plain_name(provider: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    format!("{name}_{}", provider.chars().map(plain).collect::<String>())
+    provider.chars().map(plain).collect()
 }
 
 /// The name of a metric behind the prefix of its filter, if that has one.

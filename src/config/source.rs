@@ -52,8 +52,10 @@ impl Sources<'_> {
     }
 }
 
-fn add(list: &mut Vec<Source>, source: Source, shares: bool) -> usize {
-    let known = list.iter().position(|known| shares && known.same_as(&source));
+/// What two providers fetch alike is one document, and so is what a shadow fetches from the same place: when that is fetched, is for
+/// the first configuration to say.
+fn add(list: &mut Vec<Source>, source: Source, is_shadow: bool) -> usize {
+    let known = list.iter().position(|known| known.same_as(&source) || is_shadow && known.has_place_of(&source));
     known.unwrap_or_else(|| {
         list.push(source);
         list.len() - 1

@@ -39,8 +39,8 @@ impl Gate {
                     effects.push(Effect::Record(histogram, millis(took)));
                     // One source is fetched once for all providers that have it, each of which is to see that.
                     let name = self.documents.shared_name(id);
-                    let documents = self.semantics.documents().into_iter();
-                    let documents = documents.filter(|(other, ..)| self.documents.shared_name(*other) == name);
+                    let documents =
+                        self.shown.documents().filter(|(other, ..)| self.documents.shared_name(*other) == name);
                     effects.extend(documents.map(|(id, _, provider)| Effect::Count(fetch_of(id, provider, outcome))));
                 }
                 Output::Changed if self.can_wait => {

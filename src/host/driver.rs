@@ -57,7 +57,8 @@ pub struct Driver {
     metrics: Rc<Metrics>,
     /// By their [indices](Counter::index).
     counters: RefCell<Vec<Option<Counted>>>,
-    gauges: HashMap<(DocumentId, Gauge), u32>,
+    /// One document may be that of several providers.
+    gauges: HashMap<(DocumentId, Gauge), Vec<u32>>,
     /// Those that were recorded, by what they are of.
     histograms: RefCell<HashMap<Histogram, u32>>,
     shared_names: HashMap<DocumentId, String>,
@@ -82,8 +83,10 @@ impl Driver {
         metrics: &Rc<Metrics>,
     ) -> Self {
         let full = |name: &str| stats::full_name(stat_prefix, name);
-        let gauges = gate.gauges().into_iter();
-        let gauges = gauges.filter_map(|(id, gauge, name)| Some(((id, gauge), metrics.gauge(full(&name))?))).collect();
+        let mut gauges: HashMap<_, Vec<u32>> = HashMap::new();
+        for (id, gauge, name) in gate.gauges() {
+            gauges.entry((id, gauge)).or_default().extend(metrics.gauge(full(&name)));
+        }
         let filter_state = gate.filter_state().map(|name| ["filter_state\0", name].concat());
         let (stat_prefix, metrics) = (stat_prefix.to_owned(), Rc::clone(metrics));
         let (counters, histograms, calls) = Default::default();
@@ -319,7 +322,7 @@ impl Driver {
                 }
                 Effect::Settle(id) => self.handle(Event::Settled(id)),
                 Effect::Gauge(id, gauge, value) => {
-                    if let Some(&metric) = self.gauges.get(&(id, gauge)) {
+                    for &metric in self.gauges.get(&(id, gauge)).into_iter().flatten() {
                         hostcalls::record(metric, value);
                     }
                     Vec::new()

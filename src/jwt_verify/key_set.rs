@@ -144,15 +144,6 @@ impl Content for KeySet {
         Ok(set)
     }
 
-    /// A key that stays keeps what its first check prepared.
-    fn inherit(&mut self, before: &Self) {
-        for key in &mut self.keys {
-            if let Some(same) = before.keys.iter().find(|same| *same == key) {
-                key.clone_from(same);
-            }
-        }
-    }
-
     fn length(&self) -> usize {
         self.keys.iter().filter(|key| key.unusable().is_none()).count()
     }

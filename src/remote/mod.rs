@@ -53,7 +53,7 @@ pub trait Content: PartialEq + Sized {
     /// A sentence without any part of the body.
     fn parse(body: &[u8]) -> Result<Self, String>;
 
-    /// Takes over from the content before it what is the same there and was prepared.
+    /// Takes over from the content before it what is the same there.
     fn inherit(&mut self, _before: &Self) {}
 
     /// How many keys or entries it has.
@@ -118,6 +118,11 @@ impl Source {
     /// Whether both are one document, whatever the field is called that configures it.
     pub fn same_as(&self, other: &Self) -> bool {
         *self == Self { field: self.field.clone(), ..other.clone() }
+    }
+
+    /// Whether both are fetched from one place, by the same request.
+    pub fn has_place_of(&self, other: &Self) -> bool {
+        self.shared_name("") == other.shared_name("")
     }
 
     /// The name of a document of this kind by which VMs share it.

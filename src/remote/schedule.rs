@@ -58,15 +58,24 @@ impl Schedule {
     /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
     /// failure, the clock was set back.
     pub fn is_due(&self, now: UnixTime) -> bool {
-        let Record { next_attempt, fetched_at, failures, .. } = self.record;
-        // Between the attempts of a fetch there is none longer than all of it.
+        let Record { next_attempt, lease_from, failures, .. } = self.record;
+        if failures > 0 {
+            // How long the pause is was for whoever made the fetch to say, whose configuration may be another one; but not when
+            // that was.
+            return next_attempt <= now || lease_from > now.plus(WAIT_MARGIN);
+        }
         let longest = self.source.pace.longest().max(self.source.longest());
         let is_over = |pause_until: UnixTime| pause_until <= now || pause_until.since(now) > longest;
-        if failures > 0 {
-            return is_over(next_attempt);
-        }
-        let is_old = next_attempt <= now || now.since(fetched_at) >= self.source.lifetime;
-        is_old || self.losses.due().is_some_and(is_over)
+        next_attempt <= now || self.is_old(now) || self.losses.due().is_some_and(is_over)
+    }
+
+    /// Whether the content is too old for this configuration, though not for the one that fetched it.
+    fn is_old(&self, now: UnixTime) -> bool {
+        let Record { next_attempt, fetched_at, .. } = self.record;
+        let Source { lifetime, pace, .. } = &self.source;
+        // A part of the lifetime as well, by which all VMs mean the same.
+        let due = || pace.after_success(*lifetime, &mut fastrand::Rng::with_seed(fetched_at.as_millis()));
+        next_attempt.since(fetched_at) > *lifetime && now.since(fetched_at) >= due()
     }
 
     /// Whether what this VM misses is fetched within what a wait may take.
@@ -138,7 +147,10 @@ impl Schedule {
         };
         let (lease_from, lease_until) = (now, self.ends(now).plus(WAIT_MARGIN));
         let is_given_up = self.record.is_given_up || is_too_old;
+        // Whatever made it due, it stays so: what tells of a clock that was set back is overwritten here.
+        let next_attempt = if self.is_due(now) { self.record.next_attempt.min(now) } else { self.record.next_attempt };
         Record {
+            next_attempt,
             forced_at,
             retried,
             ends_at,

@@ -48,6 +48,7 @@ mod revocation;
 mod seen;
 mod services;
 mod shadow;
+mod sharers;
 mod signatures;
 mod strict;
 mod templates;

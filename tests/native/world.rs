@@ -684,11 +684,8 @@ impl World {
             }
             Effect::Gauge(id, gauge, value) => {
                 let gauges = self.vms[vm].gate.gauges();
-                let name = gauges.into_iter().find(|(known, kind, _)| (*known, *kind) == (id, gauge));
-                // What a shadow alone fetches has none.
-                if let Some((.., name)) = name {
-                    self.gauges.insert(name, value);
-                }
+                let named = gauges.into_iter().filter(|(known, kind, _)| (*known, *kind) == (id, gauge));
+                self.gauges.extend(named.map(|(.., name)| (name, value)));
                 Vec::new()
             }
             Effect::Log(level, message) => {
