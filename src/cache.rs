@@ -1,12 +1,14 @@
 //! Tokens that verified, so that a token that comes again costs no signature check.
 //!
 //! A hit skips shape, header, key and signature, and nothing else: time, issuer, audience, revocation and authorization are
-//! checked on every request, and so is that the key set has not lost the key. Only tokens that verified come in; a flood of
+//! checked on every request, and so is that the key set has not lost the key. Only tokens that verified come in, and that are meant for
+//! who verified them; a flood of
 //! forged tokens leaves no trace, and one of good tokens that are seen once does not push out those that come again: the
 //! eviction resists scans.
 //!
-//! Where several providers look at one token, each has its own outcome. That one of them refuses a token is remembered, too, but
-//! only beside another that verified it: or each request would be checked in vain by all the others.
+//! Where several providers look at one token, each has its own outcome. That one of them refuses a token, or that it is meant for
+//! others, is remembered, too, but only beside another that it is good for: or each request would be checked in vain by all the
+//! others.
 //!
 //! A token is remembered by a fingerprint: SipHash-1-3 of all its bytes, 128 bits, under a key that differs from VM to VM. Neither
 //! the key nor any fingerprint is ever seen outside, so whoever wants a forgery to be taken for another token can only guess.
@@ -17,7 +19,7 @@ use std::iter;
 use std::rc::Rc;
 
 use quick_cache::unsync::{Cache, DefaultLifecycle};
-use quick_cache::Weighter;
+use quick_cache::{OptionsBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::hashed::ByNumber;
@@ -41,6 +43,19 @@ pub struct TokenCache {
     limits: CacheLimits,
     fingerprints: SipHasher13,
     entries: Cache<u128, Entry, ByBytes, ByNumber>,
+    counts: Counts,
+}
+
+/// What counts as a use of a token: a token comes again with another request, not where one request is decided once more, or where
+/// its rule asks a provider twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// The next one.
+    All,
+    /// One but this.
+    AllBut(u128),
+    /// None.
+    Nothing,
 }
 
 /// Stands for one token.
@@ -120,20 +135,29 @@ pub fn capacity(max_entries: usize) -> u64 {
     max_entries.saturating_mul(CACHED_TOKEN_BYTES).saturating_add(for_one) as u64
 }
 
+/// An empty cache. It knows again as many of the tokens that it has forgotten as it remembers, by half of their fingerprints: one that
+/// comes again after a flood is taken for what it is.
+fn entries(max_entries: usize) -> Cache<u128, Entry, ByBytes, ByNumber> {
+    let mut options = OptionsBuilder::new();
+    options.estimated_items_capacity(max_entries).weight_capacity(capacity(max_entries)).ghost_allocation(1.0);
+    let options = options.build().unwrap_or_else(|_| unreachable!("all that it asks for is set"));
+    Cache::with_options(options, ByBytes, ByNumber::default(), DefaultLifecycle::default())
+}
+
 impl TokenCache {
     /// An empty cache. `secret` is the key of the fingerprints.
     pub fn new(limits: CacheLimits, secret: (u64, u64)) -> Self {
         Self {
             limits,
             fingerprints: SipHasher13::new_with_keys(secret.0, secret.1),
-            entries: Cache::with(
-                limits.max_entries,
-                capacity(limits.max_entries),
-                ByBytes,
-                ByNumber::default(),
-                DefaultLifecycle::default(),
-            ),
+            entries: entries(limits.max_entries),
+            counts: Counts::All,
         }
+    }
+
+    /// A request is decided; `again`, if it was before, and waited.
+    pub fn begin_request(&mut self, again: bool) {
+        self.counts = if again { Counts::Nothing } else { Counts::All };
     }
 
     /// The fingerprint of `token`; `None` for one that is not remembered.
@@ -181,21 +205,35 @@ impl TokenCache {
 
     /// An outcome of an earlier request. To look for one that is not there is no use of the token: one that comes for the first time
     /// would seem to come again with each provider that looks at it.
-    fn recall(&self, fingerprint: Fingerprint, provider: u64) -> Option<&Outcome> {
-        self.entries.peek(&fingerprint.0)?.of(provider)?;
+    fn recall(&mut self, fingerprint: Fingerprint, provider: u64) -> Option<&Outcome> {
+        let outcome = self.entries.peek(&fingerprint.0)?.of(provider)?;
+        if matches!(self.counts, Counts::Nothing) || self.counts == Counts::AllBut(fingerprint.0) {
+            return Some(outcome);
+        }
+        self.counts = Counts::AllBut(fingerprint.0);
         self.entries.get(&fingerprint.0)?.of(provider)
     }
 
-    /// Remembers what came of a token for the provider of that number; a refusal only where another one has verified it.
-    pub fn put(&mut self, fingerprint: Fingerprint, provider: u64, found: Remembered, generation: u64) {
-        let is_verified = !matches!(found, Remembered::Refused(_));
+    /// Remembers what came of a token for the provider of that number. Unless it `is_first_rate`, verified and meant for that provider,
+    /// only beside what another one made of it: of what is signed by the same issuer for others, anybody may have any number.
+    pub fn put(
+        &mut self,
+        fingerprint: Fingerprint,
+        provider: u64,
+        found: Remembered,
+        generation: u64,
+        is_first_rate: bool,
+    ) {
+        if self.counts == Counts::All {
+            self.counts = Counts::AllBut(fingerprint.0);
+        }
         let outcome = Outcome { provider, found, generation: Cell::new(generation) };
         if let Some(mut entry) = self.entries.peek(&fingerprint.0).cloned() {
             entry.put(outcome);
             // Of what only grows in its place, the crate makes no room for the rest. This is no use of it, either; one that has become
             // too large is not remembered.
             let _ = self.entries.replace(fingerprint.0, entry, true);
-        } else if is_verified {
+        } else if is_first_rate {
             self.entries.insert(fingerprint.0, Entry { first: outcome, others: Vec::new() });
         }
     }

@@ -217,6 +217,7 @@ impl Gate {
         if let Some(reply) = self.semantics.reply(&head) {
             return vec![Effect::Count(Counter::AnsweredMetadata), Effect::Reply(id, reply)];
         }
+        self.verifier.begin_request(false);
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(wants, otherwise) => {
                 let passes = passes_without(&wants, &otherwise);

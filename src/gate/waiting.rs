@@ -131,6 +131,7 @@ impl Gate {
     fn decide_again(&mut self, id: RequestId, now: UnixTime) -> Option<(Waiting, Decision)> {
         let mut waiting = self.waiting.remove(&id)?;
         self.documents.services.give(std::mem::take(&mut waiting.found));
+        self.verifier.begin_request(true);
         let decision = self.semantics.decide(&waiting.head, &self.documents, &mut self.verifier, now);
         waiting.found = self.documents.services.take_back();
         Some((waiting, decision))

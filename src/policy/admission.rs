@@ -10,7 +10,15 @@ use crate::verdict::Reason;
 /// # Errors
 /// The first of issuer, audience, subject, profile, expiry, not-before, issued-at and lifetime that does not hold.
 pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>, now: UnixTime) -> Result<(), Reason> {
-    let skew = provider.clock_skew;
+    is_meant(claims, provider, audiences)?;
+    is_timely(claims, provider, now)
+}
+
+/// Checks of the same what time does not change.
+///
+/// # Errors
+/// The first of issuer, audience, subject and profile that does not hold.
+pub fn is_meant(claims: &Claims, provider: &Provider, audiences: Option<&[String]>) -> Result<(), Reason> {
     let is_another = provider.issuer.is_some() && claims.issuer() != provider.issuer.as_deref();
     if is_another || !provider.takes_issuer(claims) {
         return Err(Reason::IssuerNotAllowed);
@@ -28,6 +36,11 @@ pub fn admit(claims: &Claims, provider: &Provider, audiences: Option<&[String]>,
     if !provider.kind.is_whole(claims) {
         return Err(Reason::ClaimMissing);
     }
+    Ok(())
+}
+
+fn is_timely(claims: &Claims, provider: &Provider, now: UnixTime) -> Result<(), Reason> {
+    let skew = provider.clock_skew;
     match claims.expires() {
         None if provider.require_expiration => return Err(Reason::ExpirationMissing),
         Some(expires) if now >= expires.plus(skew) => return Err(Reason::TokenExpired),

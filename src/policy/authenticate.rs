@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
-use super::admission::admit;
+use super::admission::{admit, is_meant};
 use super::{
     introspection, Captures, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want,
 };
-use crate::jose::{Shown, Verified};
+use crate::jose::{Claims, Shown, Verified};
 use crate::json::Value;
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::remote::Need;
@@ -201,7 +201,7 @@ impl<'a> Attempt<'a> {
         let is_read = provider.reads(token);
         let verified = match &provider.introspection {
             Some(issuer) if !is_read => self.introspect(token, issuer)?,
-            _ => self.verify(token, leaf.provider, provider)?,
+            _ => self.verify(token, leaf, provider)?,
         };
         let asked = provider.introspection.as_ref().filter(|issuer| issuer.all && is_read);
         let checked = self.check(&verified, leaf, provider, asked.map(|issuer| (token, issuer)));
@@ -268,9 +268,11 @@ impl<'a> Attempt<'a> {
         Failure { token: Some(failed.len() - 1), ..failure }
     }
 
-    fn verify(&mut self, token: &[u8], index: usize, provider: &Provider) -> Result<Rc<Verified>, Failure> {
+    fn verify(&mut self, token: &[u8], leaf: &Leaf, provider: &Provider) -> Result<Rc<Verified>, Failure> {
+        let by = (leaf.provider, provider);
+        let is_meant = |claims: &Claims| is_meant(claims, provider, leaf.audiences.as_deref()).is_ok();
         let source = match &provider.keys {
-            Keys::Local(set) => return Ok(self.verifier.verify(token, (index, provider), (set, 0))?),
+            Keys::Local(set) => return Ok(self.verifier.verify(token, by, (set, 0), is_meant)?),
             Keys::Remote(source) => *source,
             // Only a provider that reads no token itself is without keys.
             Keys::None => return Err(Reason::KeyUnknown.into()),
@@ -283,7 +285,7 @@ impl<'a> Attempt<'a> {
                 self.verifier.check_form(token, provider)?;
                 (Reason::KeysUnavailable, Need::Content)
             }
-            Some(set) => match self.verifier.verify(token, (index, provider), (set, document.generation())) {
+            Some(set) => match self.verifier.verify(token, by, (set, document.generation()), is_meant) {
                 Err(Reason::KeyUnknown) => (Reason::KeyUnknown, Need::Newer),
                 result => return Ok(result?),
             },

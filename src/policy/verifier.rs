@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Provider;
 use crate::cache::{Remembered, TokenCache};
 use crate::crypto::CryptoProvider;
-use crate::jose::{self, CompactJws, JoseHeader, Verified};
+use crate::jose::{self, Claims, CompactJws, JoseHeader, Verified};
 use crate::jwt_verify::{self, Status, Token};
 use crate::keys::{KeySet, Selection};
 use crate::verdict::Reason;
@@ -54,7 +54,13 @@ impl Verifier {
         Ok((jws, header))
     }
 
-    /// Checks `token` for the provider of that index with the keys of `set`, which is the `generation`th of that provider.
+    /// A request is decided; `again`, if it was before, and waited.
+    pub fn begin_request(&mut self, again: bool) {
+        self.cache.begin_request(again);
+    }
+
+    /// Checks `token` for the provider of that index with the keys of `set`, which is the `generation`th of that provider. Only one
+    /// whose claims say that it `is_meant` for that provider is remembered for it alone.
     ///
     /// # Errors
     /// What [`check_form`](Self::check_form) says, [`Reason::KeyUnknown`], [`Reason::SignatureInvalid`] or
@@ -64,6 +70,7 @@ impl Verifier {
         token: &[u8],
         (index, provider): (usize, &Provider),
         (set, generation): (&KeySet, u64),
+        is_meant: impl Fn(&Claims) -> bool,
     ) -> Result<Rc<Verified>, Reason> {
         let Some(fingerprint) = self.cache.fingerprint(token) else {
             return self.check(token, provider, set);
@@ -76,7 +83,8 @@ impl Verifier {
         let found = outcome
             .as_ref()
             .map_or_else(|reason| Remembered::Refused(*reason), |verified| Remembered::Gate(Rc::clone(verified)));
-        self.cache.put(fingerprint, number, found, generation);
+        let is_first_rate = outcome.as_ref().is_ok_and(|verified| is_meant(verified.claims()));
+        self.cache.put(fingerprint, number, found, generation, is_first_rate);
         outcome
     }
 
@@ -118,7 +126,7 @@ impl Verifier {
         let verified = Rc::new(jwt_verify::verify(read, set, &self.crypto)?);
         if let Some(fingerprint) = self.cache.fingerprint(token).filter(|_| is_compact) {
             let found = Remembered::JwtAuthn(Rc::clone(&verified));
-            self.cache.put(fingerprint, self.number(index), found, generation);
+            self.cache.put(fingerprint, self.number(index), found, generation, true);
         }
         Ok(verified)
     }

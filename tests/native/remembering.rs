@@ -3,7 +3,7 @@
 use jwt_gate::limits::CACHED_TOKEN_BYTES;
 use serde_json::{json, Map, Value};
 
-use crate::mint::{Key, Token};
+use crate::mint::{Key, Token, AUDIENCE};
 use crate::world::{local, merged, remote, revoking, Reply, Request, World, JWKS, REVOKED};
 
 fn key() -> Key {
@@ -249,6 +249,113 @@ fn a_flood_of_tokens_that_come_once_does_not_push_out_those_that_come_again() {
             again += world.checks() - before;
         }
         assert!(again <= 10, "{again} of 100 good repeated tokens were checked again");
+    }
+}
+
+/// How many of those that come again are checked again, once each of them has come three times, while tokens come that `others` makes
+/// by their numbers, `each` time between any two of them.
+fn checked_again(world: &mut World, others: impl Fn(usize) -> Token, each: usize) -> u64 {
+    let regulars: Vec<String> = (0..20).map(|id| Token::new(&key()).claim("jti", format!("r{id}")).mint()).collect();
+    for _ in 0..3 {
+        for token in &regulars {
+            assert_eq!(world.ask_patiently(0, &Request::get("/").bearer(token)).code(), "allowed");
+        }
+    }
+    let mut again = 0;
+    for round in 0..600 {
+        let other = others(round).mint();
+        for _ in 0..each {
+            world.ask_patiently(0, &Request::get("/").bearer(&other));
+        }
+        let before = world.checks();
+        assert_eq!(world.ask_patiently(0, &Request::get("/").bearer(&regulars[round % 20])).code(), "allowed");
+        again += world.checks() - before;
+    }
+    again
+}
+
+#[test]
+fn tokens_of_the_same_issuer_that_are_meant_for_others_push_nobody_out_however_often_they_come() {
+    let cache = json!({"token_cache": {"max_entries": 100}});
+    let main = local(&[&key()], json!({"subjects": {"prefix": "a"}}));
+    let mut world = World::new(&merged(json!({"providers": {"main": main}}), cache), 1);
+    let foreign = |number: usize| {
+        let token = Token::new(&key()).claim("jti", format!("foreign {number}"));
+        match number % 3 {
+            0 => token.claim("aud", "others"),
+            1 => token.claim("iss", "https://other.example"),
+            _ => token.claim("sub", "mallory"),
+        }
+    };
+    assert_eq!(checked_again(&mut world, foreign, 5), 0);
+    // What is refused for its time alone costs one check, however often it comes.
+    let expired = Token::new(&key()).expires_in(-3600).mint();
+    let before = world.checks();
+    for _ in 0..5 {
+        assert_eq!(ask(&mut world, &expired), "token_expired");
+    }
+    assert_eq!(world.checks(), before + 1);
+}
+
+#[test]
+fn a_token_that_is_meant_for_one_provider_alone_is_remembered_for_all_that_look_at_it() {
+    let other = local(&[&key()], json!({"audiences": ["others"]}));
+    for (name, first) in [("a", "main"), ("z", "main")] {
+        let mut world = World::new(&json!({"providers": {name: other, first: local(&[&key()], json!({}))}}), 1);
+        let token = Token::new(&key()).mint();
+        for _ in 0..10 {
+            assert_eq!(ask(&mut world, &token), "allowed");
+        }
+        assert!(world.checks() <= 3, "{name}: {}", world.checks());
+    }
+}
+
+#[test]
+fn a_token_does_not_come_again_by_waiting_nor_by_a_rule_that_asks_its_provider_twice() {
+    let cache = json!({"token_cache": {"max_entries": 100}});
+    let service =
+        json!({"http_uri": {"uri": "http://authz.example/", "cluster": "authz", "timeout": "1s"}, "protocol": "http"});
+    let waits = json!({
+        "match": {"prefix": "/"},
+        "requires": {"provider_name": "main"},
+        "authorize": {"service": service},
+    });
+    let of = |audience: &str| json!({"provider_and_audiences": {"provider_name": "main", "audiences": [audience]}});
+    let twice = json!({
+        "match": {"prefix": "/"},
+        "requires": {"requires_any": {"requirements": [of(AUDIENCE), of(AUDIENCE)]}},
+    });
+    for rule in [waits, twice] {
+        let mut world = World::new(&merged(config(cache.clone()), json!({ "rules": [rule] })), 1);
+        world.issuer("http://authz.example/", Reply::ok(""));
+        let once = |number: usize| Token::new(&key()).claim("jti", format!("once {number}"));
+        let again = checked_again(&mut world, once, 1);
+        assert!(again <= 20, "{again} of 600 good repeated tokens were checked again: {rule}");
+    }
+}
+
+#[test]
+fn a_token_that_begins_to_come_again_amid_a_flood_is_remembered() {
+    let mut world = World::new(&config(json!({"token_cache": {"max_entries": 200}})), 1);
+    let once = |number: usize| Token::new(&key()).claim("jti", format!("once {number}")).mint();
+    let mut numbers = 0..;
+    let mut flood = |world: &mut World, count: usize| {
+        for number in numbers.by_ref().take(count) {
+            assert_eq!(ask(world, &once(number)), "allowed");
+        }
+    };
+    flood(&mut world, 1000);
+    let late = Token::new(&key()).claim("jti", "late").mint();
+    for _ in 0..3 {
+        ask(&mut world, &late);
+        // Nearly as many as are remembered.
+        flood(&mut world, 180);
+    }
+    for _ in 0..5 {
+        let before = world.checks();
+        assert_eq!(ask(&mut world, &late), "allowed");
+        assert_eq!(world.checks(), before);
+        flood(&mut world, 180);
     }
 }
 
