@@ -309,21 +309,17 @@ impl Gate {
                     Some(reason) => Some(Counter::Unenforced(reason)),
                     None => edits.caller.provider.map(Counter::ProviderAllowed),
                 };
-                if log.is_on() {
-                    let (code, caller) = (pass.refusal().map(Reason::code), &edits.caller);
-                    edits.published = log.published(pass.outcome(), code, name(caller.provider), caller);
-                }
-                let mut effects = counted(pass.counter(), by_provider);
+                let code = pass.refusal().map(Reason::code);
+                edits.published = log.published(pass.outcome(), code, name(edits.caller.provider));
+                let mut effects = self.counted(pass.counter(), by_provider);
                 effects.push(Effect::Allow(id, edits));
                 effects
             }
             Decision::Deny(mut denial) => {
-                let (reason, caller) = (denial.reason, &denial.caller);
-                let by_provider = caller.provider.map(|provider| Counter::ProviderDenied(provider, reason));
-                if log.is_on() {
-                    denial.published = log.published("denied", Some(reason.code()), name(caller.provider), caller);
-                }
-                let mut effects = counted(Counter::Denied(reason), by_provider);
+                let (reason, provider) = (denial.reason, denial.caller.provider);
+                let by_provider = provider.map(|provider| Counter::ProviderDenied(provider, reason));
+                denial.published = log.published("denied", Some(reason.code()), name(provider));
+                let mut effects = self.counted(Counter::Denied(reason), by_provider);
                 effects.push(Effect::Deny(id, denial, head.is_grpc()));
                 effects
             }
@@ -331,12 +327,12 @@ impl Gate {
             Decision::Wait(_, otherwise) => self.apply(id, head, *otherwise),
         }
     }
-}
 
-/// What is counted of a request, with room for how it ends.
-fn counted(outcome: Counter, other: Option<Counter>) -> Vec<Effect> {
-    let mut effects = Vec::with_capacity(3);
-    effects.push(Effect::Count(outcome));
-    effects.extend(other.map(Effect::Count));
-    effects
+    /// What is counted of a request, with room for how it ends, and for what a shadow counts.
+    fn counted(&self, outcome: Counter, other: Option<Counter>) -> Vec<Effect> {
+        let mut effects = Vec::with_capacity(if self.shadow.is_some() { 5 } else { 3 });
+        effects.push(Effect::Count(outcome));
+        effects.extend(other.map(Effect::Count));
+        effects
+    }
 }

@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Denial, Edits, FailedStatus, HeaderMap, Published, Reason, Reply, State};
+use crate::verdict::{Caller, Denial, Edits, FailedStatus, HeaderMap, Published, Reason, Reply, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -33,7 +33,7 @@ fn edit_request(edits: &Edits) -> bool {
     if !is_edited {
         return false;
     }
-    publish(&edits.state, edits.failed_status.as_ref(), &edits.published);
+    publish(&edits.state, edits.failed_status.as_ref(), (edits.published.as_ref(), &edits.caller));
     if edits.clear_route_cache {
         call_foreign("clear_route_cache", &[]);
     }
@@ -68,7 +68,7 @@ pub fn allow(edits: &Edits) -> bool {
 }
 
 /// Puts text into the filter state of the request of the effective context.
-fn publish(state: &State, failed_status: Option<&FailedStatus>, published: &Published) {
+fn publish(state: &State, failed_status: Option<&FailedStatus>, (published, caller): (Option<&Published>, &Caller)) {
     // A host without filter state says so, to no avail: the request is judged the same.
     for (name, text) in state {
         abi::set_property(name, text);
@@ -76,8 +76,8 @@ fn publish(state: &State, failed_status: Option<&FailedStatus>, published: &Publ
     for (name, text) in failed_status.into_iter().flat_map(FailedStatus::state) {
         abi::set_property(name, text);
     }
-    for (name, text) in published {
-        abi::set_property(name, text);
+    for (name, text) in published.into_iter().flat_map(|published| published.state(caller)) {
+        abi::set_property(name, &text);
     }
 }
 
@@ -88,7 +88,7 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 
 /// Answers the request of the effective context.
 pub fn deny(denial: &Denial, grpc: bool) {
-    publish(&denial.state, denial.failed_status.as_ref(), &denial.published);
+    publish(&denial.state, denial.failed_status.as_ref(), (denial.published.as_ref(), &denial.caller));
     let response = denial.local_response(grpc);
     let headers = response.headers.as_bytes();
     let is_sent = abi::send_local_response(u32::from(denial.status), denial.details(), headers, &response.body);

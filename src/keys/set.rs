@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use smallvec::{smallvec, SmallVec};
+
 use super::document::Member;
 use super::{Key, Origin, Skipped};
 use crate::crypto::Alg;
@@ -25,13 +27,16 @@ pub enum KeySetProblem {
     NoUsableKey(Option<Skipped>),
 }
 
+/// Keys that may check a token; most often one.
+pub type Candidates<'a> = SmallVec<[&'a Rc<Key>; 1]>;
+
 /// Which keys may check a token.
 #[derive(Debug, PartialEq)]
 pub enum Selection<'a> {
     /// These, tried in order: one where `kid` names it, at most [`MAX_KEYS_TRIED`] where there is no `kid`.
-    Keys(Vec<&'a Rc<Key>>),
+    Keys(Candidates<'a>),
     /// No key has that name. These have none and may be meant, again at most [`MAX_KEYS_TRIED`]; if not, a newer set may help.
-    Nameless(Vec<&'a Rc<Key>>),
+    Nameless(Candidates<'a>),
     /// None, or two different ones of the same name: a newer set may help.
     Unknown,
 }
@@ -71,13 +76,13 @@ impl KeySet {
             if let Some(key) = named.next() {
                 // Some issuers list one key several times, with `alg` and without.
                 let is_one = named.all(|other| other.public() == key.public());
-                return if is_one { Selection::Keys(vec![key]) } else { Selection::Unknown };
+                return if is_one { Selection::Keys(smallvec![key]) } else { Selection::Unknown };
             }
             if self.keys.iter().any(|key| key.kid().is_some_and(|own| own == kid)) {
                 return Selection::Unknown;
             }
         }
-        let tried: Vec<&Rc<Key>> =
+        let tried: Candidates<'_> =
             fitting().filter(|key| kid.is_none() || key.kid().is_none()).take(MAX_KEYS_TRIED).collect();
         match kid {
             _ if tried.is_empty() => Selection::Unknown,

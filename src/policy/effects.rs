@@ -62,6 +62,7 @@ pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], princi
         let is_free = |name: &HeaderName| !of_others().any(|taken| taken.is_spelt(name.as_str().as_bytes()));
         let verified = principal.verified();
         let edited = edits.set.len();
+        edits.set.reserve(provider.output_headers().count());
         if let Some(header) = provider.payload_header.as_ref().filter(|header| is_free(&header.name)) {
             let mut value = principal.payload().to_vec();
             if header.pad {

@@ -3,6 +3,8 @@
 //! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
+use std::cell::RefCell;
+
 use super::header_match::{hosts, HeaderMatch};
 use super::path::{may_have_others, other_spellings, split_path, without_query};
 use super::query_match::QueryMatch;
@@ -19,7 +21,12 @@ pub struct Routes {
     index: RouteIndex,
     /// Whether one of them looks at `:authority`.
     asks_host: bool,
+    /// The room for [`Conditions::known`], of all rules, between two requests.
+    known: RefCell<Vec<Known>>,
 }
+
+/// What is known of the conditions of a rule, once it was asked.
+type Known = Option<Result<bool, Reason>>;
 
 /// What one rule matches: `route.v3.RouteMatch`.
 #[derive(Clone, Debug)]
@@ -59,7 +66,7 @@ impl Routes {
     pub fn new(matches: Vec<Match>) -> Self {
         let index = RouteIndex::new(matches.iter().map(|rule| &rule.path));
         let asks_host = matches.iter().flat_map(|rule| &rule.headers).any(|header| header.name == ":authority");
-        Self { matches, index, asks_host }
+        Self { matches, index, asks_host, known: RefCell::default() }
     }
 
     /// The index of the first rule that matches `head`; `None` if no rule does.
@@ -78,10 +85,18 @@ impl Routes {
             return Err(Reason::PathAmbiguous);
         }
         let hosts = if self.asks_host { hosts(head) } else { Vec::new() };
-        let mut conditions = Conditions { head, query, hosts, known: Vec::new(), rules: self.matches.len() };
-        let rule = self.served(path, &mut conditions)?;
+        let mut known = self.known.take();
+        known.clear();
+        let mut conditions = Conditions { head, query, hosts, known, rules: self.matches.len() };
+        let rule = self.whatever_the_spelling(path, &mut conditions);
+        self.known.replace(conditions.known);
+        rule
+    }
+
+    fn whatever_the_spelling(&self, path: &[u8], conditions: &mut Conditions<'_>) -> Result<Option<usize>, Reason> {
+        let rule = self.served(path, conditions)?;
         for spelling in other_spellings(path).ok_or(Reason::PathAmbiguous)? {
-            if self.served(&spelling, &mut conditions)? != rule {
+            if self.served(&spelling, conditions)? != rule {
                 return Err(Reason::PathAmbiguous);
             }
         }
@@ -125,7 +140,7 @@ impl Routes {
         for index in self.index.candidates(path) {
             let Some(rule) = self.matches.get(index).filter(|_| !conditions.fail(index)) else { continue };
             let as_written = rule.path.matches(path, rule.ignore_case, head);
-            if !(as_written || rule.path.matches(path, true, head)) || !conditions.hold(index, rule)? {
+            if !(as_written || rule.path.matches_but_for_case(path, head)) || !conditions.hold(index, rule)? {
                 continue;
             }
             // A rule that matches but for the case: an upstream that ignores case would serve this path under it.
@@ -142,7 +157,7 @@ struct Conditions<'r> {
     /// Of the request, in lower case, if a rule asks for one.
     hosts: Vec<Vec<u8>>,
     /// What is known of each rule, once one was asked: there may be many that the path does not tell apart.
-    known: Vec<Option<Result<bool, Reason>>>,
+    known: Vec<Known>,
     rules: usize,
 }
 
@@ -190,6 +205,14 @@ impl PathMatch {
             }
             Self::SafeRegex { regex, .. } => regex.names_slash(path),
             Self::Connect => false,
+        }
+    }
+
+    /// Whether it matches in upper or lower case, where it does not as written.
+    fn matches_but_for_case(&self, path: &[u8], head: &RequestHead) -> bool {
+        match self {
+            Self::SafeRegex { any_case, .. } => any_case.matches(path),
+            _ => self.matches(path, true, head),
         }
     }
 

@@ -20,8 +20,14 @@ pub struct Caller {
     pub kid: Option<String>,
 }
 
-/// Whole names and values in the filter state.
-pub type Published = Vec<(&'static str, SmolStr)>;
+/// What is published about one decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    log: AccessLog,
+    outcome: &'static str,
+    code: Option<&'static str>,
+    provider: Option<SmolStr>,
+}
 
 /// What could end a line of a log, or a field of one, and what begins an encoded byte.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\').add(b'%');
@@ -54,31 +60,34 @@ impl AccessLog {
 
     /// The caller, as far as it is published. `sub` and `kid` are those of a token that was verified.
     pub fn caller(self, provider: Option<usize>, sub: Option<&str>, kid: Option<&str>) -> Caller {
+        let [.., sub_is_wanted, kid_is_wanted] = self.0;
         let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-        if self.names_caller() {
-            Caller { provider, sub: owned(sub), kid: owned(kid) }
-        } else {
-            Caller { provider, ..Caller::default() }
-        }
+        Caller { provider, sub: owned(sub.filter(|_| sub_is_wanted)), kid: owned(kid.filter(|_| kid_is_wanted)) }
     }
 
-    /// What is published about a decision; `provider` is the [`plain`] name of the caller's.
+    /// What is published about a decision, if anything is; `provider` is the [`plain`] name of the caller's.
     pub fn published(
         self,
         outcome: &'static str,
         code: Option<&'static str>,
         provider: Option<&SmolStr>,
-        caller: &Caller,
-    ) -> Published {
-        let [outcome_is_wanted, code_is_wanted, provider_is_wanted, sub_is_wanted, kid_is_wanted] = self.0;
+    ) -> Option<Published> {
+        self.is_on().then(|| Published { log: self, outcome, code, provider: provider.cloned() })
+    }
+}
+
+impl Published {
+    /// Whole names and values in the filter state; `caller` is that of the decision.
+    pub fn state(&self, caller: &Caller) -> impl Iterator<Item = (&'static str, SmolStr)> {
+        let AccessLog([outcome, code, provider, sub, kid]) = self.log;
         let texts = [
-            outcome_is_wanted.then_some(SmolStr::new_static(outcome)),
-            code.filter(|_| code_is_wanted).map(SmolStr::new_static),
-            provider.filter(|_| provider_is_wanted).cloned(),
-            caller.sub.as_deref().filter(|_| sub_is_wanted).map(plain),
-            caller.kid.as_deref().filter(|_| kid_is_wanted).map(plain),
+            outcome.then_some(SmolStr::new_static(self.outcome)),
+            self.code.filter(|_| code).map(SmolStr::new_static),
+            self.provider.clone().filter(|_| provider),
+            caller.sub.as_deref().filter(|_| sub).map(plain),
+            caller.kid.as_deref().filter(|_| kid).map(plain),
         ];
-        Self::NAMES.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?))).collect()
+        AccessLog::NAMES.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?)))
     }
 }
 
@@ -127,7 +136,8 @@ mod tests {
         let caller = log.caller(Some(0), Some("alice"), Some("k1"));
         assert_eq!(caller, Caller { provider: Some(0), ..Caller::default() });
         let main = SmolStr::new("main");
-        assert_eq!(log.published("allowed", None, Some(&main), &caller), [("jwt_gate.provider", main.clone())]);
+        let published = log.published("allowed", None, Some(&main)).unwrap();
+        assert_eq!(published.state(&caller).collect::<Vec<_>>(), [("jwt_gate.provider", main.clone())]);
         log.publish(3);
         assert_eq!(log.caller(None, Some(""), None), Caller::default());
     }

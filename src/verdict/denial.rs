@@ -26,7 +26,7 @@ pub struct Denial {
     /// Whose failure it is.
     pub caller: Caller,
     /// What the access log reads of it, where the configuration asks for that.
-    pub published: Published,
+    pub published: Option<Published>,
     /// The rule that the request falls under, by its place; for what the configuration has a refusal say there.
     pub rule: Option<usize>,
     /// What the configuration adds to the challenge: the scopes that the rule asks for, and `protected_resource`. Nothing that is
@@ -221,7 +221,7 @@ impl From<Reason> for Denial {
             state: State::new(),
             failed_status: None,
             caller: Caller::default(),
-            published: Published::new(),
+            published: None,
             rule: None,
             challenge_end: None,
             retry_after: Duration::ZERO,

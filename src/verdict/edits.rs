@@ -107,7 +107,7 @@ pub struct Edits {
     /// Whose token let it pass.
     pub caller: Caller,
     /// What the access log reads of the decision, where the configuration asks for that.
-    pub published: Published,
+    pub published: Option<Published>,
     /// `clear_route_cache`: the route is to be chosen again, by the edited headers.
     pub clear_route_cache: bool,
 }

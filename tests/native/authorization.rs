@@ -236,7 +236,8 @@ fn what_a_service_learns_of_the_caller_comes_from_the_token_that_has_the_rights(
         let names = if provider == "a" { ["reader", "other"] } else { ["other", "reader"] };
         assert_eq!([set("x-of-a"), set("x-of-b")], names.map(|name| vec![name.as_bytes()]), "{provider}");
         assert!(matches!(edits.state.as_slice(), [(_, payload)] if payload.contains("reader")), "{:?}", edits.state);
-        let published: Vec<_> = edits.published.iter().map(|(_, value)| value.as_str()).collect();
+        let published = edits.published.iter().flat_map(|published| published.state(&edits.caller));
+        let published: Vec<_> = published.map(|(_, value)| value).collect();
         assert_eq!(published, [provider, "reader"]);
     }
 }

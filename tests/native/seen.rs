@@ -174,13 +174,14 @@ const ALL: [&str; 5] = ["outcome", "code", "provider", "sub", "kid"];
 
 /// What the access log reads of a request.
 fn published(world: &mut World, request: &Request) -> Vec<(&'static str, String)> {
-    let published = match world.ask_patiently(0, request) {
-        Verdict::Allowed(edits) => edits.published,
-        Verdict::Denied(denial, _) => denial.published,
+    let (published, caller) = match world.ask_patiently(0, request) {
+        Verdict::Allowed(edits) => (edits.published, edits.caller),
+        Verdict::Denied(denial, _) => (denial.published, denial.caller),
         Verdict::Replied(_) => panic!("an answer of the gate's own"),
     };
     let field = |name: &'static str| name.strip_prefix("jwt_gate.").expect("the beginning of every name");
-    published.into_iter().map(|(name, value)| (field(name), value.to_string())).collect()
+    let state = published.iter().flat_map(|published| published.state(&caller));
+    state.map(|(name, value)| (field(name), value.to_string())).collect()
 }
 
 fn shown<'a>(published: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
