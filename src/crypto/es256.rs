@@ -5,7 +5,6 @@
 //! the field, the curve, the scalars and the parsing of keys and signatures; only the order of additions is ours. Nothing
 //! here is secret, so it runs in variable time.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
@@ -23,39 +22,28 @@ use sha2::Sha256;
 /// the VM, whichever provider or configuration has them. Forged tokens can name them all: of more than 32 points at once the others
 /// have shorter ones, 23 KiB, and of more than 160 the rest 4.5 KiB, with which a check takes longer.
 #[derive(Clone)]
-pub struct Es256Key {
-    public: VerifyingKey,
-    prepared: Arc<Prepared>,
-}
+pub struct Es256Key(Arc<Prepared>);
 
 /// What is prepared of a point, once somebody asks for it.
 struct Prepared {
-    point: Box<[u8]>,
+    public: VerifyingKey,
     table: OnceLock<Table>,
 }
 
-/// By the points, what some key has.
-static KNOWN: Mutex<BTreeMap<Box<[u8]>, Weak<Prepared>>> = Mutex::new(BTreeMap::new());
+/// What some key has.
+static KNOWN: Mutex<Vec<Weak<Prepared>>> = Mutex::new(Vec::new());
 
 impl Prepared {
-    fn of(public: &VerifyingKey) -> Arc<Self> {
-        let point = public.to_sec1_bytes();
+    fn of(public: VerifyingKey) -> Arc<Self> {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&point).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let prepared = Arc::new(Self { point: point.clone(), table: OnceLock::new() });
-            known.insert(point, Arc::downgrade(&prepared));
+        let x = public.as_affine().x();
+        let is_same = |prepared: &Arc<Self>| prepared.public.as_affine().x() == x && prepared.public == public;
+        known.iter().filter_map(Weak::upgrade).find(is_same).unwrap_or_else(|| {
+            let prepared = Arc::new(Self { public, table: OnceLock::new() });
+            known.retain(|prepared| prepared.strong_count() > 0);
+            known.push(Arc::downgrade(&prepared));
             prepared
         })
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have prepared the point anew.
-        if known.get(&self.point).is_some_and(|prepared| prepared.strong_count() == 0) {
-            known.remove(&self.point);
-        }
     }
 }
 
@@ -63,12 +51,12 @@ impl Es256Key {
     /// A key from the encoding of its point (SEC 1 section 2.3.3); `None` if that is none of the curve.
     pub fn from_sec1(bytes: &[u8]) -> Option<Self> {
         let public = VerifyingKey::from_sec1_bytes(bytes).ok()?;
-        Some(Self { public, prepared: Prepared::of(&public) })
+        Some(Self(Prepared::of(public)))
     }
 
     /// The key as `p256` has it.
     pub fn public(&self) -> &VerifyingKey {
-        &self.public
+        &self.0.public
     }
 
     /// Whether `signature` holds over a message with this hash, or with one of which these are the first bits.
@@ -83,10 +71,10 @@ impl Es256Key {
     }
 
     fn table(&self) -> &Table {
-        self.prepared.table.get_or_init(|| {
+        self.0.table.get_or_init(|| {
             let place = Place::take();
             let digits_per_row = place.as_ref().map_or(DIGITS, Place::digits_per_row);
-            let point = ProjectivePoint::from(*self.public.as_affine());
+            let point = ProjectivePoint::from(*self.0.public.as_affine());
             Table { _place: place, ..Table::of(point, digits_per_row) }
         })
     }
@@ -101,13 +89,13 @@ impl Verifier<Signature> for Es256Key {
 
 impl PartialEq for Es256Key {
     fn eq(&self, other: &Self) -> bool {
-        self.public == other.public
+        self.public() == other.public()
     }
 }
 
 impl fmt::Debug for Es256Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.public.fmt(f)
+        self.public().fmt(f)
     }
 }
 
@@ -321,11 +309,7 @@ mod tests {
                 public
             })
             .collect();
-        assert!(checked.iter().all(|key| key
-            .prepared
-            .table
-            .get()
-            .is_some_and(|table| std::ptr::eq(table, key.table()))));
+        assert!(checked.iter().all(|key| key.0.table.get().is_some_and(|table| std::ptr::eq(table, key.table()))));
         let of = |digits| checked.iter().filter(|key| key.table().digits_per_row == digits).count();
         // Other tests have some of them.
         assert!((1..=most).contains(&of(DIGITS_PER_ROW)) && (1..=most_more).contains(&of(digits_of_more)));
@@ -343,16 +327,18 @@ mod tests {
 
     #[test]
     fn keys_of_one_point_have_one_table_while_one_of_them_is_there() {
-        let is_known = |point: &[u8]| KNOWN.lock().unwrap().contains_key(point);
-        // A point that no other test has.
+        // Points that no other test has.
         let (one, other) = (key(251), key(251));
-        let point = one.prepared.point.clone();
         assert!(std::ptr::eq(one.table(), other.table()));
         assert!(!std::ptr::eq(one.table(), key(252).table()));
         drop(one);
-        assert!(is_known(&point) && std::ptr::eq(other.table(), key(251).table()));
+        assert!(std::ptr::eq(other.table(), key(251).table()));
+        let known = Arc::downgrade(&other.0);
         drop(other);
-        assert!(!is_known(&point));
+        assert!(known.upgrade().is_none());
+        // What is left of it goes with the next point that is new.
+        let _next = key(253);
+        assert!(KNOWN.lock().unwrap().iter().all(|prepared| !prepared.ptr_eq(&known)));
     }
 
     proptest! {

@@ -78,16 +78,21 @@ impl AccessLog {
 
 impl Published {
     /// Whole names and values in the filter state; `caller` is that of the decision.
-    pub fn state(&self, caller: &Caller) -> impl Iterator<Item = (&'static str, SmolStr)> {
-        let AccessLog([outcome, code, provider, sub, kid]) = self.log;
-        let texts = [
-            outcome.then_some(SmolStr::new_static(self.outcome)),
-            self.code.filter(|_| code).map(SmolStr::new_static),
-            self.provider.clone().filter(|_| provider),
-            caller.sub.as_deref().filter(|_| sub).map(plain),
-            caller.kid.as_deref().filter(|_| kid).map(plain),
-        ];
-        AccessLog::NAMES.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?)))
+    pub fn state<'p>(&'p self, caller: &'p Caller) -> impl Iterator<Item = (&'static str, SmolStr)> + use<'p> {
+        let wanted = AccessLog::NAMES.into_iter().zip(self.log.0).enumerate().filter(|(_, (_, is_wanted))| *is_wanted);
+        wanted.filter_map(|(place, (name, _))| Some((name, self.field(place, caller)?)))
+    }
+
+    /// The field of that place.
+    #[inline(never)]
+    fn field(&self, place: usize, caller: &Caller) -> Option<SmolStr> {
+        match place {
+            0 => Some(SmolStr::new_static(self.outcome)),
+            1 => self.code.map(SmolStr::new_static),
+            2 => self.provider.clone(),
+            3 => caller.sub.as_deref().map(plain),
+            _ => caller.kid.as_deref().map(plain),
+        }
     }
 }
 

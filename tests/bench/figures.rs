@@ -25,6 +25,11 @@ impl Spread {
         Self { median, least: numbers[0], most: numbers[numbers.len() - 1] }
     }
 
+    /// One number.
+    pub fn exact(number: f64) -> Self {
+        Self { median: number, least: number, most: number }
+    }
+
     pub fn json(self) -> Value {
         json!({"median": rounded(self.median), "min": rounded(self.least), "max": rounded(self.most)})
     }
@@ -108,9 +113,10 @@ impl Figures {
         self.each_round(|round| self.above_in(round, row))
     }
 
-    /// How many times as much as `other`, both above no filter, in the same round.
+    /// How many times as much as `other`, both above no filter, in the same round; `None` where noise is larger than what `other` costs.
     pub fn ratio(&self, row: usize, other: usize) -> Option<Spread> {
-        self.each_round(|round| Some(self.above_in(round, row)? / self.above_in(round, other)?))
+        let other = |round: &[Option<f64>]| self.above_in(round, other).filter(|&above| above > 0.0);
+        self.each_round(|round| Some(self.above_in(round, row)? / other(round)?))
     }
 
     fn above_in(&self, round: &[Option<f64>], row: usize) -> Option<f64> {

@@ -224,7 +224,7 @@ const SEEN: usize = 10_000;
 const FLOOD: usize = 30_000;
 
 impl Footprint {
-    /// The heap of a worker's VM, in MiB: what three workers more make of linear memory. It never shrinks.
+    /// The heap of a worker's VM before the tokens, in MiB: what three workers more make of linear memory. It never shrinks.
     pub fn heap_at_start(&self) -> f64 {
         Self::per_worker(&self.one[0], &self.four[0])
     }
@@ -288,7 +288,7 @@ pub fn memory(cpus: Cpus) -> Result<Footprint, String> {
             traffic: traffic.clone(),
             status: 200,
             requests: 0,
-            warm_up: 200,
+            warm_up: 0,
             base: 0,
             native: None,
         };

@@ -127,7 +127,7 @@ fn run() -> Result<(), String> {
         "bars": bars::json(&bars),
     });
     let svg = plot::draw(&comparison, &curves, &memory);
-    let tables = publish::tables(&machine::processor(), &comparison, &curves, &memory);
+    let tables = publish::tables(&machine::processor(), &comparison, &curves, &memory, &bars);
     for (name, text) in [("result.json", format!("{result:#}\n")), ("bench.md", tables), ("bench.svg", svg)] {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use crate::bars::{self, Bar};
 use crate::comparison::row;
 use crate::envoy::project;
 use crate::figures::{Figures, Spread};
 use crate::growth::{Curve, Footprint, GATE, NATIVE};
 
 /// The tables, in Markdown.
-pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &Footprint) -> String {
+pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &Footprint, bars: &[Bar]) -> String {
     let find = |name: &str| (0..comparison.len()).find(|&row| comparison.name(row) == name);
     let times = |row: usize, other: Option<usize>| {
         let ratio = other.and_then(|other| comparison.ratio(row, other));
@@ -32,6 +33,15 @@ pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &
             times(row, find(row::FLOOR)),
         ));
     }
+    let bases = (0..comparison.len()).filter(|&row| comparison.is_base(row));
+    let bases = bases
+        .filter_map(|row| Some(format!("{:.1} µs for \"{}\"", comparison.total(row)?.median, comparison.name(row))));
+    text.push_str(&format!(
+        "\nThat is above {}. For each second on its CPU, Envoy waited {:.2} s for it.\n\n{}",
+        bases.collect::<Vec<_>>().join(", "),
+        comparison.disturbance,
+        bars::markdown(bars),
+    ));
     text.push_str(&format!(
         "\nThe heap of a worker's VM takes {:.1} MiB at the start and {:.1} MiB when it has seen 10,000 tokens of 1 KB, \
          {:.1} MiB when it has seen 30,000 others.\n",
