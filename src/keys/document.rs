@@ -48,12 +48,10 @@ impl Member {
     }
 }
 
-/// Google's form: every member is PEM, and there is at least one.
+/// Google's form, by which it is known: some member is PEM.
 fn by_name(document: Map<String, Value>) -> Option<Vec<Member>> {
-    let member = |(kid, value)| match value {
-        Value::String(text) if text.starts_with(PEM) => Some(Member::Pem(Some(kid), text)),
-        _ => None,
-    };
-    let members: Option<Vec<Member>> = document.into_iter().map(member).collect();
-    members.filter(|members| !members.is_empty())
+    let text = |value: Value| if let Value::String(text) = value { text } else { String::new() };
+    let is_pem = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(PEM));
+    let is_known = document.values().any(is_pem);
+    is_known.then(|| document.into_iter().map(|(kid, value)| Member::Pem(Some(kid), text(value))).collect())
 }

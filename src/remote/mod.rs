@@ -34,6 +34,7 @@ pub use endpoint::{is_address, Call, Endpoint, Envelope, Field};
 pub use fetched::Outcome;
 pub use pace::{Pace, Retries};
 pub use record::Record;
+use record::LAYOUT;
 
 const ACCEPT: &str = "application/json";
 
@@ -131,7 +132,7 @@ impl Source {
             Address::Fixed(uri) => uri.clone(),
             Address::Discovered(discovery) => format!("of {} by {}", discovery.issuer, discovery.cluster),
         };
-        format!("jwt-gate {kind} {} {address}{}", self.cluster, self.variant())
+        format!("{LAYOUT} {kind} {} {address}{}", self.cluster, self.variant())
     }
 
     /// Tells sources apart that differ in what they send alone, without naming it.

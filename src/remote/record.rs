@@ -50,8 +50,14 @@ pub struct Edition {
     pub body: u64,
 }
 
-/// Changes with the layout of record or body, so that two versions of the module in one process ignore what the other one shared.
-const MAGIC: u64 = u64::from_le_bytes(*b"jwtgate5");
+/// Changes with the layout of record or body. It begins a record, and is part of the names of what is shared: two versions of the module
+/// in one process do not take turns at what neither can read.
+pub(super) const LAYOUT: &str = "jwtgate5";
+
+const MAGIC: u64 = match LAYOUT.as_bytes().first_chunk() {
+    Some(bytes) => u64::from_le_bytes(*bytes),
+    None => 0,
+};
 
 /// No `max-age`.
 const UNASKED: u64 = u64::MAX;

@@ -10,7 +10,7 @@ use crate::mint::{Key, AUDIENCE, ISSUER};
 use crate::proxy::{eventually, Proxy};
 use crate::servers::{Behaviour, Issuer, Seen};
 use crate::wire::{get, request};
-use crate::{closed, issuer, key_set, provider, start, token};
+use crate::{closed, issuer, key_set, provider, start, start_with_four_workers, token};
 
 pub const INTROSPECTION: &str = "/introspect";
 pub const DECISION: &str = "/access/v1/evaluation";
@@ -72,13 +72,19 @@ fn the_issuer_says_where_its_keys_are() {
     let object = main.as_object_mut().expect("it is an object");
     object.remove("remote_jwks");
     object.insert("issuer".into(), json!("http://issuer.example"));
-    object.insert("discovery".into(), json!({"cluster": "issuer"}));
-    let proxy = start(&json!({"providers": {"main": main}}), &issuer);
+    object.insert("discovery".into(), json!({"cluster": "issuer", "cache_duration": "4s"}));
+    let proxy = start_with_four_workers(&json!({"providers": {"main": main}}), &issuer);
     let good = get("/").bearing(&token(&key).claim("iss", "http://issuer.example").mint());
     eventually("the keys are there", || proxy.send(&good).status() == 200);
     for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/keys"] {
         assert_eq!(issuer.requests(path).len(), 1, "{path}: once for all workers");
     }
+    // So is each refresh, in both its parts.
+    eventually("refreshes", || issuer.requests("/keys").len() >= 3);
+    let arrivals = issuer.arrivals("/keys");
+    let gaps: Vec<f64> = arrivals.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 3.1), "{gaps:?}");
+    assert_eq!(issuer.requests("/.well-known/oauth-authorization-server").len(), issuer.requests("/keys").len());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::mint::Key;
 use crate::proxy::{eventually, eventually_on_every_worker, Proxy};
 use crate::servers::Behaviour;
 use crate::wire::get;
-use crate::{issuer, provider, start, token};
+use crate::{issuer, provider, start, start_with_four_workers, token};
 
 const LIST: &str = "/revoked.json";
 
@@ -50,6 +50,30 @@ fn a_revoked_token_is_refused_within_the_refresh_interval_and_the_others_pass() 
 
     issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"kid": "k1"}]})));
     eventually_on_every_worker("the key is revoked", || proxy.send(&other).status() == 401);
+}
+
+#[test]
+fn each_refresh_of_a_list_is_one_conditional_fetch_for_four_workers() {
+    let key = Key::rsa().named("k1");
+    let issuer = issuer(&[&key]);
+    issuer.set(LIST, Behaviour::json(&json!({"revoked": [{"jti": "t1"}]})).with("etag", "\"7\""));
+    let headers = json!({"request_headers": [{"name": "x-api-key", "value": "hush-4712"}]});
+    let proxy = start_with_four_workers(&with_list(&headers), &issuer);
+    eventually("conditional fetches", || proxy.count("jwt_gate_revocation_fetch_not_modified") >= 8);
+    assert_eq!(proxy.count("jwt_gate_revocation_fetch_ok"), 1);
+
+    let requests = issuer.requests(LIST);
+    for (request, etag) in requests.iter().zip([None].into_iter().chain(std::iter::repeat(Some("\"7\"")))) {
+        assert_eq!(request.value("if-none-match"), etag);
+        assert_eq!(request.value("user-agent"), Some(concat!("jwt-gate/", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(request.value("accept"), Some("application/json"));
+        assert_eq!(request.value("x-api-key"), Some("hush-4712"));
+    }
+    assert!(!proxy.log().contains("hush-4712"), "{}", proxy.log());
+    // 80 % of a second at least lie between any two of them, whichever worker made them.
+    let arrivals = issuer.arrivals(LIST);
+    let gaps: Vec<f64> = arrivals.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 0.75), "{gaps:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! without a sign of its own.
 
 use jwt_gate::config::Config;
+use jwt_gate::remote::Record;
 use serde_json::{json, Value};
 
 use crate::mint::{Key, Token};
@@ -124,4 +125,14 @@ fn a_shadow_neither_hastens_what_the_first_fetches_nor_uses_up_its_cooldown() {
     world.issuer(JWKS, Reply::keys(&[&key(), &new]));
     let token = Token::at(&new, world.seconds()).mint();
     assert_eq!(world.ask_patiently(0, &Request::get("/").bearer(&token)).code(), "allowed");
+}
+
+#[test]
+fn what_is_shared_has_the_layout_in_its_name_so_that_two_versions_of_the_module_do_not_take_turns() {
+    let config = two(json!({}), json!({}));
+    let documents = Config::parse(config.to_string().as_bytes()).unwrap().documents(1);
+    let layout = String::from_utf8(Record::default().encode()[..8].to_vec()).unwrap();
+    for id in documents.ids() {
+        assert!(documents.shared_name(id).starts_with(&layout), "{}", documents.shared_name(id));
+    }
 }
