@@ -55,7 +55,7 @@ soak: plain-module envoy # Full load for an hour (SOAK_SECONDS), while keys are 
 	$(SOAK)
 
 .PHONY: bench
-bench: plain-module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick takes two minutes, BENCH=bars repeats what is noisy
+bench: plain-module envoy # Measure what a request costs in Envoy, beside Envoy's own filter; BENCH=quick shows soon whether it works, BENCH=bars repeats what is noisy
 	cargo build --locked --release --target wasm32-wasip1 --example floor --example bare_floor
 	@.ci/wasm-opt/run $(BUILT)/examples/floor.wasm target/floor.wasm
 	@.ci/wasm-opt/run $(BUILT)/examples/bare_floor.wasm target/bare_floor.wasm

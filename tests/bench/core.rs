@@ -5,6 +5,7 @@ mod decisions;
 #[path = "../support/mint.rs"]
 mod mint;
 mod upstreams;
+mod ways;
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -171,5 +172,9 @@ criterion_group!(
     upstreams::kept_answers,
     upstreams::flood,
     upstreams::expressions,
+    ways::without_tokens,
+    ways::requirements,
+    ways::configurations,
+    ways::ticks,
 );
 criterion_main!(core);

@@ -45,15 +45,18 @@ impl Gateway {
         let crypto = Counting(Rc::clone(&checks));
         let verifier = Verifier::new(vec![Box::new(crypto)], TokenCache::new(config.token_cache, (1, 2)));
         let documents = config.documents(1);
-        let gate = Gate::new(config.semantics, documents, verifier, true);
+        let mut gate = Gate::new(config.semantics, documents, verifier, true);
+        config.shadow.into_iter().for_each(|shadow| gate.cast_shadow(shadow));
         Self { gate, now: UnixTime::from_secs(NOW), checks }
     }
 
     /// Decides about a request, and makes what the host sends if that is a refusal.
     pub fn ask(&mut self, head: RequestHead) -> Vec<Effect> {
         let effects = self.gate.handle(Event::Request(1, head), self.now);
-        if let Some(Effect::Deny(_, denial, grpc)) = effects.last() {
-            black_box((denial.local_response(*grpc), denial.details()));
+        for effect in &effects {
+            if let Effect::Deny(_, denial, grpc) = effect {
+                black_box((denial.local_response(*grpc), denial.details()));
+            }
         }
         effects
     }
@@ -61,12 +64,14 @@ impl Gateway {
     /// How a request ends, and after how many signature checks.
     pub fn outcome(&mut self, head: &RequestHead) -> (&'static str, u64) {
         let before = self.checks.get();
-        let outcome = match self.ask(head.clone()).last() {
-            Some(Effect::Allow(..)) => "allowed",
-            Some(Effect::Deny(_, denial, _)) => denial.reason.code(),
-            other => panic!("{other:?}"),
-        };
-        (outcome, self.checks.get() - before)
+        let effects = self.ask(head.clone());
+        let outcome = effects.iter().find_map(|effect| match effect {
+            Effect::Allow(..) => Some("allowed"),
+            Effect::Deny(_, denial, _) => Some(denial.reason.code()),
+            Effect::Reply(..) => Some("replied"),
+            _ => None,
+        });
+        (outcome.unwrap_or_else(|| panic!("{effects:?}")), self.checks.get() - before)
     }
 
     /// Measures a request that came before: its token is known, if it ever was good.

@@ -187,4 +187,13 @@ pub fn expressions(c: &mut Criterion) {
     };
     assert_eq!(gateway.outcome(&of("guest")).0, "claim_insufficient");
     gateway.measure(c, "gate: a known token, authorized by an expression", &of("admin"), PASSES);
+
+    // The most values for which it is evaluated.
+    let mut rule = crate::decisions::rule(json!({"prefix": "/"}));
+    rule["authorize"] = json!({"cel": "claims.a.all(x, claims.a.all(y, x + y >= 0))"});
+    let mut gateway = Gateway::new(&config(&key(), json!([rule])));
+    let of = |count: usize| head("/orders", Some(Token::new(&key()).claim("a", vec![1; count]).bearer()));
+    let most = (1..1000).take_while(|&count| gateway.outcome(&of(count)).0 == "allowed").last().expect("some pass");
+    assert!(most > 10, "{most}");
+    gateway.measure(c, "gate: a known token, an expression of as many steps as there may be", &of(most), PASSES);
 }

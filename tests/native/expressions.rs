@@ -269,6 +269,11 @@ fn an_expression_that_could_take_long_is_not_evaluated() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+    // What the README says of its expression.
+    let readme = "claims.roles.exists(r, r == 'admin') || (request.method == 'GET' && claims.level >= 2)";
+    let roles =
+        |count: usize| json!({"roles": vec!["clerk"; count - 1].into_iter().chain(["admin"]).collect::<Vec<_>>()});
+    assert!(is_true(readme, &roles(1000)));
     // A long text counts like many values.
     let text = |length: usize| json!({"a": [1, 2, 3], "t": "x".repeat(length)});
     let cel = "claims.a.all(x, claims.a.all(y, !(string(y) in claims.a) && !claims.t.contains(string(x))))";
