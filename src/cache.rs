@@ -46,8 +46,8 @@ pub struct TokenCache {
     counts: Counts,
 }
 
-/// What counts as a use of a token: a token comes again with another request, not where one request is decided once more, or where
-/// its rule asks a provider twice.
+/// What counts as a use of a token: it comes again with another request, not where one request is decided once more, or where its rule
+/// asks a provider twice. Of several tokens in one request the last is known: each costs whoever sends them a request all the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counts {
     /// The next one.

@@ -8,10 +8,10 @@
 
 mod contract;
 mod documents;
+mod monitored;
 mod questions;
 mod semantics;
 mod shadow;
-mod shown;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -28,17 +28,17 @@ use crate::verdict::{plain, Reason};
 
 pub use contract::{Effect, Event, RequestId};
 use documents::fetch_of;
+use monitored::Monitored;
 use questions::{Questions, UnderWay};
 pub use semantics::Semantics;
 use shadow::Shadow;
-use shown::Shown;
 use waiting::{passes_without, Waiting};
 
 /// The gate: one configuration at work, in one VM.
 pub struct Gate {
     semantics: Semantics,
     shadow: Option<Box<Shadow>>,
-    shown: Shown,
+    monitored: Monitored,
     documents: Documents,
     verifier: Verifier,
     can_wait: bool,
@@ -70,7 +70,7 @@ impl Gate {
         let names = (0..semantics.provider_count()).filter_map(|index| semantics.provider(index));
         let logged_names = if semantics.access_log().is_on() { names.map(plain).collect() } else { Vec::new() };
         Self {
-            shown: Shown::new(&semantics),
+            monitored: Monitored::new(&semantics),
             semantics,
             shadow: None,
             documents,
@@ -88,7 +88,7 @@ impl Gate {
     /// Sets a second configuration beside the first. Its documents are among those of the gate.
     pub fn cast_shadow(&mut self, shadow: Semantics) {
         let shadow = Shadow::new(shadow, &self.semantics);
-        self.shown.add_shadow(&shadow.semantics, |id| shadow.owns(id));
+        self.monitored.add_shadow(&shadow.semantics, |id| shadow.owns(id));
         self.shadow = Some(Box::new(shadow));
     }
 
@@ -97,7 +97,7 @@ impl Gate {
     pub fn counters(&self) -> Vec<Counter> {
         let mut counters = Counter::all(self.semantics.warning().is_some(), self.shadow.is_some());
         counters.extend((0..self.semantics.provider_count()).map(Counter::ProviderAllowed));
-        for (id, _, provider) in self.shown.documents() {
+        for (id, _, provider) in self.monitored.documents() {
             counters.extend(Outcome::ALL.map(|outcome| fetch_of(id, provider, outcome)));
         }
         counters
@@ -105,17 +105,17 @@ impl Gate {
 
     /// The name of a counter.
     pub fn counter_name(&self, counter: Counter) -> String {
-        counter.name(counter.provider().map_or("", |provider| self.shown.name(provider)))
+        counter.name(counter.provider().map_or("", |provider| self.monitored.name(provider)))
     }
 
     /// The names of the gauges, by provider: of one document there may be several.
     pub fn gauges(&self) -> Vec<(DocumentId, Gauge, String)> {
         let of_document = |(id, names, provider): (DocumentId, [&'static str; 2], usize)| {
-            let provider = self.shown.name(provider);
+            let provider = self.monitored.name(provider);
             let gauges = [Gauge::Length, Gauge::Age].into_iter().zip(names);
             gauges.map(move |(gauge, name)| (id, gauge, stats::of_provider(name, provider)))
         };
-        self.shown.documents().flat_map(of_document).collect()
+        self.monitored.documents().flat_map(of_document).collect()
     }
 
     /// Whether the host can hold a request and go on with it later.
@@ -227,7 +227,7 @@ impl Gate {
                 // Who has shown a good token does not stand behind a crowd that has not.
                 let is_known = wants.iter().all(|want| self.is_about_caller(want));
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
-                    return self.apply(id, &head, self.semantics.refused(&head, Reason::Overloaded));
+                    return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
                 let (patience, documents, asked, found, called, is_due) = Default::default();
                 let waiting = Waiting { head, since: now, patience, documents, asked, found, called, passes, is_due };

@@ -94,7 +94,8 @@ pub const MAX_SERVICE_ANSWER_BYTES: usize = 64 * 1024;
 /// The most questions that one request asks, one after the other. A route asks once for each of its providers, and once for itself.
 pub const MAX_QUESTIONS_PER_REQUEST: usize = 16;
 
-/// About how many bytes of texts the refusals of one configuration keep put together, by reason and status: some thousands of texts.
+/// About how many bytes of answers and texts the refusals of one configuration keep put together, by all that they depend on: some
+/// thousands of them.
 /// What goes beyond is put together for each refusal.
 pub const MAX_WORDING_BYTES: usize = 1024 * 1024;
 

@@ -81,7 +81,7 @@ impl Config {
         let root = Cursor::root(&value).object("configuration")?;
         let (key_sets, jwt_key_sets, revocations, services) = Default::default();
         let mut sources =
-            source::Sources { key_sets, jwt_key_sets, revocations, services, environment, is_shadow: false };
+            source::Sources { key_sets, jwt_key_sets, revocations, services, environment, of_first: [0; 3] };
         let reading = reading(&root)?;
         let semantics = semantics(&root, reading, &mut sources)?;
         let shadow = root.get("shadow").map(|cursor| shadow::read(cursor, &semantics, &mut sources)).transpose()?;

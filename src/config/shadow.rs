@@ -21,7 +21,7 @@ pub(super) fn read(
     if let Some(cursor) = ["shadow", "access_log"].iter().find_map(|name| root.get(name)) {
         return Err(cursor.error("cannot stand in \"shadow\", which has no effect but on its counters"));
     }
-    sources.is_shadow = true;
+    sources.of_first = [sources.key_sets.len(), sources.jwt_key_sets.len(), sources.revocations.len()];
     let reading = super::reading(&root)?;
     let semantics = super::semantics(&root, reading, sources)?;
     verifier::cache(&root, reading)?;

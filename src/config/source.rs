@@ -31,31 +31,36 @@ pub(super) struct Sources<'e> {
     pub revocations: Vec<Source>,
     pub services: Vec<Service>,
     pub environment: &'e dyn Fn(&str) -> Option<String>,
-    /// Whether it is a shadow that is read, which shares what it can.
-    pub is_shadow: bool,
+    /// How many of these are the first configuration's, once its shadow is read: key sets, those of `semantics: jwt_authn`, and
+    /// revocation lists.
+    pub of_first: [usize; 3],
 }
 
 impl Sources<'_> {
     /// The index of a key set.
     pub fn key_set(&mut self, source: Source) -> usize {
-        add(&mut self.key_sets, source, self.is_shadow)
+        let [of_first, ..] = self.of_first;
+        add(&mut self.key_sets, source, of_first)
     }
 
     /// The index of a key set as `semantics: jwt_authn` reads it.
     pub fn jwt_key_set(&mut self, source: Source) -> usize {
-        add(&mut self.jwt_key_sets, source, self.is_shadow)
+        let [_, of_first, _] = self.of_first;
+        add(&mut self.jwt_key_sets, source, of_first)
     }
 
     /// The index of a revocation list.
     pub fn revocations(&mut self, source: Source) -> usize {
-        add(&mut self.revocations, source, self.is_shadow)
+        let [.., of_first] = self.of_first;
+        add(&mut self.revocations, source, of_first)
     }
 }
 
-/// What two providers fetch alike is one document, and so is what a shadow fetches from the same place: when that is fetched, is for
-/// the first configuration to say.
-fn add(list: &mut Vec<Source>, source: Source, is_shadow: bool) -> usize {
-    let known = list.iter().position(|known| known.same_as(&source) || is_shadow && known.has_place_of(&source));
+/// What two providers fetch alike is one document, and so is what a shadow fetches from the same place as the first configuration:
+/// when and how that is fetched, is for the first one to say.
+fn add(list: &mut Vec<Source>, source: Source, of_first: usize) -> usize {
+    let alike = list.iter().position(|known| known.same_as(&source));
+    let known = alike.or_else(|| list.iter().take(of_first).position(|known| known.has_place_of(&source)));
     known.unwrap_or_else(|| {
         list.push(source);
         list.len() - 1

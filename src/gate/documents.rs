@@ -40,7 +40,7 @@ impl Gate {
                     // One source is fetched once for all providers that have it, each of which is to see that.
                     let name = self.documents.shared_name(id);
                     let documents =
-                        self.shown.documents().filter(|(other, ..)| self.documents.shared_name(*other) == name);
+                        self.monitored.documents().filter(|(other, ..)| self.documents.shared_name(*other) == name);
                     effects.extend(documents.map(|(id, _, provider)| Effect::Count(fetch_of(id, provider, outcome))));
                 }
                 Output::Changed if self.can_wait => {

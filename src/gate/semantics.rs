@@ -32,11 +32,33 @@ impl Semantics {
         }
     }
 
-    /// What happens to a request about which nothing was found out, for that reason.
-    pub(super) fn refused(&self, head: &RequestHead, reason: Reason) -> Decision {
+    /// The decision alone, of which nobody is told.
+    pub(super) fn judge(
+        &self,
+        head: &RequestHead,
+        documents: &Documents,
+        verifier: &mut Verifier,
+        now: UnixTime,
+    ) -> Decision {
         match self {
-            Self::Gate(policy) => policy.refused(head, reason),
-            Self::JwtAuthn(filter) => filter.refused(head, reason),
+            Self::Gate(policy) => policy.judge(head, documents, verifier, now),
+            Self::JwtAuthn(filter) => filter.decide(head, documents, verifier, now),
+        }
+    }
+
+    /// What happens to a request for which there is no room to wait.
+    pub(super) fn overloaded(&self, head: &RequestHead) -> Decision {
+        match self {
+            Self::Gate(policy) => policy.overloaded(head),
+            Self::JwtAuthn(filter) => filter.overloaded(head),
+        }
+    }
+
+    /// A refusal for another reason than its own, which Envoy does not have.
+    pub(super) fn for_another_reason(&self, decision: Decision, reason: Reason, head: &RequestHead) -> Decision {
+        match self {
+            Self::Gate(policy) => policy.for_another_reason(decision, reason, head),
+            Self::JwtAuthn(_) => decision,
         }
     }
 

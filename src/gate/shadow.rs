@@ -32,7 +32,7 @@ impl Shadow {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        verifier.in_the_shadow(|verifier| self.semantics.decide(head, documents, verifier, now))
+        verifier.in_the_shadow(|verifier| self.semantics.judge(head, documents, verifier, now))
     }
 
     /// Whether it may ask for a fetch: of what it shares, that is the first's to ask, or it would have an effect.

@@ -112,12 +112,11 @@ impl Gate {
     /// passes because there was no time to ask, or no room.
     fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
         let decision = match decision {
-            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => {
-                self.semantics.refused(&waiting.head, Reason::Overloaded)
-            }
-            // The key may be among those that are being fetched, and its token a good one.
-            Decision::Wait(wants, otherwise) if is_about_key(&wants, &otherwise) => {
-                self.semantics.refused(&waiting.head, Reason::KeysUnavailable)
+            Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
+            // Another request's call is under way, from which nothing leads back to this one: the key may be among those that it
+            // brings, and the token a good one.
+            Decision::Wait(wants, otherwise) if !self.can_wait && is_about_key(&wants, &otherwise) => {
+                self.semantics.for_another_reason(*otherwise, Reason::KeysUnavailable, &waiting.head)
             }
             Decision::Wait(_, otherwise) => *otherwise,
             decision => decision,

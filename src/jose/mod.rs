@@ -11,4 +11,4 @@ mod verify;
 pub use claims::{numeric_date, ClaimPath, Claims};
 pub use compact::CompactJws;
 pub use header::JoseHeader;
-pub use verify::{introspected, verify, Shown, Verified};
+pub use verify::{introspected, verify, Verified};

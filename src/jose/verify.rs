@@ -2,13 +2,11 @@
 
 use std::rc::{Rc, Weak};
 
-use smol_str::SmolStr;
-
 use super::{Claims, CompactJws, JoseHeader};
 use crate::crypto::{Alg, CryptoProvider};
 use crate::json::{Entry, Value};
 use crate::keys::{Key, KeySet, Selection};
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Shown};
 
 /// A token that its issuer stands for. Nothing makes one but [`verify`], whose signature holds, and [`introspected`], which the
 /// issuer itself says is active.
@@ -17,16 +15,6 @@ pub struct Verified {
     claims: Claims,
     signed: Option<Signed>,
     shown: Shown,
-}
-
-/// What later filters and the access log are shown of a token, as JSON text; `None` for what the provider does not show. It is written
-/// once, however often the token comes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// The payload.
-    pub payload: Option<SmolStr>,
-    /// The JOSE header.
-    pub header: Option<SmolStr>,
 }
 
 /// By which key the signature holds; none, where the issuer was asked. A key that its issuer has withdrawn does not live on in the
@@ -86,8 +74,7 @@ impl Verified {
 
     /// What it takes in memory, in bytes.
     pub fn size(&self) -> usize {
-        let shown = [&self.shown.payload, &self.shown.header].into_iter().flatten().map(SmolStr::len);
-        size_of::<Self>() + self.claims.size() + self.kids().map(str::len).sum::<usize>() + shown.sum::<usize>()
+        size_of::<Self>() + self.claims.size() + self.kids().map(str::len).sum::<usize>() + self.shown.size()
     }
 }
 

@@ -13,10 +13,10 @@ use super::headers::Headers;
 use super::provider::{Keys, Provider};
 use crate::json::Value;
 use crate::jwt_verify::{header_value, json_text, CheckAudience, KeySet, Status, Token, Verified};
-use crate::policy::{DocumentId, Documents, Verifier, Want};
+use crate::policy::{DocumentId, Documents, Metadata, Verifier, Want};
 use crate::remote::Need;
 use crate::time::UnixTime;
-use crate::verdict::{FieldValue, HeaderName, State};
+use crate::verdict::{FieldValue, HeaderName, Shown, State};
 
 /// One request on its way through the filter.
 pub(super) struct Run<'a> {
@@ -148,14 +148,15 @@ impl<'a> Run<'a> {
             return Err(Status::JwtVerificationFail);
         }
         let (set, generation) = self.key_set(provider)?;
+        let show = |token: &Token| shown(token, &provider.metadata);
         // Envoy would take a remembered token whatever became of its key.
         match (remembered, read) {
             (Some((verified, known)), _) if known == generation => Ok(verified),
             (Some((verified, _)), _) => {
                 let read = verified.token().clone();
-                self.verifier.verify_jwt((&found.token, read), asked, (&set, generation))
+                self.verifier.verify_jwt((&found.token, read), asked, (&set, generation), show)
             }
-            (None, Some(read)) => self.verifier.verify_jwt((&found.token, read), asked, (&set, generation)),
+            (None, Some(read)) => self.verifier.verify_jwt((&found.token, read), asked, (&set, generation), show),
             (None, None) => Err(Status::JwtBadFormat),
         }
     }
@@ -182,14 +183,14 @@ impl<'a> Run<'a> {
     /// What a good token does to the request.
     fn take(&mut self, found: &Found<'_>, verified: &Verified, provider: Option<usize>) {
         let Some(provider) = provider.and_then(|index| self.filter.provider(index)) else { return };
-        self.forward(verified.token(), provider);
+        self.forward(verified.token(), verified.shown(), provider);
         if !provider.forward {
             found.remove(&mut self.headers);
         }
     }
 
     /// Sets the headers and the state that `provider` sets from a token.
-    pub fn forward(&mut self, token: &Token, provider: &Provider) {
+    pub fn forward(&mut self, token: &Token, shown: &Shown, provider: &Provider) {
         if let Some(header) = &provider.payload_header {
             let mut value = token.payload_text().as_bytes().to_vec();
             if header.pad {
@@ -207,11 +208,10 @@ impl<'a> Run<'a> {
             }
         }
         let metadata = &provider.metadata;
-        if let Some(name) = &metadata.header {
-            self.set_state(name, json_text::write(&Value::Object(token.header.clone())).into());
-        }
-        if let Some(name) = &metadata.payload {
-            self.set_state(name, json_text::write(&metadata.normalized(token.payload.clone())).into());
+        for (name, text) in [(&metadata.header, &shown.header), (&metadata.payload, &shown.payload)] {
+            if let Some((name, text)) = name.as_ref().zip(text.clone()) {
+                self.set_state(name, text);
+            }
         }
         self.clear_route_cache |= provider.clear_route_cache && (claim_added || metadata.payload.is_some());
     }
@@ -230,4 +230,11 @@ impl<'a> Run<'a> {
             None => self.state.push((name.clone(), value)),
         }
     }
+}
+
+/// What later filters can read of a token.
+pub(super) fn shown(token: &Token, metadata: &Metadata) -> Shown {
+    let header = || json_text::write(&Value::Object(token.header.clone())).into();
+    let payload = || json_text::write(&metadata.normalized(token.payload.clone())).into();
+    Shown { payload: metadata.payload.as_ref().map(|_| payload()), header: metadata.header.as_ref().map(|_| header()) }
 }

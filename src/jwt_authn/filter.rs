@@ -99,9 +99,9 @@ impl Filter {
         }
     }
 
-    /// What happens to a request about which nothing was found out, for that reason: there was no room to wait, or no time.
-    pub fn refused(&self, head: &RequestHead, reason: Reason) -> Decision {
-        let denial = Denial::from(reason);
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
+        let denial = Denial::from(Reason::Overloaded);
         let form = if self.strip_failure_response { Form::Bare } else { denial.form };
         self.refuse(head, Denial { form, ..denial })
     }

@@ -12,10 +12,11 @@ use super::key::{Key, KeyType, Material};
 use super::{KeySet, Status, Token};
 use crate::crypto::{ecdsa_holds, Alg, CryptoProvider, Hash, PublicKey};
 use crate::json::{Map, Value};
+use crate::verdict::Shown;
 
 /// A token whose signature holds. Nothing but [`verify`] makes one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verified(Token);
+pub struct Verified(Token, Shown);
 
 impl Verified {
     /// The token.
@@ -23,12 +24,24 @@ impl Verified {
         &self.0
     }
 
+    /// What is shown of it.
+    pub fn shown(&self) -> &Shown {
+        &self.1
+    }
+
+    /// The same, of which that is shown.
+    #[must_use]
+    pub fn showing(self, shown: Shown) -> Self {
+        Self(self.0, shown)
+    }
+
     /// About what it takes in memory, in bytes. Counted, because the trees of its JSON may take a hundred times their text.
     pub fn size(&self) -> usize {
         let Token { header, payload, kid, iss, sub, audiences, jti, signature, signing_input, .. } = &self.0;
         let texts: usize = [kid, iss, sub, jti, signing_input].into_iter().map(String::capacity).sum();
         let audiences: usize = audiences.iter().map(|audience| size_of::<String>() + audience.capacity()).sum();
-        size_of::<Self>() + members(header) + members(payload) + texts + audiences + signature.capacity()
+        let trees = members(header) + members(payload);
+        size_of::<Self>() + trees + texts + audiences + signature.capacity() + self.1.size()
     }
 }
 
@@ -70,7 +83,7 @@ pub fn verify(token: Token, set: &KeySet, providers: &[Box<dyn CryptoProvider>])
             return Err(Status::JwtEd25519SignatureWrongLength);
         }
         if holds(&token, key, providers) {
-            return Ok(Verified(token));
+            return Ok(Verified(token, Shown::default()));
         }
     }
     Err(if matched { Status::JwtVerificationFail } else { Status::JwksKidAlgMismatch })
@@ -115,7 +128,7 @@ mod tests {
     fn size(payload: &str) -> usize {
         let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         let token = format!("{}.{}.c2ln", encode(r#"{"alg":"ES256"}"#), encode(payload));
-        Verified(Token::parse(token.as_bytes()).unwrap()).size()
+        Verified(Token::parse(token.as_bytes()).unwrap(), Shown::default()).size()
     }
 
     #[test]

@@ -13,13 +13,13 @@ use super::admission::{admit, is_meant};
 use super::{
     introspection, Captures, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want,
 };
-use crate::jose::{Claims, Shown, Verified};
+use crate::jose::{Claims, Verified};
 use crate::json::Value;
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
 use crate::time::UnixTime;
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Shown};
 
 /// Who is calling: a token whose signature, claims and revocation were checked for one provider. Only
 /// `Attempt::authenticate` makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.

@@ -10,7 +10,7 @@ use crate::jwt_verify;
 use crate::request::{RequestHead, Routes};
 use crate::stats::Counter;
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, HeaderName, Prepared, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, FailedStatus, HeaderName, Prepared, Reason};
 
 /// A whole configuration, ready to decide.
 #[derive(Clone, Debug)]
@@ -192,11 +192,29 @@ impl Policy {
         }
     }
 
-    /// What happens to a request about which nothing was found out, for that reason: there was no room to wait, or no time.
-    pub fn refused(&self, head: &RequestHead, reason: Reason) -> Decision {
+    /// A refusal for another reason than its own; what is none stays as it is.
+    pub fn for_another_reason(&self, decision: Decision, reason: Reason, head: &RequestHead) -> Decision {
+        let noted = |failed_status: Option<FailedStatus>| failed_status.map(|noted| FailedStatus { reason, ..noted });
+        match decision {
+            Decision::Deny(before) => {
+                let Denial { rule, caller, failed_status, .. } = *before;
+                let mut denial = Denial { rule, caller, failed_status: noted(failed_status), ..reason.into() };
+                self.shape(&mut denial, head);
+                Decision::Deny(Box::new(denial))
+            }
+            Decision::Allow(Pass(Kind::Unenforced(_)), mut edits) => {
+                edits.failed_status = noted(edits.failed_status);
+                Decision::Allow(Pass(Kind::Unenforced(reason)), edits)
+            }
+            other => other,
+        }
+    }
+
+    /// What happens to a request for which there is no room to wait.
+    pub fn overloaded(&self, head: &RequestHead) -> Decision {
         let differ = !self.enforcement.rules.is_empty() || !self.responses.of_rules.is_empty();
         let rule = if differ { self.rule(head) } else { Ok(None) };
-        let mut denial = Denial { rule: rule.ok().flatten(), ..reason.into() };
+        let mut denial = Denial { rule: rule.ok().flatten(), ..Reason::Overloaded.into() };
         if self.enforcement.of(rule) {
             self.shape(&mut denial, head);
             return Decision::Deny(Box::new(denial));
@@ -211,7 +229,14 @@ impl Policy {
         edits
     }
 
-    fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
+    /// The decision, before it is known how a refusal is said.
+    pub(crate) fn judge(
+        &self,
+        head: &RequestHead,
+        documents: &Documents,
+        verifier: &mut Verifier,
+        now: UnixTime,
+    ) -> Decision {
         let mut edits = self.sanitized(head);
         if self.bypass_cors_preflight && head.is_preflight() {
             return Decision::Allow(Pass::preflight(), edits);

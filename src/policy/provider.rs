@@ -7,11 +7,11 @@ use smol_str::SmolStr;
 
 use super::{introspection, Captures, Introspection, IssuerPattern, Kind, Template};
 use crate::crypto::Alg;
-use crate::jose::{ClaimPath, Claims, Shown};
+use crate::jose::{ClaimPath, Claims};
 use crate::json::{self, Map, Value};
 use crate::keys::KeySet;
 use crate::request::{Location, StringMatch};
-use crate::verdict::HeaderName;
+use crate::verdict::{HeaderName, Shown};
 
 /// One `JwtProvider`.
 #[derive(Clone, Debug)]

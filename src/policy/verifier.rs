@@ -8,7 +8,7 @@ use crate::crypto::CryptoProvider;
 use crate::jose::{self, Claims, CompactJws, JoseHeader, Verified};
 use crate::jwt_verify::{self, Status, Token};
 use crate::keys::{KeySet, Selection};
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Shown};
 
 /// What checks tokens in one VM.
 pub struct Verifier {
@@ -111,7 +111,7 @@ impl Verifier {
     }
 
     /// Checks the signature of a token that [`jwt_verify`] has read from `token`, with a key of `set`, which is the `generation`th of
-    /// that provider.
+    /// that provider. `show` says what is shown of it.
     ///
     /// # Errors
     /// Those of [`jwt_verify::verify`].
@@ -120,10 +120,13 @@ impl Verifier {
         (token, read): (&[u8], Token),
         index: usize,
         (set, generation): (&jwt_verify::KeySet, u64),
+        show: impl FnOnce(&Token) -> Shown,
     ) -> Result<Rc<jwt_verify::Verified>, Status> {
         // Envoy passes over dots and white space. Who has one good token could write it in any number of ways, to push others out.
         let is_compact = token.len() == read.signing_input.len() + 1 + (read.signature.len() * 4).div_ceil(3);
-        let verified = Rc::new(jwt_verify::verify(read, set, &self.crypto)?);
+        let verified = jwt_verify::verify(read, set, &self.crypto)?;
+        let shown = show(verified.token());
+        let verified = Rc::new(verified.showing(shown));
         if let Some(fingerprint) = self.cache.fingerprint(token).filter(|_| is_compact) {
             let found = Remembered::JwtAuthn(Rc::clone(&verified));
             self.cache.put(fingerprint, self.number(index), found, generation, true);

@@ -81,7 +81,7 @@ pub struct Source {
     pub refetch_on_unknown_kid: bool,
     /// `refetch_cooldown`: the shortest between two fetches that unknown keys ask for.
     pub cooldown: Duration,
-    /// `max_stale`: how long the last good content serves when no fetch succeeds.
+    /// `max_stale`: how long the last good content serves from the last fetch that succeeded.
     pub max_stale: Duration,
     /// What follows a failure.
     pub pace: Pace,

@@ -28,7 +28,7 @@ pub struct Record {
     pub ends_at: UnixTime,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
-    /// Since when a fetch is someone's.
+    /// Since when a fetch is someone's; after a failure, since when the pause is.
     pub lease_from: UnixTime,
     /// Until when; over before `now` if none is under way.
     pub lease_until: UnixTime,

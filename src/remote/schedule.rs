@@ -201,7 +201,7 @@ impl Schedule {
         match self.record.failures {
             _ if is_forced && !self.is_due(now) => self.record.unleased(),
             // A VM that is gone is no fault of the source: whoever comes next calls at once.
-            0 => Record { failures: 1, next_attempt: now, ..self.record.unleased() },
+            0 => Record { failures: 1, ..self.paused(Duration::ZERO, now) },
             _ => self.failed(FailureKind::Content, now),
         }
     }
@@ -223,7 +223,12 @@ impl Schedule {
             None if is_looked_for => (0, Pace::while_looked_for(&mut self.random)),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
-        Record { failures, retried, not_sent, next_attempt: now.plus(pause), ..self.record.unleased() }
+        Record { failures, retried, not_sent, ..self.paused(pause, now) }
+    }
+
+    /// Ends the lease, and lets a pause follow that begins now: of a clock that is set back later, that tells.
+    fn paused(&self, pause: Duration, now: UnixTime) -> Record {
+        Record { next_attempt: now.plus(pause), lease_from: now, ..self.record.unleased() }
     }
 
     /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
@@ -239,14 +244,13 @@ impl Schedule {
             // The cooldown runs on.
             Left::Abandoned if !self.is_due(now) => {}
             // Whoever comes next calls at once.
-            Left::Abandoned if next.failures == 0 => (next.failures, next.next_attempt) = (1, now),
+            Left::Abandoned if next.failures == 0 => next = Record { failures: 1, ..self.paused(Duration::ZERO, now) },
             // After that there are pauses. They do not grow: how long others wait for keys is not for those who leave to say.
             Left::Abandoned => {
                 // So do further attempts end.
-                next.retried = 0;
                 let pause = self.source.pace.after_failure(next.failures, &mut self.random);
                 let longest = if next.failures == 1 { self.patience() } else { pause };
-                next.next_attempt = now.plus(pause.min(longest));
+                next = Record { retried: 0, ..self.paused(pause.min(longest), now) };
             }
         }
         next

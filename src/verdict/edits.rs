@@ -115,6 +115,23 @@ pub struct Edits {
 /// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the whole [name](state_name).
 pub type State = Vec<(SmolStr, SmolStr)>;
 
+/// What later filters and the access log are shown of a token, as JSON text; `None` for what the provider does not show. It is written
+/// once, however often the token comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The payload.
+    pub payload: Option<SmolStr>,
+    /// The JOSE header.
+    pub header: Option<SmolStr>,
+}
+
+impl Shown {
+    /// What it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        [&self.payload, &self.header].into_iter().flatten().map(|text| text.len()).sum()
+    }
+}
+
 /// `failed_status_in_metadata`: filter state that says why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedStatus {

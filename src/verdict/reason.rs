@@ -133,7 +133,7 @@ reasons! {
     TypeNotAllowed, "type_not_allowed", 401, InvalidToken, "The token is of another type.";
     /// No key of the set fits the token's `kid` and `alg`.
     KeyUnknown, "key_unknown", 401, InvalidToken, "The token is signed with an unknown key.";
-    /// No key set has been fetched yet, or it is older than `max_stale`.
+    /// No key set has been fetched yet, it is older than `max_stale`, or, in hosts that hold no requests, a newer one is on its way.
     KeysUnavailable, "keys_unavailable", 503, None, "The issuer's keys are not available.";
     /// The issuer was asked about the token, and did not answer.
     IntrospectionUnavailable, "introspection_unavailable", 503, None, "The issuer cannot be asked about the token.";

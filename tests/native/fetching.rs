@@ -1237,7 +1237,9 @@ fn in_a_host_that_cannot_hold_requests_a_body_is_shared_when_its_request_is_deci
 
 #[test]
 fn in_a_host_that_cannot_hold_requests_no_token_of_a_new_key_is_to_blame_while_keys_are_fetched() {
-    let mut world = World::without_waiting(&config(json!({})), 1);
+    let mut noting = config(json!({}));
+    noting["providers"]["main"]["failed_status_in_metadata"] = json!("failure");
+    let mut world = World::without_waiting(&noting, 1);
     world.issuer(JWKS, Reply::keys(&[&one()]));
     assert_eq!(world.ask_patiently(0, &signed(&world, &one())).code(), "allowed");
     world.seconds_pass(60);
@@ -1247,6 +1249,10 @@ fn in_a_host_that_cannot_hold_requests_no_token_of_a_new_key_is_to_blame_while_k
     // The call of the first is under way, and nothing leads back to the next one.
     let second = world.ask(0, &request);
     assert_eq!((second.code(), second.status()), ("keys_unavailable", 503));
+    // It is still the provider's.
+    assert_eq!(second.denial().caller.provider, Some(0));
+    let failed = second.denial().failed_status.clone().expect("it is noted");
+    assert!(failed.state().all(|(name, text)| name == "jwt_authn.failure" && text.contains("keys_unavailable")));
     assert!(second.denial().headers(false).iter().any(|(name, _)| *name == "retry-after"));
     world.seconds_pass(2);
     assert_eq!(world.verdict(first).expect("it was decided").code(), "allowed");
@@ -1254,4 +1260,23 @@ fn in_a_host_that_cannot_hold_requests_no_token_of_a_new_key_is_to_blame_while_k
     // Whose key is not among them either is told so.
     let unknown = signed(&world, &Key::ed25519(9).named("nine"));
     assert_eq!(world.ask_patiently(0, &unknown).code(), "key_unknown");
+}
+
+#[test]
+fn a_clock_that_was_ahead_when_a_fetch_failed_keeps_no_other_one_away_when_it_is_right_again() {
+    const YEAR: i64 = 365 * 24 * 3600;
+    for reply in [Reply::status(500).after(SECOND), Reply::hangs(), Reply::never()] {
+        let mut world = World::new(&config(json!({})), 2);
+        world.issuer(JWKS, reply);
+        // The call is under way when the clock jumps, and over before it comes back.
+        world.advance(Duration::from_millis(500));
+        world.step_clock(YEAR);
+        world.seconds_pass(8);
+        world.step_clock(-YEAR);
+        let before = world.fetches.len();
+        world.issuer(JWKS, Reply::keys(&[&one()]));
+        world.seconds_pass(10);
+        assert!(world.fetches.len() > before, "{:?}", world.fetches);
+        assert_eq!(world.ask(0, &signed(&world, &one())).code(), "allowed");
+    }
 }

@@ -319,18 +319,39 @@ fn a_key_that_was_withdrawn_takes_no_other_keys_room_while_its_tokens_are_rememb
     }
 }
 
+/// What a token with so long a claim allocates when it comes again.
+fn with_claim(config: &Value, length: usize) -> ((u64, u64), bool) {
+    let bearer = format!("Bearer {}", Token::new(&key()).claim("filler", "x".repeat(length)).mint());
+    let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+    allocated(config, &fields)
+}
+
 #[test]
 fn a_token_that_comes_again_allocates_the_same_however_much_is_shown_of_it() {
     let shows = json!({"payload_in_metadata": "payload", "header_in_metadata": "header"});
     let config = json!({"providers": {"main": local(&[&key()], shows)}});
-    let with = |length: usize| {
-        let bearer = format!("Bearer {}", Token::new(&key()).claim("filler", "x".repeat(length)).mint());
-        let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
-        allocated(&config, &fields)
-    };
-    let short = with(50);
-    assert_eq!(with(1000), short);
+    let short = with_claim(&config, 50);
+    assert_eq!(with_claim(&config, 1000), short);
     assert!(short.1);
+}
+
+#[test]
+fn what_envoys_filter_shows_of_a_token_is_written_once_however_often_it_comes() {
+    let of = |shows: &Value| {
+        let mut provider = json!({"issuer": ISSUER, "local_jwks": {"inline_string": key_set([key().jwk()])}});
+        provider = merged(provider, shows.clone());
+        json!({"semantics": "jwt_authn", "providers": {"main": provider}, "rules": [rule(json!({"prefix": "/"}), "main")]})
+    };
+    let (plain, shows) =
+        (of(&json!({})), of(&json!({"payload_in_metadata": "payload", "header_in_metadata": "header"})));
+    // This filter copies a token that it looks at, so more than that is what counts.
+    let more = |length: usize| {
+        let (((plain, plain_bytes), passes), ((shown, shown_bytes), _)) =
+            (with_claim(&plain, length), with_claim(&shows, length));
+        assert!(passes);
+        (shown - plain, shown_bytes - plain_bytes)
+    };
+    assert_eq!(more(1000), more(50));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! without a sign of its own.
 
 use jwt_gate::config::Config;
+use jwt_gate::gate::Semantics;
+use jwt_gate::policy::Policy;
 use jwt_gate::remote::Record;
 use serde_json::{json, Value};
 
@@ -78,9 +80,10 @@ fn providers_whose_names_no_metric_tells_apart_have_numbers() {
         .iter()
         .filter_map(|(name, &value)| Some((name.strip_prefix("jwt_gate_jwks_keys_")?, value)))
         .collect();
-    assert_eq!(keys, [("shop_eu", 1), ("shop_eu_2", 0), ("shop_eu_2_2", 1)]);
-    assert!(world.count("jwt_gate_provider_jwks_fetch_failed_shop_eu_2") > 0);
-    assert_eq!(world.count("jwt_gate_provider_jwks_fetch_failed_shop_eu"), 0);
+    // Who has a plain name keeps it.
+    assert_eq!(keys, [("shop_eu", 0), ("shop_eu_2", 1), ("shop_eu_3", 1)]);
+    assert!(world.count("jwt_gate_provider_jwks_fetch_failed_shop_eu") > 0);
+    assert_eq!(world.count("jwt_gate_provider_jwks_fetch_failed_shop_eu_3"), 0);
 }
 
 #[test]
@@ -135,4 +138,28 @@ fn what_is_shared_has_the_layout_in_its_name_so_that_two_versions_of_the_module_
     for id in documents.ids() {
         assert!(documents.shared_name(id).starts_with(&layout), "{}", documents.shared_name(id));
     }
+}
+
+#[test]
+fn a_shadow_that_copies_the_first_has_the_same_documents_whatever_these_share_among_themselves() {
+    let providers = json!({
+        "one": remote(json!({"remote_jwks": {"refetch_on_unknown_kid": false}})),
+        "two": remote(json!({"remote_jwks": {"cache_duration": "60s"}})),
+    });
+    let config = json!({"providers": providers, "shadow": {"providers": providers}});
+    let parsed = Config::parse(config.to_string().as_bytes()).unwrap();
+    assert_eq!(parsed.documents(1).ids().len(), 2);
+    let Semantics::Gate(first) = &parsed.semantics else { panic!("the gate's own") };
+    let Some(Semantics::Gate(shadow)) = &parsed.shadow else { panic!("the gate's own") };
+    let keys = |policy: &Policy| -> Vec<String> {
+        policy.providers.iter().map(|provider| format!("{:?}", provider.keys)).collect()
+    };
+    assert_eq!(keys(first), keys(shadow));
+    // What it has twice at a place that is new, it has as the first one would.
+    let mut elsewhere = providers.clone();
+    for provider in elsewhere.as_object_mut().expect("an object").values_mut() {
+        provider["remote_jwks"]["http_uri"]["uri"] = json!("https://new.example/jwks");
+    }
+    let config = json!({"providers": providers, "shadow": {"providers": elsewhere}});
+    assert_eq!(Config::parse(config.to_string().as_bytes()).unwrap().documents(1).ids().len(), 4);
 }

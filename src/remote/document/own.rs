@@ -38,11 +38,11 @@ impl OwnCalls {
 }
 
 impl<T: Content> Document<T> {
-    /// Makes one for the request at hand, if there is no content and it is being fetched. Where a fetch has failed, or whoever made it
+    /// Makes one for the request at hand, if there was never any content and it is being fetched. Where a fetch has failed, or whoever made it
     /// has left, the pauses count for everybody.
     pub(super) fn on_own(&mut self, now: UnixTime) -> Vec<Output> {
         let record = self.schedule.record;
-        let is_beside_fetch = self.content(now).is_none() && record.is_leased(now) && record.failures == 0;
+        let is_beside_fetch = self.content.is_none() && record.is_leased(now) && record.failures == 0;
         if !is_beside_fetch || self.own.made >= MAX_OWN_CALLS {
             return Vec::new();
         }
@@ -52,7 +52,7 @@ impl<T: Content> Document<T> {
     }
 
     pub(super) fn on_own_fetched(&mut self, fetched: &Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
-        if let (Fetched::Content { content, body, .. }, None) = (fetched, self.content(now)) {
+        if let (Fetched::Content { content, body, .. }, None) = (fetched, &self.content) {
             // Of no edition that is shared: those are numbered from 1.
             self.held = Edition { version: 0, body: digest(body) };
             self.content = Some(Rc::clone(content));

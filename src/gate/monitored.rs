@@ -5,19 +5,19 @@ use crate::policy::DocumentId;
 use crate::stats;
 
 /// The providers and their documents, as the metrics have them.
-pub(super) struct Shown {
+pub(super) struct Monitored {
     /// The names of the providers by their indices, and of those of a shadow behind them.
     names: Vec<String>,
     /// What is fetched, with the gauges that show it, and for whom.
     documents: Vec<(DocumentId, [&'static str; 2], usize)>,
 }
 
-impl Shown {
+impl Monitored {
     /// Of these providers.
     pub fn new(semantics: &Semantics) -> Self {
-        let mut shown = Self { names: Vec::new(), documents: semantics.documents() };
-        shown.add_names(semantics, "");
-        shown
+        let mut monitored = Self { names: Vec::new(), documents: semantics.documents() };
+        monitored.add_names(semantics, "");
+        monitored
     }
 
     /// Adds those of a shadow, with what is fetched for it alone.
@@ -28,17 +28,27 @@ impl Shown {
         self.documents.extend(own.map(|(id, gauges, provider)| (id, gauges, before + provider)));
     }
 
-    /// Two providers whose names differ in what no metric can hold are told apart by a number.
+    /// Two providers whose names differ in what no metric can hold are told apart by a number. Who has a plain name keeps it.
     fn add_names(&mut self, semantics: &Semantics, prefix: &str) {
-        for index in 0..semantics.provider_count() {
-            let plain = [prefix, &stats::plain_name(semantics.provider(index).unwrap_or_default())].concat();
-            let mut name = plain.clone();
-            let mut number = 2_u32;
-            while self.names.contains(&name) {
-                name = format!("{plain}_{number}");
-                number += 1;
+        let (before, count) = (self.names.len(), semantics.provider_count());
+        self.names.resize(before + count, String::new());
+        for is_plain in [true, false] {
+            for index in 0..count {
+                let own = semantics.provider(index).unwrap_or_default();
+                let plain = stats::plain_name(own);
+                if (plain == own) != is_plain {
+                    continue;
+                }
+                let plain = [prefix, &plain].concat();
+                let (mut name, mut number) = (plain.clone(), 2_u32);
+                while self.names.contains(&name) {
+                    name = format!("{plain}_{number}");
+                    number += 1;
+                }
+                if let Some(place) = self.names.get_mut(before + index) {
+                    *place = name;
+                }
             }
-            self.names.push(name);
         }
     }
 
