@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
-use jwt_gate::crypto::{CryptoProvider, Portable};
+use jwt_gate::crypto::{Alg, CryptoProvider, Portable};
 use jwt_gate::gate::{Effect, Event, Gate, Semantics};
 use jwt_gate::jwt_verify;
 use jwt_gate::keys::{KeySet, Origin};
@@ -274,7 +274,8 @@ const TABLE: u64 = 50_000;
 
 #[test]
 fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
-    let (one, two) = (Key::p256(1).named("one"), Key::p256(2).named("two"));
+    // No other test has these points: a table is that of all keys of its point.
+    let (one, two) = (Key::p256(250).named("one"), Key::p256(251).named("two"));
     let token = Token::new(&one).mint();
     let providers: [Box<dyn CryptoProvider>; 1] = [Box::new(Portable)];
     let check = |set: &jwt_verify::KeySet| {
@@ -298,6 +299,25 @@ fn a_key_is_prepared_by_its_first_check_alone_also_where_its_set_changes() {
 }
 
 #[test]
+fn an_rsa_key_is_prepared_when_its_set_is_read_and_so_is_what_the_hosts_cryptography_is_handed() {
+    let key = Key::rsa().named("one");
+    let document = key_set([key.jwk()]);
+    let mut set = None;
+    let bytes = |work: &mut dyn FnMut()| allocation_counter::measure(work).bytes_total;
+    let read = bytes(&mut || set = KeySet::parse(document.as_bytes(), Origin::Remote).ok());
+    let set = set.expect("a key set");
+    let public = set.keys()[0].public();
+    let (message, signature) = (b"message".as_slice(), key.sign("RS256", b"message"));
+    let check = || assert_eq!(Portable.verify(public, Alg::Rs256, message, &signature), Some(true));
+    let (first, second) = (bytes(&mut || check()), bytes(&mut || check()));
+    assert_eq!(first, second);
+    // The number, a few powers of it, and nothing that follows from the key alone.
+    assert!(second < read / 4, "{second} of {read}");
+    let handed = allocation_counter::measure(|| assert!(public.spki().is_some()));
+    assert_eq!(handed.count_total, 0);
+}
+
+#[test]
 fn a_key_that_was_withdrawn_takes_no_other_keys_room_while_its_tokens_are_remembered() {
     let config = json!({"providers": {"main": local(&[&key()], json!({}))}});
     let config = Config::parse(config.to_string().as_bytes()).expect("it is a configuration");
@@ -305,7 +325,8 @@ fn a_key_that_was_withdrawn_takes_no_other_keys_room_while_its_tokens_are_rememb
     let mut verifier = Verifier::new(vec![Box::new(Portable)], TokenCache::new(config.token_cache, (1, 2)));
     let rotations = 40;
     for number in 1..=rotations {
-        let key = Key::p256(number).named("k1");
+        // A point that no other test has.
+        let key = Key::p256(100 + number).named("k1");
         let set = KeySet::parse(key_set([key.jwk()]).as_bytes(), Origin::Remote).expect("a key set");
         let generation = u64::from(number);
         let mut check = |jti: &str| {
