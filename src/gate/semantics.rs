@@ -26,10 +26,11 @@ impl Semantics {
         verifier: &mut Verifier,
         now: UnixTime,
     ) -> Decision {
-        match self {
-            Self::Gate(policy) => policy.decide(head, documents, verifier, now),
-            Self::JwtAuthn(filter) => filter.decide(head, documents, verifier, now),
+        let mut decision = self.judge(head, documents, verifier, now);
+        if let Self::Gate(policy) = self {
+            policy.say(&mut decision, head);
         }
+        decision
     }
 
     /// The decision alone, of which nobody is told.

@@ -1,7 +1,7 @@
 //! One request against the providers: from the bytes of a token to a [`Principal`].
 //!
 //! The order of checks is fixed, and is here: size, shape, header (`alg`, `crit`), key, signature, claims, revocation.
-//! Authorization follows in [`decide`](super::Policy::decide).
+//! Authorization follows in [`judge`](super::Policy::judge).
 
 use std::borrow::Cow;
 use std::rc::Rc;

@@ -168,19 +168,13 @@ impl Pass {
 }
 
 impl Policy {
-    /// Decides about the request `head` at the time `now`.
-    pub fn decide(
-        &self,
-        head: &RequestHead,
-        documents: &Documents,
-        verifier: &mut Verifier,
-        now: UnixTime,
-    ) -> Decision {
-        let mut decision = self.judge(head, documents, verifier, now);
-        if let Some(denial) = decision.denial_mut() {
-            self.shape(denial, head);
+    /// Has the refusal, also that of a wait in vain, said as the configuration says it.
+    pub fn say(&self, decision: &mut Decision, head: &RequestHead) {
+        match decision {
+            Decision::Deny(denial) => self.shape(denial, head),
+            Decision::Wait(_, otherwise) => self.say(otherwise, head),
+            Decision::Allow(..) => {}
         }
-        decision
     }
 
     /// The rule that the request falls under, by its place; none, if no rule matches.
@@ -229,14 +223,8 @@ impl Policy {
         edits
     }
 
-    /// The decision, before it is known how a refusal is said.
-    pub(crate) fn judge(
-        &self,
-        head: &RequestHead,
-        documents: &Documents,
-        verifier: &mut Verifier,
-        now: UnixTime,
-    ) -> Decision {
+    /// Decides about the request `head` at the time `now`. How a refusal is said comes [after that](Self::say).
+    pub fn judge(&self, head: &RequestHead, documents: &Documents, verifier: &mut Verifier, now: UnixTime) -> Decision {
         let mut edits = self.sanitized(head);
         if self.bypass_cors_preflight && head.is_preflight() {
             return Decision::Allow(Pass::preflight(), edits);
@@ -350,17 +338,6 @@ impl Policy {
         let (sub, kid) =
             (token.and_then(|token| token.claims().subject()), token.and_then(|token| token.kids().next()));
         self.access_log.caller(provider, sub, kid)
-    }
-}
-
-impl Decision {
-    /// Its denial, also that of a wait in vain.
-    fn denial_mut(&mut self) -> Option<&mut Denial> {
-        match self {
-            Self::Deny(denial) => Some(denial),
-            Self::Wait(_, otherwise) => otherwise.denial_mut(),
-            Self::Allow(..) => None,
-        }
     }
 }
 

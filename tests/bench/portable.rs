@@ -43,10 +43,8 @@ impl Check {
     fn of((jwk, token): (&str, &'static str)) -> Option<Self> {
         let set = KeySet::parse(format!("{{\"keys\":[{jwk}]}}").as_bytes(), Origin::Local).ok()?;
         let header = JoseHeader::parse(&CompactJws::parse(token.as_bytes()).ok()?).ok()?;
-        match set.select(header.kid.as_deref(), header.alg) {
-            Selection::Keys(keys) => Some(Self { token, key: Rc::clone(keys.first()?) }),
-            _ => None,
-        }
+        let Selection::Keys(keys) = set.select(header.kid.as_deref(), header.alg) else { return None };
+        Some(Self { token, key: Rc::clone(keys.first()?) })
     }
 
     fn holds(&self, crypto: &[Box<dyn CryptoProvider>]) -> Option<bool> {
