@@ -1,10 +1,9 @@
 //! Tokens that verified, so that a token that comes again costs no signature check.
 //!
 //! A hit skips shape, header, key and signature, and nothing else: time, issuer, audience, revocation and authorization are
-//! checked on every request, and so is that the key set has not lost the key. Only tokens that verified come in, and that are meant for
-//! who verified them; a flood of
-//! forged tokens leaves no trace, and one of good tokens that are seen once does not push out those that come again: the
-//! eviction resists scans.
+//! checked on every request, and so is that the key set has not lost the key. Only tokens that verified come in, and that are meant
+//! for who verified them; a flood of others leaves no trace, and one of good tokens that are seen once does not push out those that
+//! come again: the eviction resists scans.
 //!
 //! Where several providers look at one token, each has its own outcome. That one of them refuses a token, or that it is meant for
 //! others, is remembered, too, but only beside another that it is good for: or each request would be checked in vain by all the

@@ -118,12 +118,39 @@ pub struct Answer {
 impl Source {
     /// Whether both are one document, whatever the field is called that configures it.
     pub fn same_as(&self, other: &Self) -> bool {
-        *self == Self { field: self.field.clone(), ..other.clone() }
+        // Each field by its name, so that none that comes later is forgotten.
+        let Self {
+            field: _,
+            address,
+            cluster,
+            timeout,
+            lifetime,
+            refetch_on_unknown_kid,
+            cooldown,
+            max_stale,
+            pace,
+            request_headers,
+        } = self;
+        *address == other.address
+            && *cluster == other.cluster
+            && *timeout == other.timeout
+            && *lifetime == other.lifetime
+            && *refetch_on_unknown_kid == other.refetch_on_unknown_kid
+            && *cooldown == other.cooldown
+            && *max_stale == other.max_stale
+            && *pace == other.pace
+            && *request_headers == other.request_headers
     }
 
     /// Whether both are fetched from one place, by the same request.
     pub fn has_place_of(&self, other: &Self) -> bool {
-        self.shared_name("") == other.shared_name("")
+        fn place(source: &Source) -> (&str, Option<&str>) {
+            match &source.address {
+                Address::Fixed(uri) => (uri, None),
+                Address::Discovered(Discovery { issuer, cluster, .. }) => (issuer, Some(cluster)),
+            }
+        }
+        place(self) == place(other) && self.cluster == other.cluster && self.request_headers == other.request_headers
     }
 
     /// The name of a document of this kind by which VMs share it.

@@ -38,12 +38,12 @@ impl OwnCalls {
 }
 
 impl<T: Content> Document<T> {
-    /// Makes one for the request at hand, if there was never any content and it is being fetched. Where a fetch has failed, or whoever made it
-    /// has left, the pauses count for everybody.
+    /// Makes one for the request at hand, if there was never any content and it is being fetched. Where a fetch has failed, or whoever
+    /// made it has left, the pauses count for everybody.
     pub(super) fn on_own(&mut self, now: UnixTime) -> Vec<Output> {
         let record = self.schedule.record;
-        let is_beside_fetch = self.content.is_none() && record.is_leased(now) && record.failures == 0;
-        if !is_beside_fetch || self.own.made >= MAX_OWN_CALLS {
+        let is_first_fetch = self.content.is_none() && record.is_leased(now) && record.failures == 0;
+        if !is_first_fetch || self.own.made >= MAX_OWN_CALLS {
             return Vec::new();
         }
         self.own.made += 1;
