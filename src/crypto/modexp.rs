@@ -9,8 +9,13 @@
 
 use std::cmp::Ordering;
 
+use smallvec::{smallvec, SmallVec};
+
 /// Four limbs, the least significant first.
 type Block = [u32; 4];
+
+/// A number below the modulus, big-endian and as long; of no key of ours on the heap.
+pub type Power = SmallVec<[u8; MAX_BITS / 8]>;
 
 /// The columns that the product of two blocks touches.
 type Columns = [u64; 7];
@@ -42,6 +47,11 @@ const WIDE_BITS: usize = 124 * WIDE as usize - 2;
 /// A limb's width beyond: 8192 bits take 316 limbs, 632 products under 2^52.
 const NARROW: u32 = 26;
 
+const MAX_BITS: usize = 8192;
+
+/// The blocks of the longest number: a check works on the stack, whatever its key.
+const MAX_BLOCKS: usize = (MAX_BITS + 2).div_ceil(4 * NARROW as usize);
+
 impl Exponentiation {
     /// Prepares for the modulus `n`, big-endian, and the exponent `e`. `None` unless `n` is odd and has 2 to 8192 bits, and `e`
     /// is odd and over 1.
@@ -49,12 +59,13 @@ impl Exponentiation {
         let start = modulus.iter().position(|&byte| byte != 0)?;
         let bytes = modulus.get(start..)?.to_vec();
         let bits = bytes.len() * 8 - bytes.first()?.leading_zeros() as usize;
-        if !(2..=8192).contains(&bits) || bytes.last()? & 1 == 0 || exponent < 3 || exponent & 1 == 0 {
+        if !(2..=MAX_BITS).contains(&bits) || bytes.last()? & 1 == 0 || exponent < 3 || exponent & 1 == 0 {
             return None;
         }
         let width = if bits <= WIDE_BITS { WIDE } else { NARROW };
         let blocks = (bits + 2).div_ceil(4 * width as usize);
-        let modulus = limbs(&bytes, width, blocks);
+        let mut modulus = vec![Block::default(); blocks];
+        set_limbs(&mut modulus, &bytes, width);
         let mut this = Self {
             negated_inverse: negated_inverse(modulus.first()?.first().copied()?),
             r_squared: Vec::new(),
@@ -74,28 +85,30 @@ impl Exponentiation {
 
     /// `base^e mod n`, both big-endian and exactly as long as the modulus; `None` for a base of another length, or not below
     /// the modulus.
-    pub fn power(&self, base: &[u8]) -> Option<Vec<u8>> {
+    pub fn power(&self, base: &[u8]) -> Option<Power> {
         if base.len() != self.bytes.len() || base >= self.bytes.as_slice() {
             return None;
         }
-        let plain = limbs(base, self.width, self.modulus.len());
-        let mut scratch = vec![Block::default(); self.modulus.len()];
-        let mut factor = scratch.clone();
-        self.multiply(&mut factor, &plain, &self.r_squared, &mut scratch);
-        let (mut power, mut next) = (factor.clone(), scratch.clone());
+        let length = self.modulus.len();
+        let mut numbers = [[Block::default(); MAX_BLOCKS]; 5];
+        let [plain, factor, mut power, mut next, scratch] =
+            numbers.each_mut().map(|number| number.get_mut(..length).unwrap_or_default());
+        set_limbs(plain, base, self.width);
+        self.multiply(factor, plain, &self.r_squared, scratch);
+        power.copy_from_slice(factor);
         // Below the highest bit of the exponent, from the left. Its last bit is set: that multiplication takes the plain base,
         // which at the same time leaves Montgomery's form.
         for bit in (0..self.exponent.ilog2()).rev() {
-            self.square(&mut next, &power, &mut scratch);
+            self.square(next, power, scratch);
             std::mem::swap(&mut power, &mut next);
             if self.exponent >> bit & 1 == 1 {
-                self.multiply(&mut next, &power, if bit == 0 { &plain } else { &factor }, &mut scratch);
+                self.multiply(next, power, if bit == 0 { plain } else { factor }, scratch);
                 std::mem::swap(&mut power, &mut next);
             }
         }
         // The plain base was below n, so this is below 2n.
-        self.reduce_once(&mut power);
-        Some(self.to_bytes(&power))
+        self.reduce_once(power);
+        Some(self.to_bytes(power))
     }
 
     /// `R^2`, with `R` of `t * 2^k` bits: `R` and then `2^t * R` by doubling, the rest by `k` squarings in Montgomery's form.
@@ -105,7 +118,8 @@ impl Exponentiation {
         if let Some(first) = power_of_two.first_mut() {
             *first = 1 << ((bits - 1) % 8);
         }
-        let mut value = limbs(&power_of_two, self.width, self.modulus.len());
+        let mut value = vec![Block::default(); self.modulus.len()];
+        set_limbs(&mut value, &power_of_two, self.width);
         let r_bits = 4 * self.width as usize * self.modulus.len();
         let squarings = r_bits.trailing_zeros();
         for _ in 0..r_bits - (bits - 1) + (r_bits >> squarings) {
@@ -223,8 +237,8 @@ impl Exponentiation {
         [c0, c1, c2, c3].map(|column| column as u32 & self.mask())
     }
 
-    fn to_bytes(&self, value: &[Block]) -> Vec<u8> {
-        let mut bytes = vec![0; self.bytes.len()];
+    fn to_bytes(&self, value: &[Block]) -> Power {
+        let mut bytes: Power = smallvec![0; self.bytes.len()];
         let mut limbs = value.as_flattened().iter();
         let (mut pending, mut available) = (0u64, 0);
         for byte in bytes.iter_mut().rev() {
@@ -244,9 +258,8 @@ impl Exponentiation {
     }
 }
 
-/// The blocks of a number, big-endian, that fits into them.
-fn limbs(bytes: &[u8], width: u32, blocks: usize) -> Vec<Block> {
-    let mut value = vec![Block::default(); blocks];
+/// Makes `value` the number of the bytes, big-endian, which fits into it.
+fn set_limbs(value: &mut [Block], bytes: &[u8], width: u32) {
     let mut bytes = bytes.iter().rev();
     let (mut pending, mut available) = (0u64, 0);
     for limb in value.as_flattened_mut() {
@@ -258,7 +271,6 @@ fn limbs(bytes: &[u8], width: u32, blocks: usize) -> Vec<Block> {
         pending >>= width;
         available -= width;
     }
-    value
 }
 
 /// `-1/n` modulo 2^32 for an odd `n`, by Newton's iteration: each step doubles the number of correct bits, of which an odd
@@ -337,7 +349,7 @@ mod tests {
                         rest >>= 1;
                     }
                     let power = prepared.power(&bytes(base)).unwrap();
-                    assert_eq!(power, bytes(expected as u16), "{base}^{exponent} mod {modulus}");
+                    assert_eq!(power.to_vec(), bytes(expected as u16), "{base}^{exponent} mod {modulus}");
                 }
                 assert_eq!(prepared.power(&bytes(modulus)), None);
             }
@@ -359,7 +371,11 @@ mod tests {
                 half[0] >>= 1;
                 let prepared = Exponentiation::new(&modulus, 65537).unwrap();
                 for base in [one_less(&one), one, half, one_less(&modulus)] {
-                    assert_eq!(prepared.power(&base).unwrap(), reference(&modulus, 65537, &base), "{bits} bits");
+                    assert_eq!(
+                        prepared.power(&base).unwrap().to_vec(),
+                        reference(&modulus, 65537, &base),
+                        "{bits} bits"
+                    );
                 }
                 let mut longer = vec![0];
                 longer.extend(one_less(&modulus));
@@ -403,7 +419,7 @@ mod tests {
             let mut base = seed[..modulus.len()].to_vec();
             base[0] %= modulus[0];
             let prepared = Exponentiation::new(&modulus, exponent | 1).unwrap();
-            prop_assert_eq!(prepared.power(&base).unwrap(), reference(&modulus, exponent | 1, &base));
+            prop_assert_eq!(prepared.power(&base).unwrap().to_vec(), reference(&modulus, exponent | 1, &base));
         }
     }
 }

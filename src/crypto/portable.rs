@@ -11,6 +11,7 @@ use sha2::digest::const_oid::AssociatedOid;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::modexp::Power;
 use super::{Alg, CryptoProvider, Es256Key, Hash, PublicKey, RsaKey};
 
 /// Pure Rust, in every host. Answers every question.
@@ -70,11 +71,11 @@ impl<H> RsaPss<H> {
 }
 
 /// RSA signatures are as long as the modulus: compared with the key, not with a constant.
-struct RsaSignature(Vec<u8>);
+struct RsaSignature(Power);
 
 impl AlgorithmSignature for RsaSignature {
     fn try_from_slice(slice: &[u8]) -> anyhow::Result<Self> {
-        Ok(Self(slice.to_vec()))
+        Ok(Self(Power::from_slice(slice)))
     }
 
     fn as_bytes(&self) -> Cow<'_, [u8]> {

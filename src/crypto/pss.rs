@@ -3,32 +3,33 @@
 
 use sha2::digest::Digest;
 
-/// Whether `opened`, what a signature opens to under a modulus of `encoded_bits + 1` bits, is an encoding of `hash`.
-pub fn holds<H: Digest>(hash: &[u8], opened: &[u8], encoded_bits: usize) -> bool {
+/// Whether `opened`, what a signature opens to under a modulus of `encoded_bits + 1` bits, is an encoding of `hash`. It is unmasked
+/// where it is.
+pub fn holds<H: Digest>(hash: &[u8], opened: &mut [u8], encoded_bits: usize) -> bool {
     check::<H>(hash, opened, encoded_bits).is_some()
 }
 
 /// The steps of the RFC; `None` where it says "inconsistent".
-fn check<H: Digest>(hash: &[u8], opened: &[u8], encoded_bits: usize) -> Option<()> {
+fn check<H: Digest>(hash: &[u8], opened: &mut [u8], encoded_bits: usize) -> Option<()> {
     let hash_length = <H as Digest>::output_size();
     let encoded_length = encoded_bits.div_ceil(8);
     // A modulus of 8k + 1 bits has one byte more than the encoding: section 8.1.2, step 2c.
-    let (excess, encoded) = opened.split_at_checked(opened.len().checked_sub(encoded_length)?)?;
+    let (excess, encoded) = opened.split_at_mut_checked(opened.len().checked_sub(encoded_length)?)?;
     require(excess.iter().all(|&byte| byte == 0))?;
     // Step 3: room for hash, salt, the byte before the salt and the last one.
     let padding_length = encoded_length.checked_sub(2 * hash_length + 2)?;
     // Steps 4 and 5.
-    let (&last, encoded) = encoded.split_last()?;
+    let (&mut last, encoded) = encoded.split_last_mut()?;
     require(last == 0xbc)?;
-    let (masked, seed) = encoded.split_at_checked(padding_length + 1 + hash_length)?;
+    let (masked, seed) = encoded.split_at_mut_checked(padding_length + 1 + hash_length)?;
     // Step 6: the bits beyond `encoded_bits` are zero.
     let first_mask = 0xff >> (8 * encoded_length - encoded_bits);
     require(masked.first()? & !first_mask == 0)?;
     // Steps 7 to 9.
-    let mut block: Vec<u8> = masked.iter().zip(mask::<H>(seed, masked.len())).map(|(byte, mask)| byte ^ mask).collect();
-    *block.first_mut()? &= first_mask;
+    unmask::<H>(masked, seed);
+    *masked.first_mut()? &= first_mask;
     // Steps 10 and 11.
-    let (padding, rest) = block.split_at_checked(padding_length)?;
+    let (padding, rest) = masked.split_at_checked(padding_length)?;
     let (&one, salt) = rest.split_first()?;
     require(padding.iter().all(|&byte| byte == 0) && one == 1)?;
     // Steps 12 to 14.
@@ -36,13 +37,12 @@ fn check<H: Digest>(hash: &[u8], opened: &[u8], encoded_bits: usize) -> Option<(
     require(expected.as_slice() == seed)
 }
 
-/// MGF1.
-fn mask<H: Digest>(seed: &[u8], length: usize) -> Vec<u8> {
-    let blocks = length.div_ceil(<H as Digest>::output_size()) as u32;
-    let hash = |counter: u32| H::new_with_prefix(seed).chain_update(counter.to_be_bytes()).finalize();
-    let mut mask: Vec<u8> = (0..blocks).flat_map(|counter| hash(counter).to_vec()).collect();
-    mask.truncate(length);
-    mask
+/// Takes off the mask that MGF1 makes of the seed.
+fn unmask<H: Digest>(masked: &mut [u8], seed: &[u8]) {
+    for (counter, block) in (0u32..).zip(masked.chunks_mut(<H as Digest>::output_size())) {
+        let mask = H::new_with_prefix(seed).chain_update(counter.to_be_bytes()).finalize();
+        block.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    }
 }
 
 fn require(condition: bool) -> Option<()> {

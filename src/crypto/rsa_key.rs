@@ -8,7 +8,7 @@ use rsa::BoxedUint;
 use sha2::digest::const_oid::AssociatedOid;
 use sha2::digest::Digest;
 
-use super::modexp::Exponentiation;
+use super::modexp::{Exponentiation, Power};
 use super::{pss, KeyProblem};
 use crate::limits::RSA_BITS;
 
@@ -59,14 +59,14 @@ impl RsaKey {
 
     /// RSASSA-PSS-VERIFY (RFC 8017 section 8.1.2) with a salt as long as the hash, and MGF1 by the same hash.
     pub fn verify_pss<H: Digest>(&self, message: &[u8], signature: &[u8]) -> bool {
-        let Some(opened) = self.open(signature) else { return false };
+        let Some(mut opened) = self.open(signature) else { return false };
         let bits =
             self.size() * 8 - self.exponentiation.modulus().first().map_or(0, |first| first.leading_zeros() as usize);
-        pss::holds::<H>(&H::digest(message), &opened, bits - 1)
+        pss::holds::<H>(&H::digest(message), &mut opened, bits - 1)
     }
 
     /// RSAVP1 (RFC 8017 section 5.2.2): `None` for a signature that is not as long as the modulus, or not below it.
-    fn open(&self, signature: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, signature: &[u8]) -> Option<Power> {
         self.exponentiation.power(signature)
     }
 }
