@@ -136,10 +136,13 @@ impl Module for Contexts {
             }
             return;
         }
-        for driver in self.drivers(context) {
-            driver.stop();
-        }
+        let drivers = self.drivers(context);
+        drivers.iter().for_each(|driver| driver.stop());
         self.roots.borrow_mut().remove(&context);
+        // Envoy goes on waking for a root context that is gone; nginx takes its period once and traps.
+        if drivers.iter().any(|driver| driver.can_wait()) {
+            hostcalls::tick_no_more();
+        }
     }
 }
 

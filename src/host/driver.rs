@@ -154,6 +154,11 @@ impl Driver {
         self.flush_counters();
     }
 
+    /// Whether the host can hold a request and go on with it later.
+    pub fn can_wait(&self) -> bool {
+        self.can_wait
+    }
+
     /// Whether requests wait that came under this configuration.
     pub fn is_awaited(&self) -> bool {
         self.gate.borrow().has_waiting()

@@ -219,6 +219,11 @@ pub fn tick_every(period: Duration) {
     abi::tick_every(u32::try_from(millis(period)).unwrap_or(u32::MAX));
 }
 
+/// Asks for no more of them.
+pub fn tick_no_more() {
+    abi::tick_every(0);
+}
+
 /// Writes a line to the host's log.
 pub fn log(level: Level, message: &str) {
     let level = match level {

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 
 use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy;
-use crate::machine::Memory;
+use crate::machine::{sleeps, Memory};
 use crate::mint::Key;
 use crate::modules;
 use crate::proxy::{eventually, Proxy};
@@ -120,11 +120,19 @@ fn a_request_that_waits_while_its_module_is_replaced_is_answered() {
     }
 }
 
-/// Reloads the configuration so many times; what the process has grown by.
+/// How often Envoy wakes within a second without requests.
+fn wakes(proxy: &Proxy) -> u64 {
+    let before = sleeps(proxy.pid());
+    std::thread::sleep(Duration::from_secs(1));
+    sleeps(proxy.pid()) - before
+}
+
+/// Reloads the configuration so many times; what the process has grown by. It wakes no more often than before.
 fn growth(reloads: u64) -> u64 {
     let key = Key::p256(1).named("k1");
     let issuer = issuer(&[&key]);
     let proxy = Proxy::answering(&with_open("/open"), &issuer);
+    let at_first = wakes(&proxy);
     let mut crowd = Crowd::open(proxy.port, 100);
     let mut reload = |rounds: std::ops::Range<u64>| {
         let (tally, ()) = crowd.during(&kinds(&key), || {
@@ -139,7 +147,10 @@ fn growth(reloads: u64) -> u64 {
     };
     let warm = reload(0..20);
     let grown = reload(20..20 + reloads).saturating_sub(warm);
-    println!("{reloads} reloads: {warm} bytes and {grown} more");
+    let at_last = wakes(&proxy);
+    println!("{reloads} reloads: {warm} bytes and {grown} more; awake {at_first} times in a second, now {at_last}");
+    // A tick of each old configuration would be ten for each of five VMs.
+    assert!(at_last < 5 * at_first, "{at_first} and {at_last}");
     grown
 }
 
