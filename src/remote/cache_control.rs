@@ -7,7 +7,8 @@ use crate::limits::MIN_MAX_AGE;
 /// What an answer says of how long it is fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// `max-age`, or zero where it says `no-store` or `no-cache`.
+    /// `max-age`, unless it is zero. That, `no-cache` and `no-store` are no lifetime of a key: frameworks say so of whatever they send
+    /// (those behind the most common issuers among them), and who took it for one would ask them all the time.
     pub asked: Option<Duration>,
 }
 
@@ -15,12 +16,9 @@ impl Freshness {
     /// Of an answer with that `Cache-Control`.
     pub fn read(cache_control: &str) -> Self {
         let asked = cache_control.split(',').filter_map(|directive| {
-            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-            match name.trim().to_ascii_lowercase().as_str() {
-                "max-age" => value.trim().trim_matches('"').parse().ok().map(Duration::from_secs),
-                "no-store" | "no-cache" => Some(Duration::ZERO),
-                _ => None,
-            }
+            let (name, value) = directive.split_once('=')?;
+            let seconds = value.trim().trim_matches('"').parse().ok().filter(|&seconds| seconds > 0);
+            name.trim().eq_ignore_ascii_case("max-age").then_some(Duration::from_secs(seconds?))
         });
         Self { asked: asked.min() }
     }
@@ -44,10 +42,14 @@ mod tests {
             ("public, Max-Age = 60 ", 600, 60),
             ("max-age=\"60\"", 600, 60),
             ("max-age=86400", 600, 600),
-            ("max-age=0", 600, 10),
-            ("no-cache", 600, 10),
-            ("no-store, max-age=60", 600, 10),
-            ("max-age=0", 5, 5),
+            ("max-age=1", 600, 10),
+            ("max-age=1", 5, 5),
+            ("max-age=300, max-age=60", 600, 60),
+            ("no-store, max-age=60", 600, 60),
+            ("no-cache=\"Set-Cookie\", max-age=60", 600, 60),
+            ("max-age=0", 600, 600),
+            ("no-cache", 600, 600),
+            ("no-cache, no-store, max-age=0, must-revalidate", 600, 600),
             ("max-age=-1", 600, 600),
             ("max-age=99999999999999999999999", 600, 600),
             ("s-maxage=60", 600, 600),

@@ -92,7 +92,7 @@ fn documents(key: &Key) -> Vec<Document> {
     let patient = json!({"retry_policy": policy, "async_fetch": {"failed_refetch_duration": "3s"}});
     let unmoved = json!({"async_fetch": {"failed_refetch_duration": "3s"}});
     // In two lines, which are one list.
-    let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=0");
+    let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=1");
     let mut documents = vec![
         document("hasty", json!({"cache_duration": "600s"}), hasty, refreshes(LEAST_MAX_AGE), 2),
         document("failing", json!({}), Behaviour::status(500), backoff.map(about).to_vec(), 4),
