@@ -37,20 +37,19 @@ impl HeaderMatch {
         self.holds(head.values(&self.name))
     }
 
-    /// Whether it holds for every reader of a request with these [`hosts`].
+    /// Whether it holds for every reader of a request that can be read so.
     ///
     /// # Errors
     /// [`Reason::PathAmbiguous`]: the header is there several times, or in another spelling too, and not all of its values would
     /// do; or it is `:authority`, and it matters whether somebody compares hosts in lower case, without the port, or without a dot
     /// at the end, as proxies and servers do when they look for a host; or it is `:path`, and its spelling or case matters.
-    pub(super) fn matches_only(&self, head: &RequestHead, hosts: &[Vec<u8>]) -> Result<bool, Reason> {
+    pub(super) fn matches_only(&self, head: &RequestHead, readings: &Readings) -> Result<bool, Reason> {
         let matches = self.matches(head);
         let is_alike = |value: &[u8]| self.holds(iter::once(value)) == matches;
         let is_certain = if self.name == ":authority" {
-            hosts.iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
+            readings.hosts.iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
         } else if self.name == ":path" {
-            head.values(&self.name)
-                .all(|target| self.spellings(target).is_some_and(|all| all.iter().all(|one| is_alike(one))))
+            readings.targets.iter().all(|target| self.is_meant_by_all(target, is_alike))
                 && self.holds_as(head.values(&self.name), StringMatch::matches_in_any_case) == matches
         } else if self.name.starts_with(':') {
             true
@@ -70,18 +69,12 @@ impl HeaderMatch {
         [Some(host), Some(name), name.strip_suffix(b".")]
     }
 
-    /// How else a path with its query may be read; `None` if there are more ways than can be tried. Without its last slash, where
-    /// the rule does not mean that slash.
-    fn spellings(&self, target: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let (path, _) = split_path(target)?;
-        let query = target.get(path.len()..)?;
-        let mut spellings = other_spellings(path)?;
-        if self.invert || !self.holds(iter::once(target)) {
-            let whole = [path.to_vec()].into_iter().chain(spellings.iter().cloned());
-            let bare: Vec<Vec<u8>> = whole.filter_map(|path| path.strip_suffix(b"/").map(<[u8]>::to_vec)).collect();
-            spellings.extend(bare);
-        }
-        Some(spellings.into_iter().map(|spelling| [&spelling, query].concat()).collect())
+    /// Whether all other spellings of a path are alike, and without its last slash, where the rule does not mean that slash.
+    fn is_meant_by_all(&self, target: &Target, is_alike: impl Fn(&[u8]) -> bool) -> bool {
+        let all_alike = |spellings: &[Vec<u8>]| spellings.iter().all(|spelling| is_alike(spelling));
+        let is_meant = || !self.invert && self.holds(iter::once(target.as_written.as_slice()));
+        let others = target.others.as_ref();
+        others.is_some_and(|(whole, bare)| all_alike(whole) && (bare.is_empty() || is_meant() || all_alike(bare)))
     }
 
     fn holds<'v>(&self, values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
@@ -109,9 +102,49 @@ impl HeaderMatch {
     }
 }
 
-/// The hosts that a request names, in lower case.
-pub(super) fn hosts(head: &RequestHead) -> Vec<Vec<u8>> {
-    head.values(":authority").chain(head.values("host")).map(<[u8]>::to_ascii_lowercase).collect()
+/// How a request may be read, where rules look at it: found once, however many do.
+#[derive(Default)]
+pub(super) struct Readings {
+    /// The hosts that it names, in lower case.
+    hosts: Vec<Vec<u8>>,
+    targets: Vec<Target>,
+}
+
+/// A path with its query.
+struct Target {
+    as_written: Vec<u8>,
+    /// Its other spellings, and those that have a last slash without it; `None` if there are more than can be tried.
+    others: Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)>,
+}
+
+impl Readings {
+    /// Of this request: of its hosts, and of its path, if rules look at them as at headers.
+    pub(super) fn of(head: &RequestHead, asks_host: bool, asks_path: bool) -> Self {
+        let mut this = Self::default();
+        if asks_host {
+            let hosts = head.values(":authority").chain(head.values("host"));
+            this.hosts.extend(hosts.map(<[u8]>::to_ascii_lowercase));
+        }
+        if asks_path {
+            this.targets.extend(head.values(":path").map(Target::new));
+        }
+        this
+    }
+}
+
+impl Target {
+    fn new(as_written: &[u8]) -> Self {
+        Self { as_written: as_written.to_vec(), others: Self::others(as_written) }
+    }
+
+    fn others(target: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+        let (path, _) = split_path(target)?;
+        let query = target.get(path.len()..)?;
+        let whole = other_spellings(path)?;
+        let all = iter::once(path).chain(whole.iter().map(Vec::as_slice));
+        let bare = all.filter_map(|path| Some([path.strip_suffix(b"/")?, query].concat())).collect();
+        Some((whole.iter().map(|path| [path, query].concat()).collect(), bare))
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +249,7 @@ mod tests {
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
-            assert_eq!(matcher.matches_only(&head, &hosts(&head)), expected, "{matcher:?} on {fields:?}");
+            assert_eq!(matcher.matches_only(&head, &Readings::of(&head, true, true)), expected, "{matcher:?} on {fields:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The name of a parameter of the query, and what some reader could take for it.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode;
 
 /// A name, with what lenient readers make of it at hand.
@@ -37,10 +39,7 @@ impl ParameterName {
             let mut parts = parameter.splitn(2, |&b| b == b'=');
             (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
         });
-        parameters.filter(|(spelt, _)| {
-            let once: Vec<u8> = percent_decode(spelt).collect();
-            self.is_like(&once) || self.is_like(&percent_decode(&once).collect::<Vec<u8>>())
-        })
+        parameters.filter(|(spelt, _)| decodings(spelt, |name| self.is_like(name)))
     }
 
     /// As the most lenient readers take it: in any case, `a[]` and `a[x]` for more of `a`, `a.b` and `a b` for `a_b`. Of `a[x]` there
@@ -55,6 +54,12 @@ impl ParameterName {
         folded(spelt).take_while(whole).eq(self.folded.iter().copied().take_while(whole))
             && (!self.is_part || is_alike() || stands_for_all())
     }
+}
+
+/// Whether something holds of a text of the query decoded once, or twice. What is in no code is not copied.
+pub(super) fn decodings(text: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+    let once = Cow::from(percent_decode(text));
+    holds(&once) || matches!(&once, Cow::Owned(once) if holds(&Cow::from(percent_decode(once))))
 }
 
 /// In lower case, without what some readers drop, and with one letter for what some take for that.

@@ -1,7 +1,10 @@
 //! A condition on one parameter of the query: `route.v3.QueryParameterMatcher`.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode;
 
+use super::parameter::decodings;
 use super::{ParameterName, StringMatch};
 use crate::verdict::Reason;
 
@@ -38,15 +41,11 @@ impl QueryMatch {
     /// divides at `;`, too, or decodes twice.
     pub fn matches_only(&self, query: &[u8]) -> Result<bool, Reason> {
         let by_its_name = params(query).find(|(name, _)| self.name.is_written(name));
-        let matches = self.holds(by_its_name.map(|(_, value)| percent_decode(value).collect::<Vec<u8>>()).as_deref());
-        let is_alike = |value: &[u8]| {
-            let once: Vec<u8> = percent_decode(value).collect();
-            let twice: Vec<u8> = percent_decode(&once).collect();
-            self.holds(Some(&once)) == matches && self.holds(Some(&twice)) == matches
-        };
+        let matches = self.holds(by_its_name.map(|(_, value)| Cow::from(percent_decode(value))).as_deref());
+        let is_alike = |value: &[u8]| !decodings(value, |value| self.holds(Some(value)) != matches);
         let is_read_alike = |value: &[u8]| {
-            let spaced: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
-            is_alike(value) && is_alike(&spaced)
+            let spaced = || value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect::<Vec<u8>>();
+            is_alike(value) && (!value.contains(&b'+') || is_alike(&spaced()))
         };
         let is_certain = [&b"&"[..], b"&;"]
             .into_iter()

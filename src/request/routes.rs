@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::header_match::{hosts, HeaderMatch};
+use super::header_match::{HeaderMatch, Readings};
 use super::path::{may_have_others, other_spellings, split_path, without_query};
 use super::query_match::QueryMatch;
 use super::regex::Regex;
@@ -21,6 +21,8 @@ pub struct Routes {
     index: RouteIndex,
     /// Whether one of them looks at `:authority`.
     asks_host: bool,
+    /// Whether one of them looks at `:path` as at a header.
+    asks_path: bool,
     /// The room for [`Conditions::known`], of all rules, between two requests.
     known: RefCell<Vec<Known>>,
 }
@@ -65,8 +67,9 @@ impl Routes {
     /// Takes the matches of the rules in their order.
     pub fn new(matches: Vec<Match>) -> Self {
         let index = RouteIndex::new(matches.iter().map(|rule| &rule.path));
-        let asks_host = matches.iter().flat_map(|rule| &rule.headers).any(|header| header.name == ":authority");
-        Self { matches, index, asks_host, known: RefCell::default() }
+        let asks = |name: &str| matches.iter().flat_map(|rule| &rule.headers).any(|header| header.name == name);
+        let (asks_host, asks_path) = (asks(":authority"), asks(":path"));
+        Self { matches, index, asks_host, asks_path, known: RefCell::default() }
     }
 
     /// The index of the first rule that matches `head`; `None` if no rule does.
@@ -84,10 +87,10 @@ impl Routes {
         if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
             return Err(Reason::PathAmbiguous);
         }
-        let hosts = if self.asks_host { hosts(head) } else { Vec::new() };
+        let readings = Readings::of(head, self.asks_host, self.asks_path);
         let mut known = self.known.take();
         known.clear();
-        let mut conditions = Conditions { head, query, hosts, known, rules: self.matches.len() };
+        let mut conditions = Conditions { head, query, readings, known, rules: self.matches.len() };
         let rule = self.whatever_the_spelling(path, &mut conditions);
         self.known.replace(conditions.known);
         rule
@@ -154,8 +157,7 @@ impl Routes {
 struct Conditions<'r> {
     head: &'r RequestHead,
     query: &'r [u8],
-    /// Of the request, in lower case, if a rule asks for one.
-    hosts: Vec<Vec<u8>>,
+    readings: Readings,
     /// What is known of each rule, once one was asked: there may be many that the path does not tell apart.
     known: Vec<Known>,
     rules: usize,
@@ -174,7 +176,7 @@ impl Conditions<'_> {
         if let Some(&Some(result)) = self.known.get(index) {
             return result;
         }
-        let headers = rule.headers.iter().map(|header| header.matches_only(self.head, &self.hosts));
+        let headers = rule.headers.iter().map(|header| header.matches_only(self.head, &self.readings));
         let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(self.query)));
         let mut result = Ok(true);
         for condition in conditions {

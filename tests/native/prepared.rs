@@ -159,20 +159,26 @@ fn a_request_allocates_the_same_however_many_rules_the_path_does_not_tell_apart(
     let token = Token::new(&key()).mint();
     let bearer = format!("Bearer {token}");
     let end = "n".repeat(50);
-    let with = |count: usize| {
-        let asks = |n: usize| {
-            let host = json!({"name": ":authority", "string_match": {"exact": format!("tenant-{n:04}.example")}});
-            rule(json!({"prefix": "/", "headers": [host]}), &format!("main-{end}"))
+    let host = |n: usize| json!({"headers": [{"name": ":authority", "string_match": {"exact": format!("tenant-{n:04}.example")}}]});
+    let path =
+        |n: usize| json!({"headers": [{"name": ":path", "string_match": {"prefix": format!("/tenant-{n:04}/")}}]});
+    let query =
+        |n: usize| json!({"query_parameters": [{"name": "tenant", "string_match": {"exact": format!("{n:04}")}}]});
+    let forms: [&dyn Fn(usize) -> Value; 3] = [&host, &path, &query];
+    for (form, place) in forms.into_iter().zip(0..) {
+        let with = |count: usize| {
+            let asks = |n: usize| rule(merged(json!({"prefix": "/"}), form(n)), &format!("main-{end}"));
+            let rules: Vec<Value> = (0..count).map(asks).collect();
+            let (host, last) = (format!("tenant-{:04}.example", count - 1), format!("{:04}", count - 1));
+            // Several readings, each of which falls under the same rules.
+            let path = format!("/tenant-{last}/a%2fb%2fc?page=1&tenant={last}");
+            let fields = [(":method", "GET"), (":path", &*path), (":authority", &*host), ("authorization", &*bearer)];
+            allocated(&config(&end, json!({"rules": rules})), &fields)
         };
-        let rules: Vec<Value> = (0..count).map(asks).collect();
-        let host = format!("tenant-{:04}.example", count - 1);
-        // Several readings, each of which falls under the same rules.
-        let fields = [(":method", "GET"), (":path", "/a%2fb%2fc"), (":authority", &*host), ("authorization", &*bearer)];
-        allocated(&config(&end, json!({"rules": rules})), &fields)
-    };
-    let few = with(10);
-    assert!(few.1);
-    assert_eq!(with(1000), few);
+        let few = with(10);
+        assert!(few.1, "form {place}");
+        assert_eq!(with(1000), few, "form {place}");
+    }
 }
 
 #[test]
