@@ -20,6 +20,7 @@ use std::rc::Rc;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
+use smallvec::SmallVec;
 
 use crate::hashed::ByNumber;
 use crate::jose::Verified;
@@ -46,15 +47,25 @@ pub struct TokenCache {
 }
 
 /// What counts as a use of a token: it comes again with another request, not where one request is decided once more, or where its rule
-/// asks a provider twice. Of several tokens in one request the last is known: each costs whoever sends them a request all the same.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// asks a provider twice.
 enum Counts {
-    /// The next one.
-    All,
-    /// One but this.
-    AllBut(u128),
-    /// None.
+    /// Of all tokens but these, which the request was seen to have.
+    But(SmallVec<[u128; 1]>),
+    /// Of none.
     Nothing,
+}
+
+impl Counts {
+    /// Takes note of a token; whether it counts.
+    fn note(&mut self, fingerprint: u128) -> bool {
+        match self {
+            Self::But(seen) if !seen.contains(&fingerprint) => {
+                seen.push(fingerprint);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Stands for one token.
@@ -154,13 +165,13 @@ impl TokenCache {
             limits,
             fingerprints: SipHasher13::new_with_keys(secret.0, secret.1),
             entries: entries(limits.max_entries),
-            counts: Counts::All,
+            counts: Counts::But(SmallVec::new()),
         }
     }
 
     /// A request is decided; `again`, if it was before, and waited.
     pub fn begin_request(&mut self, again: bool) {
-        self.counts = if again { Counts::Nothing } else { Counts::All };
+        self.counts = if again { Counts::Nothing } else { Counts::But(SmallVec::new()) };
     }
 
     /// The fingerprint of `token`; `None` for one that is not remembered.
@@ -210,10 +221,9 @@ impl TokenCache {
     /// would seem to come again with each provider that looks at it.
     fn recall(&mut self, fingerprint: Fingerprint, provider: u64) -> Option<&Outcome> {
         let outcome = self.entries.peek(&fingerprint.0)?.of(provider)?;
-        if matches!(self.counts, Counts::Nothing) || self.counts == Counts::AllBut(fingerprint.0) {
+        if !self.counts.note(fingerprint.0) {
             return Some(outcome);
         }
-        self.counts = Counts::AllBut(fingerprint.0);
         self.entries.get(&fingerprint.0)?.of(provider)
     }
 
@@ -227,9 +237,7 @@ impl TokenCache {
         generation: u64,
         is_first_rate: bool,
     ) {
-        if self.counts == Counts::All {
-            self.counts = Counts::AllBut(fingerprint.0);
-        }
+        self.counts.note(fingerprint.0);
         let outcome = Outcome { provider, found, generation: Cell::new(generation) };
         if let Some(mut entry) = self.entries.peek(&fingerprint.0).cloned() {
             entry.put(outcome);

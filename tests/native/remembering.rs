@@ -349,6 +349,45 @@ fn a_token_does_not_come_again_by_waiting_nor_by_a_rule_that_asks_its_provider_t
 }
 
 #[test]
+fn tokens_of_one_request_come_once_however_often_its_rule_asks_for_them() {
+    let of = |audience: &str| json!({"provider_and_audiences": {"provider_name": "main", "audiences": [audience]}});
+    let headers = ["a", "b", "c", "d"].map(|name| json!({"name": name}));
+    let config = json!({
+        "providers": {"main": local(&[&key()], json!({"from_headers": headers}))},
+        "rules": [{
+            "match": {"prefix": "/"},
+            "requires": {"requires_any": {"requirements": [of(AUDIENCE), of(AUDIENCE)]}},
+        }],
+        // New ones have a small part of it, in which those of one request have places.
+        "token_cache": {"max_entries": 400},
+    });
+    let mut world = World::new(&config, 1);
+    let token = |id: String| Token::new(&key()).claim("jti", id).expires_in(3600).mint();
+    let regulars = |world: &mut World| {
+        let before = world.checks();
+        for id in 0..20 {
+            let request = Request::get("/").header("a", token(format!("r{id}")));
+            assert_eq!(world.ask(0, &request).code(), "allowed");
+        }
+        world.checks() - before
+    };
+    for _ in 0..3 {
+        regulars(&mut world);
+    }
+    let mut again = 0;
+    for round in 0..5 {
+        for id in 0..400 {
+            let several = ["a", "b", "c", "d"].into_iter().fold(Request::get("/"), |request, name| {
+                request.header(name, token(format!("once {round} {id} {name}")))
+            });
+            assert_eq!(world.ask(0, &several).code(), "multiple_tokens");
+        }
+        again += regulars(&mut world);
+    }
+    assert!(again <= 10, "{again} of 100 good repeated tokens were checked again");
+}
+
+#[test]
 fn a_token_that_begins_to_come_again_amid_a_flood_is_remembered() {
     let mut world = World::new(&config(json!({"token_cache": {"max_entries": 200}})), 1);
     let once = |number: usize| Token::new(&key()).claim("jti", format!("once {number}")).mint();
