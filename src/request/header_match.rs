@@ -249,7 +249,11 @@ mod tests {
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
-            assert_eq!(matcher.matches_only(&head, &Readings::of(&head, true, true)), expected, "{matcher:?} on {fields:?}");
+            assert_eq!(
+                matcher.matches_only(&head, &Readings::of(&head, true, true)),
+                expected,
+                "{matcher:?} on {fields:?}"
+            );
         }
     }
 
