@@ -18,7 +18,7 @@ use crate::keys::Origin;
 use crate::policy::{ClaimEncoding, ClaimHeader, Metadata, PayloadHeader};
 use crate::remote::{Address, Pace, Source};
 use crate::request::{Match, PathMatch, Routes};
-use crate::verdict::state_name;
+use crate::verdict::{state_name, Prepared, Room};
 
 /// How long a fetch of keys may take, unless `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +70,7 @@ pub(super) fn read(root: &Object<'_>, rules: &Cursor<'_>, sources: &mut Sources<
         enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         says: what_is_said(),
+        prepared: Prepared::new(&Room::default()),
         outputs: Outputs::of(&providers),
         providers,
     })

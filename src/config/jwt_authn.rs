@@ -15,7 +15,7 @@ use crate::jwt_verify::{CheckAudience, KeySet};
 use crate::keys::Origin;
 use crate::policy::{FilterStateRules, PayloadHeader};
 use crate::request::Routes;
-use crate::verdict::HeaderName;
+use crate::verdict::{HeaderName, Prepared, Room};
 
 /// `verification_status_header`, unless it says otherwise.
 const STATUS_HEADER: &str = "x-jwt-signature-verified";
@@ -87,6 +87,7 @@ pub(super) fn read(root: &Object<'_>, sources: &mut Sources<'_>) -> Result<Filte
         enforce: root.flag("enforce", true)?,
         access_log: access_log::read(root)?,
         says: what_is_said(),
+        prepared: Prepared::new(&Room::default()),
         outputs: Outputs::of(&providers),
         providers,
     })

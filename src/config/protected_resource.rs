@@ -4,7 +4,7 @@ use super::authorize::is_scope;
 use super::cursor::Cursor;
 use super::ConfigError;
 use crate::json::Value;
-use crate::policy::{IssuerPattern, ProtectedResource, Provider};
+use crate::policy::{ProtectedResource, Provider};
 use crate::request::Location;
 
 /// What stands before the path of a resource where its metadata is (RFC 9728 section 3.1).
@@ -76,7 +76,7 @@ fn split(url: &str) -> (&str, &str) {
 fn issuers(providers: &[Provider]) -> Vec<Value> {
     let mut issuers: Vec<Value> = Vec::new();
     let of_provider = |provider: &'_ Provider| -> Vec<String> {
-        let exact = provider.issuers.iter().filter_map(IssuerPattern::exact);
+        let exact = provider.issuers.iter().filter_map(|pattern| pattern.exact());
         provider.issuer.as_deref().into_iter().chain(exact).map(str::to_owned).collect()
     };
     for issuer in providers.iter().flat_map(of_provider) {

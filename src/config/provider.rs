@@ -90,12 +90,13 @@ fn keys(
     Ok((keys, introspection))
 }
 
-fn issuers(object: &Object<'_>) -> Result<Vec<IssuerPattern>, ConfigError> {
+fn issuers(object: &Object<'_>) -> Result<Vec<Rc<IssuerPattern>>, ConfigError> {
     match object.at_most_one(&["issuer", "issuers"])? {
         Some(("issuers", cursor)) => {
             let mut patterns = Vec::new();
             for element in cursor.elements()? {
-                patterns.push(IssuerPattern::parse(element.text()?).map_err(|problem| element.error(problem))?);
+                let pattern = IssuerPattern::parse(element.text()?).map_err(|problem| element.error(problem))?;
+                patterns.push(Rc::new(pattern));
             }
             Ok(patterns)
         }

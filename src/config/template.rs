@@ -1,5 +1,7 @@
 //! Texts with variables.
 
+use std::rc::Rc;
+
 use super::cursor::Cursor;
 use super::ConfigError;
 use crate::policy::{IssuerPattern, Provider, Template, Variable};
@@ -15,7 +17,7 @@ pub(super) struct Own<'c> {
 
 /// Reads the `value` of a header that is set from a token of a provider with these `issuers`: it speaks of the token alone, since what
 /// a client writes is no identity.
-pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[IssuerPattern]) -> Result<Template, ConfigError> {
+pub(super) fn of_token(cursor: &Cursor<'_>, issuers: &[Rc<IssuerPattern>]) -> Result<Template, ConfigError> {
     read_with(cursor, cursor.text()?, &|variable| match variable {
         Variable::Claim(_) => None,
         Variable::Issuer(name) if has_variable(issuers, name) => None,
@@ -74,7 +76,7 @@ pub(super) fn holds_tokens(location: &Location, name: &HeaderName) -> bool {
     }
 }
 
-fn has_variable(issuers: &[IssuerPattern], name: &str) -> bool {
+fn has_variable(issuers: &[Rc<IssuerPattern>], name: &str) -> bool {
     issuers.iter().any(|pattern| pattern.names().any(|known| known == name))
 }
 

@@ -1,5 +1,7 @@
 //! What becomes of a token that verified: headers, and values of the filter state.
 
+use std::rc::Rc;
+
 use super::cursor::{Cursor, Object};
 use super::values::{claim, one_of, output_header, Reading};
 use super::{template, ConfigError};
@@ -8,7 +10,7 @@ use crate::policy::{ClaimEncoding, ClaimHeader, IssuerPattern, Metadata, TextHea
 use crate::verdict::state_name;
 
 /// Reads those of `claim_to_headers` with a `value`.
-pub(super) fn text_headers(object: &Object<'_>, issuers: &[IssuerPattern]) -> Result<Vec<TextHeader>, ConfigError> {
+pub(super) fn text_headers(object: &Object<'_>, issuers: &[Rc<IssuerPattern>]) -> Result<Vec<TextHeader>, ConfigError> {
     let mut headers = Vec::new();
     for element in object.list("claim_to_headers")? {
         let item = element.object("claim_to_headers")?;

@@ -11,7 +11,7 @@ use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 
 use super::admission::{admit, is_meant};
 use super::{
-    introspection, Captures, DocumentId, Documents, Finding, Introspection, Keys, Leaf, Provider, Verifier, Want,
+    introspection, DocumentId, Documents, Finding, Introspection, IssuerPattern, Keys, Leaf, Provider, Verifier, Want,
 };
 use crate::jose::{Claims, Verified};
 use crate::json::Value;
@@ -27,7 +27,8 @@ use crate::verdict::{Reason, Shown};
 pub struct Principal {
     provider: usize,
     verified: Rc<Verified>,
-    captures: Captures,
+    /// That of the provider's `issuers` which fits.
+    issuer: Option<Rc<IssuerPattern>>,
     shown: Shown,
     payload: Vec<u8>,
 }
@@ -78,9 +79,9 @@ impl Principal {
         &self.verified
     }
 
-    /// What the variables of the provider's `issuers` stand for in the token's.
-    pub fn captures(&self) -> &Captures {
-        &self.captures
+    /// What a variable of the provider's `issuers` stands for in the token's.
+    pub fn issuer_variable(&self, name: &str) -> Option<&str> {
+        self.issuer.as_ref()?.value(name, self.verified.claims().issuer()?)
     }
 
     /// What is shown of the token.
@@ -220,8 +221,8 @@ impl<'a> Attempt<'a> {
             }
             wanted => part(wanted.is_some(), 1),
         };
-        let captures = provider.captures(verified.claims());
-        let principal = Principal { provider: leaf.provider, verified, captures, shown, payload };
+        let issuer = if provider.issuers.is_empty() { None } else { provider.pattern(verified.claims()).cloned() };
+        let principal = Principal { provider: leaf.provider, verified, issuer, shown, payload };
         match super::effects::check_forwardable(self.head, &principal, provider) {
             Ok(()) => Ok(principal),
             Err(reason) => Err(self.noted(reason.into(), &principal.verified)),

@@ -4,8 +4,6 @@
 //! and `-`. A pattern says for itself whose tokens it takes: scheme, port and the end of the host are fixed. An issuer fits it in one
 //! way at most, which is found in one pass.
 
-use std::rc::Rc;
-
 /// One of `issuers`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerPattern {
@@ -16,7 +14,7 @@ pub struct IssuerPattern {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Variable {
-    name: Rc<str>,
+    name: String,
     /// What stands ahead of it, from the end of the piece of the variable before it.
     before: String,
     /// What ends its piece of the issuer: a dot in the host, a slash in the path.
@@ -24,10 +22,6 @@ struct Variable {
     /// What follows it in that piece.
     after: String,
 }
-
-/// What the variables of a pattern stand for in the issuer of one token.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Captures(Vec<(Rc<str>, String)>);
 
 /// The most variables of one pattern.
 const MAX_VARIABLES: usize = 4;
@@ -72,22 +66,38 @@ impl IssuerPattern {
         self.variables.is_empty().then_some(self.end.as_str())
     }
 
-    /// What its variables stand for in the issuer of a token; `None` if that is another one.
-    pub fn captures(&self, issuer: &str) -> Option<Captures> {
-        let (mut captures, mut rest) = (Vec::new(), issuer);
+    /// Whether the issuer of a token is such a one.
+    pub fn fits(&self, issuer: &str) -> bool {
+        self.read(issuer, |_, _| ()).is_some()
+    }
+
+    /// What the variable of that name stands for in the issuer of a token.
+    pub fn value<'i>(&self, name: &str, issuer: &'i str) -> Option<&'i str> {
+        let mut found = None;
+        self.read(issuer, |variable, value| {
+            if variable == name {
+                found = Some(value);
+            }
+        })?;
+        found
+    }
+
+    /// Sees what each variable stands for; `None` if it is another issuer.
+    fn read<'i>(&self, issuer: &'i str, mut see: impl FnMut(&str, &'i str)) -> Option<()> {
+        let mut rest = issuer;
         for variable in &self.variables {
-            rest = rest.strip_prefix(&*variable.before)?;
+            rest = rest.strip_prefix(variable.before.as_str())?;
             let (piece, _) = cut(rest, variable.until);
-            let value = piece.strip_suffix(&*variable.after).filter(|value| is_name_of_tenant(value))?;
-            captures.push((Rc::clone(&variable.name), value.to_owned()));
+            let value = piece.strip_suffix(variable.after.as_str()).filter(|value| is_name_of_tenant(value))?;
+            see(&variable.name, value);
             rest = rest.get(piece.len()..)?;
         }
-        (rest == self.end).then_some(Captures(captures))
+        (rest == self.end).then_some(())
     }
 
     /// The names of its variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.variables.iter().map(|variable| &*variable.name)
+        self.variables.iter().map(|variable| variable.name.as_str())
     }
 
     fn read_host(&mut self, host: &str) -> Result<(), &'static str> {
@@ -143,15 +153,8 @@ impl IssuerPattern {
             return Err("has more than 4 variables");
         }
         let before = std::mem::take(&mut self.end);
-        self.variables.push(Variable { name: name.into(), before, until, after: after.to_owned() });
+        self.variables.push(Variable { name: name.to_owned(), before, until, after: after.to_owned() });
         Ok(())
-    }
-}
-
-impl Captures {
-    /// What the variable of that name stands for.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -177,8 +180,15 @@ mod tests {
     use super::*;
 
     fn captured(pattern: &str, issuer: &str) -> Option<Vec<(String, String)>> {
-        let captures = IssuerPattern::parse(pattern).unwrap().captures(issuer);
-        captures.map(|Captures(found)| found.iter().map(|(name, value)| (name.to_string(), value.clone())).collect())
+        let pattern = IssuerPattern::parse(pattern).unwrap();
+        let mut found = Vec::new();
+        let fits = pattern.read(issuer, |name, value| found.push((name.to_owned(), value.to_owned()))).is_some();
+        assert_eq!(pattern.fits(issuer), fits);
+        for name in pattern.names() {
+            let value = found.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+            assert_eq!(pattern.value(name, issuer), value.filter(|_| fits));
+        }
+        fits.then_some(found)
     }
 
     #[test]
@@ -283,7 +293,7 @@ mod tests {
     fn a_long_issuer_is_read_once() {
         let pattern = IssuerPattern::parse("https://a.example/x{a}x/x{b}x/x{c}x").unwrap();
         let long = "x".repeat(16 * 1024);
-        assert!(pattern.captures(&format!("https://a.example/{long}/{long}/{long}")).is_some());
-        assert!(pattern.captures(&format!("https://a.example/{long}")).is_none());
+        assert!(pattern.fits(&format!("https://a.example/{long}/{long}/{long}")));
+        assert!(!pattern.fits(&format!("https://a.example/{long}")));
     }
 }

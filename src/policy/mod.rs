@@ -35,7 +35,7 @@ pub use documents::{DocumentId, Documents, Want};
 pub use enforcement::Enforcement;
 pub use expression::Expression;
 pub use introspection::{form_encoded, Introspection};
-pub use issuer::{Captures, IssuerPattern};
+pub use issuer::IssuerPattern;
 pub use kind::{Kind, MediaType};
 pub use protected_resource::ProtectedResource;
 pub use provider::{ClaimEncoding, ClaimHeader, Keys, Metadata, PayloadHeader, Provider, Revocation, TextHeader};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use super::{introspection, Captures, Introspection, IssuerPattern, Kind, Template};
+use super::{introspection, Introspection, IssuerPattern, Kind, Template};
 use crate::crypto::Alg;
 use crate::jose::{ClaimPath, Claims};
 use crate::json::{self, Map, Value};
@@ -21,7 +21,7 @@ pub struct Provider {
     /// `issuer`; unset, any, or what `issuers` says.
     pub issuer: Option<String>,
     /// `issuers`, in place of it.
-    pub issuers: Vec<IssuerPattern>,
+    pub issuers: Vec<Rc<IssuerPattern>>,
     /// `audiences`; unset, any.
     pub audiences: Option<Vec<String>>,
     /// `algorithms`.
@@ -184,22 +184,13 @@ impl Provider {
 
     /// Whether a token with these claims is of `issuers`, where there are any.
     pub fn takes_issuer(&self, claims: &Claims) -> bool {
-        self.issuers.is_empty() || self.capture(claims).is_some()
+        self.issuers.is_empty() || self.pattern(claims).is_some()
     }
 
-    /// What the variables of the first of `issuers` that fits stand for.
-    pub fn captures(&self, claims: &Claims) -> Captures {
-        if self.issuers.is_empty() {
-            Captures::default()
-        } else {
-            self.capture(claims).unwrap_or_default()
-        }
-    }
-
-    /// Never inlined: most providers have one issuer.
+    /// The first of `issuers` that fits the issuer of a token with these claims. Never inlined: most providers have one issuer.
     #[inline(never)]
-    fn capture(&self, claims: &Claims) -> Option<Captures> {
+    pub fn pattern(&self, claims: &Claims) -> Option<&Rc<IssuerPattern>> {
         let issuer = claims.issuer()?;
-        self.issuers.iter().find_map(|pattern| pattern.captures(issuer))
+        self.issuers.iter().find(|pattern| pattern.fits(issuer))
     }
 }

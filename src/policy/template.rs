@@ -156,7 +156,7 @@ impl Variable {
             Self::Host => Cow::Owned(certain::host(head)?),
             Self::Header(name) => Cow::Borrowed(certain::header(head, name)?),
             Self::Query(name) => Cow::Owned(certain::query(head, name)?),
-            Self::Issuer(name) => Cow::Borrowed(caller?.captures().get(name)?),
+            Self::Issuer(name) => Cow::Borrowed(caller?.issuer_variable(name)?),
             Self::Claim(path) => {
                 let claim = caller?.verified().claims().at(path)?;
                 match claim.as_str() {
