@@ -132,8 +132,8 @@ impl Pass {
     }
 
     /// `enforce: false`: it would have been refused.
-    pub(crate) fn unenforced(denial: &Denial) -> Self {
-        Self(Kind::Unenforced(denial.reason))
+    pub(crate) fn unenforced(reason: Reason) -> Self {
+        Self(Kind::Unenforced(reason))
     }
 
     /// Its counter.
@@ -198,7 +198,7 @@ impl Policy {
             }
             Decision::Allow(Pass(Kind::Unenforced(_)), mut edits) => {
                 edits.failed_status = noted(edits.failed_status);
-                Decision::Allow(Pass(Kind::Unenforced(reason)), edits)
+                Decision::Allow(Pass::unenforced(reason), edits)
             }
             other => other,
         }

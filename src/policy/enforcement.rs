@@ -55,7 +55,7 @@ impl Decision {
         if enforced {
             return Self::Deny(Box::new(denial));
         }
-        let pass = Pass::unenforced(&denial);
+        let pass = Pass::unenforced(denial.reason);
         edits.state.extend(denial.state);
         (edits.failed_status, edits.caller) = (denial.failed_status, denial.caller);
         Self::Allow(pass, edits)
