@@ -8,7 +8,7 @@ use crate::log::Level;
 use crate::remote::{Answer, Call};
 use crate::request::RequestHead;
 use crate::time::{millis, UnixTime};
-use crate::verdict::{Caller, Denial, Edits, FailedStatus, HeaderMap, Published, Reason, Reply, State};
+use crate::verdict::{Caller, Denial, Edits, FailedStatus, Published, Reason, Reply, State};
 
 /// The host's clock.
 pub fn now() -> UnixTime {
@@ -121,7 +121,7 @@ pub fn can_resume_from_root() -> bool {
 
 /// Begins a fetch; its number, or `None` if the host knows no such upstream.
 pub fn dispatch(call: &Call) -> Option<u32> {
-    let headers = HeaderMap::new(call.headers());
+    let headers = call.header_map();
     abi::http_call(
         &call.cluster,
         headers.as_bytes(),

@@ -11,7 +11,7 @@ use crate::jwt_verify::Status;
 use crate::policy::{Decision, Documents, FilterStateRules, Pass, Verifier};
 use crate::request::{RequestHead, Routes};
 use crate::time::UnixTime;
-use crate::verdict::{AccessLog, Caller, Denial, Edits, Envoys, Form, Reason};
+use crate::verdict::{AccessLog, Caller, Denial, Edits, Envoys, Form, Prepared, Reason};
 
 /// The longest part of a path that a challenge repeats, in bytes: Envoy's limit.
 const MAX_URI: usize = 256;
@@ -39,6 +39,8 @@ pub struct Filter {
     pub access_log: AccessLog,
     /// What is said of each status.
     pub says: Vec<Envoys>,
+    /// Answers without anything of a request.
+    pub prepared: Prepared,
 }
 
 /// What Envoy says of each status, by its number.
@@ -107,8 +109,9 @@ impl Filter {
     }
 
     /// Of what the walk edited before it failed, a request that passes all the same keeps nothing.
-    fn refuse(&self, head: &RequestHead, denial: Denial) -> Decision {
+    fn refuse(&self, head: &RequestHead, mut denial: Denial) -> Decision {
         let edits = if self.enforce { Edits::default() } else { self.sanitized(head).into_edits() };
+        denial.prepare(&self.prepared, head.is_grpc());
         Decision::refuse(denial, self.enforce, edits)
     }
 

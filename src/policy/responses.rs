@@ -43,8 +43,9 @@ impl Policy {
         let redirect = response.redirects(denial.reason).filter(|_| request::asks_for_page(head));
         denial.status = redirect.map(|redirect| redirect.status).or(response.status).unwrap_or(denial.status);
         let location = redirect.map(|redirect| {
-            let path = self.responses.way_back.of(head);
-            redirect.location.filled(denial.reason, denial.status, &path)
+            let location = &redirect.location;
+            let path = if location.asks_for_path() { self.responses.way_back.of(head) } else { String::new() };
+            location.filled(denial.reason, denial.status, &path)
         });
         let is_bare = self.strip_failure_response;
         denial.form = Form::Configured(Configured { response: Rc::clone(response), location, is_bare });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use super::{ACCEPT, USER_AGENT};
+use crate::verdict::HeaderMap;
 
 /// Where a service is: `http_uri`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub type Field = (SmolStr, SmolStr);
 pub struct Envelope {
     cluster: SmolStr,
     fields: Rc<[Field]>,
+    /// The same as the host takes them.
+    map: Rc<HeaderMap>,
     timeout: Duration,
 }
 
@@ -36,7 +39,9 @@ pub struct Call {
     /// The upstream: `cluster`.
     pub cluster: SmolStr,
     /// Those header fields, pseudo-headers among them, that other requests have, too.
-    pub fixed: Rc<[Field]>,
+    fixed: Rc<[Field]>,
+    /// The same as the host takes them.
+    map: Option<Rc<HeaderMap>>,
     /// The header fields of this one.
     pub own: Vec<Field>,
     /// The body; empty, if it has none.
@@ -74,23 +79,40 @@ impl Endpoint {
         let usual = [("accept", ACCEPT), ("user-agent", USER_AGENT)].into_iter().filter(|(name, _)| !is_given(name));
         fields.extend(usual.map(|(name, value)| (name.into(), value.into())));
         fields.extend(headers);
-        Envelope { cluster: self.cluster.as_str().into(), fields: fields.into(), timeout: self.timeout }
+        let map = Rc::new(HeaderMap::new(texts(&fields)));
+        Envelope { cluster: self.cluster.as_str().into(), fields: fields.into(), map, timeout: self.timeout }
     }
 }
 
 impl Envelope {
     /// One request.
     pub fn call(&self, own: Vec<Field>, body: Vec<u8>) -> Call {
-        let (cluster, fixed) = (self.cluster.clone(), Rc::clone(&self.fields));
-        Call { cluster, fixed, own, body, timeout: self.timeout }
+        let (fixed, map) = (Rc::clone(&self.fields), Some(Rc::clone(&self.map)));
+        Call { cluster: self.cluster.clone(), fixed, map, own, body, timeout: self.timeout }
     }
 }
 
 impl Call {
+    /// One that has no header field with others in common, and no body.
+    pub(super) fn alone(cluster: SmolStr, own: Vec<Field>, timeout: Duration) -> Self {
+        let (fixed, map, body) = Default::default();
+        Self { cluster, fixed, map, own, body, timeout }
+    }
+
     /// All header fields.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        self.fixed.iter().chain(&self.own).map(|(name, value)| (name.as_str(), value.as_str()))
+        texts(&self.fixed).chain(texts(&self.own))
     }
+
+    /// All header fields as the host takes them: those of the configuration are ready.
+    pub fn header_map(&self) -> Rc<HeaderMap> {
+        let ready = self.map.as_ref().filter(|_| self.own.is_empty());
+        ready.map_or_else(|| Rc::new(HeaderMap::new(self.headers())), Rc::clone)
+    }
+}
+
+fn texts(fields: &[Field]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// The pseudo-headers of a request.
@@ -115,4 +137,37 @@ pub fn is_address(uri: &str) -> bool {
             && !rest.starts_with(['/', '?', '#'])
             && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_requests_to_a_service_have_is_ready_for_the_host() {
+        let field = |name: &'static str, value: &'static str| (SmolStr::new_static(name), SmolStr::new_static(value));
+        let endpoint = Endpoint {
+            uri: "http://authz.example/check?x".to_owned(),
+            cluster: "authz".to_owned(),
+            timeout: Duration::from_secs(1),
+        };
+        let envelope = endpoint.envelope("POST", vec![field("x-key", "1")], &[]);
+        let (one, other) = (envelope.call(Vec::new(), vec![1]), envelope.call(Vec::new(), vec![2]));
+        assert!(Rc::ptr_eq(&one.header_map(), &other.header_map()));
+        let own = envelope.call(vec![field("x-user", "alice")], Vec::new());
+        for call in [one, own.clone()] {
+            assert_eq!(*call.header_map(), HeaderMap::new(call.headers()));
+        }
+        let expected = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "authz.example"),
+            (":path", "/check?x"),
+            ("accept", ACCEPT),
+            ("user-agent", USER_AGENT),
+            ("x-key", "1"),
+            ("x-user", "alice"),
+        ];
+        assert!(own.headers().eq(expected));
+    }
 }

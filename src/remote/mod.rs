@@ -194,7 +194,6 @@ impl Source {
         let usual = usual.into_iter().filter(|(name, value)| !value.is_empty() && !configured(name));
         own.extend(usual.map(|(name, value)| (name.into(), value.into())));
         own.extend(self.request_headers.iter().map(|(name, value)| (name.shared(), value.0.as_str().into())));
-        let (fixed, body) = Default::default();
-        Call { cluster: self.cluster.as_str().into(), fixed, own, body, timeout: self.timeout }
+        Call::alone(self.cluster.as_str().into(), own, self.timeout)
     }
 }

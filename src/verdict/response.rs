@@ -96,12 +96,17 @@ impl Text {
         &self.parts
     }
 
+    /// Whether it says what the request asked for.
+    pub fn asks_for_path(&self) -> bool {
+        self.parts.contains(&Part::Path)
+    }
+
     /// The text for one refusal.
     pub fn filled(&self, reason: Reason, status: u16, path: &str) -> SmolStr {
         match self.parts.as_slice() {
             [Part::Literal(text)] => text.clone(),
             // A path is of one request alone.
-            parts if parts.contains(&Part::Path) => self.join(reason, status, path),
+            _ if self.asks_for_path() => self.join(reason, status, path),
             _ => self.filled.of(reason, status, || self.join(reason, status, path)),
         }
     }
@@ -151,7 +156,7 @@ impl Configured {
     /// Whether something of the request is in it.
     pub fn is_of_request(&self) -> bool {
         let redirect = self.location.as_ref().and(self.response.redirect.as_ref());
-        redirect.is_some_and(|redirect| redirect.location.parts().contains(&Part::Path))
+        redirect.is_some_and(|redirect| redirect.location.asks_for_path())
     }
 
     fn content_type(&self) -> Option<SmolStr> {

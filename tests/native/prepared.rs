@@ -400,7 +400,7 @@ fn what_envoys_filter_shows_of_a_token_is_written_once_however_often_it_comes() 
 }
 
 #[test]
-fn a_token_that_comes_again_under_one_of_few_rules_takes_four_allocations() {
+fn a_token_that_comes_again_under_one_of_few_or_many_rules_takes_two_allocations() {
     let provider = json!({
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
@@ -429,7 +429,13 @@ fn a_refusal_that_was_said_before_allocates_nothing_for_what_the_client_is_sent(
         "responses": [{"body": "{code}", "headers": [{"name": "x-code", "value": "{code}"}]}],
         "protected_resource": {"resource": "https://gateway.example"},
     });
-    for config in [plain.clone(), merged(plain.clone(), scopes), merged(plain.clone(), said), shown] {
+    let envoys = json!({
+        "semantics": "jwt_authn",
+        "strip_failure_response": true,
+        "rules": [rule(json!({"prefix": "/"}), "main")],
+    });
+    let envoys = merged(plain.clone(), envoys);
+    for config in [plain.clone(), merged(plain.clone(), scopes), merged(plain.clone(), said), shown, envoys] {
         for kind in ["text/plain", "application/grpc"] {
             let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("content-type", kind)];
             let ((count, _), passes) = allocated(&config, &fields);
@@ -442,6 +448,33 @@ fn a_refusal_that_was_said_before_allocates_nothing_for_what_the_client_is_sent(
     let ((count, _), passes) = allocated(&dry, &[(":method", "GET"), (":path", "/"), (":authority", "gateway")]);
     assert!(passes);
     assert_eq!(count, 1);
+}
+
+#[test]
+fn a_redirect_that_does_not_lead_back_allocates_the_same_however_long_the_path_is() {
+    let redirect = json!({"responses": [{"redirect": {"location": "/login?{code}"}}]});
+    let config = merged(json!({"providers": {"main": local(&[&key()], json!({}))}}), redirect);
+    let with = |length: usize| {
+        let path = format!("/orders?next={}", "x".repeat(length));
+        allocated(&config, &[(":method", "GET"), (":path", &path), (":authority", "gateway"), ("accept", "text/html")])
+    };
+    let short = with(50);
+    assert_eq!(with(1000), short);
+    assert!(!short.1);
+}
+
+#[test]
+fn a_tenant_whose_issuer_fits_a_pattern_allocates_no_more_than_one_that_is_named() {
+    let bearer = Token::new(&key()).claim("iss", "https://acme.login.example").bearer();
+    let with = |issuer: &str| {
+        let issuers = json!([issuer]);
+        let provider = local(&[&key()], json!({"issuer": null, "issuers": issuers}));
+        let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+        allocated(&json!({"providers": {"main": provider}}), &fields)
+    };
+    let named = with("https://acme.login.example");
+    assert_eq!(with("https://{tenant}.login.example"), named);
+    assert!(named.1);
 }
 
 #[test]

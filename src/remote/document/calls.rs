@@ -47,11 +47,8 @@ impl<T: Content> Document<T> {
         let Address::Discovered(discovery) = &self.schedule.source.address else {
             return Vec::new();
         };
-        let call = Call {
-            cluster: discovery.cluster.as_str().into(),
-            timeout: discovery.timeout,
-            ..self.schedule.source.call(&discovery.uri(form), None)
-        };
+        let mut call = self.schedule.source.call(&discovery.uri(form), None);
+        (call.cluster, call.timeout) = (discovery.cluster.as_str().into(), discovery.timeout);
         self.call(call, Step::Discovery(form, before), begun, now)
     }
 
