@@ -1266,21 +1266,47 @@ fn in_a_host_that_cannot_hold_requests_no_token_of_a_new_key_is_to_blame_while_k
 #[test]
 fn a_clock_that_was_ahead_when_a_fetch_failed_keeps_no_other_one_away_when_it_is_right_again() {
     const YEAR: i64 = 365 * 24 * 3600;
-    for reply in [Reply::status(500).after(SECOND), Reply::hangs(), Reply::never()] {
+    let answered = Reply::status(500).after(Duration::from_millis(440));
+    for (reply, is_answered) in [(answered, true), (Reply::hangs(), false), (Reply::never(), false)] {
         let mut world = World::new(&config(json!({})), 1);
         world.issuer(JWKS, reply);
-        // The call is under way when the clock jumps, and has failed when it comes back.
-        world.advance(Duration::from_millis(500));
-        assert_eq!(world.fetches.len(), 1);
+        // The call is under way when the clock jumps, and has failed when it comes back: by its answer, or at the next tick, by which
+        // its time seems to be over.
+        world.advance(Duration::from_millis(510));
+        assert_eq!((world.fetches.len(), world.count("jwt_gate_jwks_fetch_failed")), (1, 0));
         world.step_clock(YEAR);
+        let mut passed = Duration::ZERO;
         while world.count("jwt_gate_jwks_fetch_failed") == 0 {
             world.advance(Duration::from_millis(10));
+            passed += Duration::from_millis(10);
         }
-        world.step_clock(-YEAR);
-        let before = world.fetches.len();
-        world.issuer(JWKS, Reply::keys(&[&one()]));
-        world.seconds_pass(10);
-        assert!(world.fetches.len() > before, "{:?}", world.fetches);
-        assert_eq!(world.ask(0, &signed(&world, &one())).code(), "allowed");
+        assert_eq!(passed < Duration::from_millis(90), is_answered, "{passed:?}");
+        rights_itself(&mut world, -YEAR);
     }
+}
+
+#[test]
+fn a_clock_that_was_ahead_when_clients_left_their_own_calls_keeps_no_other_one_away() {
+    const YEAR: i64 = 365 * 24 * 3600;
+    for calls in 1..=2 {
+        let mut world = World::without_waiting(&config(json!({})), 1);
+        world.issuer(JWKS, Reply::hangs());
+        for _ in 0..calls {
+            let id = world.request(0, &signed(&world, &one()));
+            assert_eq!(world.verdict(id), None, "it makes a call of its own");
+            world.step_clock(YEAR);
+            world.gone(id);
+        }
+        rights_itself(&mut world, -YEAR * calls);
+    }
+}
+
+/// The clock is set, and the issuer is there: soon its keys are.
+fn rights_itself(world: &mut World, seconds: i64) {
+    world.step_clock(seconds);
+    let before = world.fetches.len();
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(10);
+    assert!(world.fetches.len() > before, "{:?}", world.fetches);
+    assert_eq!(world.ask(0, &signed(world, &one())).code(), "allowed");
 }
