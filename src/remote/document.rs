@@ -216,8 +216,8 @@ impl<T: Content> Document<T> {
                 let next = self.schedule.claimed(self.is_too_old(now), now);
                 self.write(Task::Claiming(next), next, cas)
             }
-            Task::Idle if self.is_too_old(now) && !self.schedule.record.is_given_up => {
-                let next = Record { is_given_up: true, ..self.schedule.record };
+            Task::Idle if self.is_too_old(now) && !self.schedule.is_given_up() => {
+                let next = self.schedule.given_up();
                 self.write(Task::GivingUp(next), next, cas)
             }
             task => {

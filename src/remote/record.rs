@@ -36,8 +36,8 @@ pub struct Record {
     pub lease_holder: u64,
     /// What the source asks for in `Cache-Control`.
     pub freshness: Freshness,
-    /// Whether the log says already that the content is too old to be used.
-    pub is_given_up: bool,
+    /// The longest `max_stale` of which the log says already that it is over; zero, if none.
+    pub given_up: Duration,
 }
 
 /// Names one content. Two VMs may both publish what they take for the next one, and the lease of one of them was over: unless the
@@ -52,7 +52,7 @@ pub struct Edition {
 
 /// Changes with the layout of record or body. It begins a record, and is part of the names of what is shared: two versions of the module
 /// in one process do not take turns at what neither can read.
-pub(super) const LAYOUT: &str = "jwtgate5";
+pub(super) const LAYOUT: &str = "jwtgate6";
 
 const MAGIC: u64 = match LAYOUT.as_bytes().first_chunk() {
     Some(bytes) => u64::from_le_bytes(*bytes),
@@ -108,7 +108,7 @@ impl Record {
             self.lease_until.as_millis(),
             self.lease_holder,
             self.freshness.asked.map_or(UNASKED, millis),
-            u64::from(self.is_given_up),
+            millis(self.given_up),
         ]
         .iter()
         .flat_map(|field| field.to_le_bytes())
@@ -120,7 +120,7 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, not_sent, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, is_given_up @ (0 | 1)] => {
+            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, not_sent, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, given_up] => {
                 Some(Self {
                     edition: Edition { version, body },
                     fetched_at: UnixTime::from_millis(fetched_at),
@@ -134,7 +134,7 @@ impl Record {
                     lease_until: UnixTime::from_millis(lease_until),
                     lease_holder,
                     freshness: Freshness { asked: (asked != UNASKED).then_some(Duration::from_millis(asked)) },
-                    is_given_up: is_given_up == 1,
+                    given_up: Duration::from_millis(given_up),
                 })
             }
             _ => None,
@@ -215,7 +215,7 @@ mod tests {
             not_sent: 2,
             ends_at: UnixTime::from_secs(4),
             freshness: Freshness { asked: Some(Duration::from_secs(60)) },
-            is_given_up: true,
+            given_up: Duration::from_secs(60),
             ..Record::default()
         };
         let bytes = record.encode();

@@ -146,7 +146,7 @@ impl Schedule {
             retried => (retried, self.record.ends_at.min(longest)),
         };
         let (lease_from, lease_until) = (now, self.ends(now).plus(WAIT_MARGIN));
-        let is_given_up = self.record.is_given_up || is_too_old;
+        let Record { given_up, .. } = if is_too_old { self.given_up() } else { self.record };
         // Whatever made it due, it stays so: what tells of a clock that was set back is overwritten here.
         let next_attempt = if self.is_due(now) { self.record.next_attempt.min(now) } else { self.record.next_attempt };
         Record {
@@ -157,23 +157,33 @@ impl Schedule {
             lease_from,
             lease_until,
             lease_holder: self.holder,
-            is_given_up,
+            given_up,
             ..self.record
         }
+    }
+
+    /// Whether the log says that the content is too old for whoever lets it serve as long as this source.
+    pub fn is_given_up(&self) -> bool {
+        self.record.given_up >= self.source.max_stale
+    }
+
+    /// The record with that noted.
+    pub fn given_up(&self) -> Record {
+        Record { given_up: self.record.given_up.max(self.source.max_stale), ..self.record }
     }
 
     /// Ends the lease with an answer, which has the content confirmed.
     pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
         let lifetime = freshness.within(self.source.lifetime);
         let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
-        let (failures, retried, not_sent, is_given_up) = (0, 0, 0, false);
+        let (failures, retried, not_sent, given_up) = (0, 0, 0, Duration::ZERO);
         Record {
             freshness,
             fetched_at: now,
             failures,
             retried,
             not_sent,
-            is_given_up,
+            given_up,
             next_attempt,
             ..self.record.unleased()
         }
@@ -266,7 +276,7 @@ impl Schedule {
 
     /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
     pub fn take_given_up(&mut self, next: Record) -> Vec<Output> {
-        let is_news = next.is_given_up && !self.record.is_given_up;
+        let is_news = next.given_up > self.record.given_up;
         self.record = next;
         is_news.then(|| self.said().given_up(self.source.max_stale.as_secs())).into_iter().collect()
     }
@@ -280,8 +290,8 @@ impl Schedule {
         if let Some(failure) = failure {
             return Some(self.said().failed(&next, &failure.problem, stays));
         }
-        let Record { failures, is_given_up, .. } = self.record;
-        let is_good_again = (failures > 0 && next.failures == 0) || (is_given_up && !next.is_given_up);
+        let Record { failures, given_up, .. } = self.record;
+        let is_good_again = (failures > 0 && next.failures == 0) || (!given_up.is_zero() && next.given_up.is_zero());
         (is_good_again && next.edition == self.record.edition).then(|| self.said().confirmed(failures))
     }
 }

@@ -3,6 +3,7 @@
 
 use jwt_gate::config::Config;
 use jwt_gate::gate::Semantics;
+use jwt_gate::log::Level;
 use jwt_gate::policy::Policy;
 use jwt_gate::remote::Record;
 use serde_json::{json, Value};
@@ -162,4 +163,27 @@ fn a_shadow_that_copies_the_first_has_the_same_documents_whatever_these_share_am
     }
     let config = json!({"providers": providers, "shadow": {"providers": elsewhere}});
     assert_eq!(Config::parse(config.to_string().as_bytes()).unwrap().documents(1).ids().len(), 4);
+}
+
+#[test]
+fn the_end_of_each_max_stale_is_one_line_of_the_log() {
+    let lives = |max_stale: &str| json!({"cache_duration": "60s", "max_stale": max_stale});
+    for (one, other) in [("300s", "900s"), ("900s", "300s")] {
+        let mut world = World::new(&two(lives(one), lives(other)), 4);
+        world.issuer(JWKS, Reply::keys(&[&key()]));
+        world.seconds_pass(1);
+        let mut said = 0;
+        for _ in 0..2 {
+            world.issuer(JWKS, Reply::status(500));
+            for expected in [300, 900] {
+                world.seconds_pass(600);
+                let lines = world.logged(Level::Error);
+                assert_eq!(lines.len(), said + 1, "{lines:?}");
+                assert!(lines[said].ends_with(&format!("nobody confirmed it for {expected} s")), "{lines:?}");
+                said += 1;
+            }
+            world.issuer(JWKS, Reply::keys(&[&key()]));
+            world.seconds_pass(61);
+        }
+    }
 }
