@@ -48,7 +48,7 @@ pub fn check_repeated(comparison: &Figures) -> Vec<Bar> {
     vec![
         bar("repeated token, to native's default", row::REPEATED, row::NATIVE, 0.3),
         bar("repeated token, to the floor", row::REPEATED, row::FLOOR, 1.3),
-        bar("no token, to the floor", row::BARE, row::FLOOR, 1.5),
+        bar("no token, to the floor", row::BARE, row::FLOOR_WITHOUT, 1.5),
     ]
 }
 
@@ -67,7 +67,7 @@ pub fn check(comparison: &Figures, curves: &[Curve], memory: &Footprint) -> Vec<
         bar("repeated token, to the floor", "×", ratio(row::REPEATED, row::FLOOR), 1.3),
         bar("RS256 never seen, to native", "×", first_sight("RS256"), 1.3),
         bar("ES256 never seen, to native", "×", first_sight("ES256"), 1.3),
-        bar("no token, to the floor", "×", ratio(row::BARE, row::FLOOR), 1.5),
+        bar("no token, to the floor", "×", ratio(row::BARE, row::FLOOR_WITHOUT), 1.5),
         bar("1,000 rules, to one rule", "×", thousand(RULES), 1.5),
         bar("1,000 path templates, to one", "×", thousand(TEMPLATES), 1.5),
         bar("heap of a VM with 10,000 tokens of 1 KB", "MiB", Some(Spread::exact(memory.heap_after())), 16.0),

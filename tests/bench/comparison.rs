@@ -22,6 +22,7 @@ const ROTATION: usize = 10_000;
 pub mod row {
     pub const NATIVE: &str = "native jwt_authn, its defaults";
     pub const FLOOR: &str = "floor: an empty wasm filter";
+    pub const FLOOR_WITHOUT: &str = "floor, no token";
     pub const BARE_FLOOR: &str = "floor without an SDK: the same host calls";
     pub const REPEATED: &str = "jwt-gate, one token repeated";
     pub const ROTATION: &str = "jwt-gate, 10,000 tokens in rotation";
@@ -101,6 +102,7 @@ fn rows(scale: Scale) -> Vec<Row> {
     rows.add("jwt-gate, all of the example, repeated", everything, one(), 200, plain, Some(row::NATIVE));
     let natively = "native jwt_authn, no token: 401";
     rows.add(natively, native(), Traffic::bare(), 401, bare, None);
+    rows.add(row::FLOOR_WITHOUT, filters::floor("floor"), Traffic::bare(), 200, bare, Some(natively));
     rows.add(row::BARE, gate("bare"), Traffic::bare(), 401, bare, Some(natively));
 
     if scale.signatures == 0 {

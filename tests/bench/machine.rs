@@ -66,13 +66,6 @@ impl Usage {
     }
 }
 
-/// How often the threads of a process have gone to sleep, so far.
-pub fn sleeps(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs").flatten();
-    let status = tasks.map(|task| fs::read_to_string(task.path().join("status")).unwrap_or_default());
-    status.filter_map(|status| field(&status, "voluntary_ctxt_switches:")?.parse::<u64>().ok()).sum()
-}
-
 /// The memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {

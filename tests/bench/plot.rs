@@ -208,7 +208,7 @@ impl Picture {
 
 fn class_of(name: &str) -> &'static str {
     match name {
-        row::FLOOR | row::BARE_FLOOR => "floor",
+        row::FLOOR | row::FLOOR_WITHOUT | row::BARE_FLOOR => "floor",
         _ if name.starts_with("native") => "native",
         _ => "gate",
     }

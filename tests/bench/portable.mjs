@@ -1,4 +1,4 @@
-// What the portable signature checks cost in V8: microseconds each, the best of several rounds, once V8 has compiled them well.
+// What the portable signature checks cost in V8: microseconds each, the median of several rounds, once V8 has compiled them well.
 //
 //     node tests/bench/portable.mjs target/wasm32-wasip1/release/examples/portable.wasm
 
@@ -28,14 +28,15 @@ for (const [which, name, bar] of [
   [2, "ES256, 100 keys", 250],
 ]) {
   const instance = start();
-  let best = Infinity;
+  const measured = [];
   for (let round = 0; round < ROUNDS; round++) {
     const before = process.cpuUsage();
     const held = instance.exports.check(which, TIMES);
     if (held !== TIMES) throw new Error(`${name}: only ${held} of ${TIMES} signatures held`);
-    best = Math.min(best, process.cpuUsage(before).user / TIMES);
+    measured.push(process.cpuUsage(before).user / TIMES);
   }
-  const verdict = best <= bar ? "met" : "missed";
+  const median = measured.sort((one, other) => one - other)[ROUNDS / 2];
+  const verdict = median <= bar ? "met" : "missed";
   if (verdict === "missed") process.exitCode = 1;
-  console.log(`portable ${name.padEnd(16)} ${best.toFixed(1).padStart(7)} us in V8, at most ${bar}: ${verdict}`);
+  console.log(`portable ${name.padEnd(16)} ${median.toFixed(1).padStart(7)} us in V8, at most ${bar}: ${verdict}`);
 }
