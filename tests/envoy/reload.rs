@@ -1,5 +1,6 @@
 //! Configurations and modules that are replaced while requests come, by a file of filters (ECDS).
 
+use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use serde_json::{json, Value};
 
 use crate::crowd::{alone_with, outcome, Crowd, Kind};
 use crate::envoy;
-use crate::machine::{sleeps, Memory};
+use crate::machine::Memory;
 use crate::mint::Key;
 use crate::modules;
 use crate::proxy::{eventually, Proxy};
@@ -20,7 +21,7 @@ fn with_open(prefix: &str) -> Value {
 }
 
 fn module() -> Vec<u8> {
-    std::fs::read(envoy::module()).expect("the module is there")
+    fs::read(envoy::module()).expect("the module is there")
 }
 
 /// Waits until a route is open on every worker, over which connections are spread.
@@ -120,11 +121,21 @@ fn a_request_that_waits_while_its_module_is_replaced_is_answered() {
     }
 }
 
-/// How often Envoy wakes within a second without requests.
+/// How often the threads of Envoy have gone to sleep so far.
+fn sleeps(proxy: &Proxy) -> u64 {
+    let of = |status: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("the kernel counts them")
+    };
+    let tasks = fs::read_dir(format!("/proc/{}/task", proxy.pid())).expect("Envoy runs").flatten();
+    tasks.map(|task| of(&fs::read_to_string(task.path().join("status")).expect("its threads stay"))).sum()
+}
+
+/// How often it wakes within a second without requests.
 fn wakes(proxy: &Proxy) -> u64 {
-    let before = sleeps(proxy.pid());
+    let before = sleeps(proxy);
     std::thread::sleep(Duration::from_secs(1));
-    sleeps(proxy.pid()) - before
+    sleeps(proxy) - before
 }
 
 /// Reloads the configuration so many times; what the process has grown by. It wakes no more often than before.
