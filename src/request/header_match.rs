@@ -49,7 +49,7 @@ impl HeaderMatch {
         let is_certain = if self.name == ":authority" {
             readings.hosts.iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
         } else if self.name == ":path" {
-            readings.targets.iter().all(|target| self.is_meant_by_all(target, is_alike))
+            readings.targets.iter().all(|target| self.is_meant_by_all(target.as_ref(), is_alike))
                 && self.holds_as(head.values(&self.name), StringMatch::matches_in_any_case) == matches
         } else if self.name.starts_with(':') {
             true
@@ -59,7 +59,7 @@ impl HeaderMatch {
         is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
     }
 
-    /// How else one of the [`hosts`] may be read. Where the rule asks for one with its port, that is what it means.
+    /// How else a host that the request names may be read. Where the rule asks for one with its port, that is what it means.
     fn readings<'h>(&self, host: &'h [u8]) -> [Option<&'h [u8]>; 3] {
         if !self.invert && self.holds(iter::once(host)) {
             return [Some(host), None, None];
@@ -70,11 +70,11 @@ impl HeaderMatch {
     }
 
     /// Whether all other spellings of a path are alike, and without its last slash, where the rule does not mean that slash.
-    fn is_meant_by_all(&self, target: &Target, is_alike: impl Fn(&[u8]) -> bool) -> bool {
+    fn is_meant_by_all(&self, target: Option<&Target>, is_alike: impl Fn(&[u8]) -> bool) -> bool {
+        let Some(target) = target else { return false };
         let all_alike = |spellings: &[Vec<u8>]| spellings.iter().all(|spelling| is_alike(spelling));
         let is_meant = || !self.invert && self.holds(iter::once(target.as_written.as_slice()));
-        let others = target.others.as_ref();
-        others.is_some_and(|(whole, bare)| all_alike(whole) && (bare.is_empty() || is_meant() || all_alike(bare)))
+        all_alike(&target.others) && (target.bare.is_empty() || is_meant() || all_alike(&target.bare))
     }
 
     fn holds<'v>(&self, values: impl Iterator<Item = &'v [u8]> + Clone) -> bool {
@@ -107,14 +107,17 @@ impl HeaderMatch {
 pub(super) struct Readings {
     /// The hosts that it names, in lower case.
     hosts: Vec<Vec<u8>>,
-    targets: Vec<Target>,
+    /// Its paths; `None` for one with more spellings than can be tried.
+    targets: Vec<Option<Target>>,
 }
 
 /// A path with its query.
 struct Target {
     as_written: Vec<u8>,
-    /// Its other spellings, and those that have a last slash without it; `None` if there are more than can be tried.
-    others: Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)>,
+    /// Its other spellings.
+    others: Vec<Vec<u8>>,
+    /// Those of all its spellings that have a last slash, without it.
+    bare: Vec<Vec<u8>>,
 }
 
 impl Readings {
@@ -133,17 +136,14 @@ impl Readings {
 }
 
 impl Target {
-    fn new(as_written: &[u8]) -> Self {
-        Self { as_written: as_written.to_vec(), others: Self::others(as_written) }
-    }
-
-    fn others(target: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
-        let (path, _) = split_path(target)?;
-        let query = target.get(path.len()..)?;
-        let whole = other_spellings(path)?;
-        let all = iter::once(path).chain(whole.iter().map(Vec::as_slice));
+    fn new(as_written: &[u8]) -> Option<Self> {
+        let (path, _) = split_path(as_written)?;
+        let query = as_written.get(path.len()..)?;
+        let others = other_spellings(path)?;
+        let all = iter::once(path).chain(others.iter().map(Vec::as_slice));
         let bare = all.filter_map(|path| Some([path.strip_suffix(b"/")?, query].concat())).collect();
-        Some((whole.iter().map(|path| [path, query].concat()).collect(), bare))
+        let others = others.iter().map(|path| [path, query].concat()).collect();
+        Some(Self { as_written: as_written.to_vec(), others, bare })
     }
 }
 
