@@ -8,9 +8,9 @@ use super::{Alg, Es256Key, HmacKey, RsaKey, Spki};
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublicKey {
     /// RSA, [2048 to 8192](crate::limits::RSA_BITS) bits.
-    Rsa(Box<RsaKey>, Spki),
+    Rsa(RsaKey, Spki),
     /// A point on P-256.
-    P256(Box<Es256Key>, Spki),
+    P256(Es256Key, Spki),
     /// A point on P-384.
     P384(p384::ecdsa::VerifyingKey, Spki),
     /// A point on P-521.
@@ -44,7 +44,7 @@ impl PublicKey {
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyProblem> {
         let key = RsaKey::new(modulus, exponent)?;
         let spki = Spki::of(key.public()).ok_or(KeyProblem::RsaValue)?;
-        Ok(Self::Rsa(Box::new(key), spki))
+        Ok(Self::Rsa(key, spki))
     }
 
     /// A point on P-256 (32 bytes each), P-384 (48) or P-521 (66), by the name of `crv`; `None` for another curve.
@@ -68,7 +68,7 @@ impl PublicKey {
         let key = match curve {
             "P-256" => Es256Key::from_sec1(&point).and_then(|key| {
                 let spki = Spki::of(key.public())?;
-                Some(Self::P256(Box::new(key), spki))
+                Some(Self::P256(key, spki))
             }),
             "P-384" => point_on!(p384, P384),
             _ => point_on!(p521, P521),

@@ -11,6 +11,7 @@ mod encoded;
 mod es256;
 mod hmac_key;
 mod key;
+mod known;
 mod modexp;
 mod portable;
 mod pss;

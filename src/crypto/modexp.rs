@@ -78,6 +78,11 @@ impl Exponentiation {
         Some(this)
     }
 
+    /// Whether it is that of these numbers.
+    pub fn is_of(&self, modulus: &[u8], exponent: u64) -> bool {
+        self.exponent == exponent && self.bytes == modulus
+    }
+
     /// The bytes of the modulus, without leading zeros.
     pub fn modulus(&self) -> &[u8] {
         &self.bytes

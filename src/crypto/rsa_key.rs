@@ -3,21 +3,27 @@
 
 use std::fmt;
 use std::iter::repeat_n;
+use std::sync::Arc;
 
 use rsa::BoxedUint;
 use sha2::digest::const_oid::AssociatedOid;
 use sha2::digest::Digest;
 
+use super::known::Known;
 use super::modexp::{Exponentiation, Power};
 use super::{pss, KeyProblem};
 use crate::limits::RSA_BITS;
 
-/// An RSA key, prepared for checking signatures.
+/// An RSA key, prepared for checking signatures: once for all keys of these numbers in the VM.
 #[derive(Clone)]
-pub struct RsaKey {
+pub struct RsaKey(Arc<Prepared>);
+
+struct Prepared {
     public: rsa::PublicKey,
     exponentiation: Exponentiation,
 }
+
+static KNOWN: Known<Prepared> = Known::new();
 
 impl RsaKey {
     /// A key from modulus and exponent, big-endian. Leading zeros, which RFC 7518 section 6.3.1.1 forbids and real sets have, are
@@ -35,20 +41,24 @@ impl RsaKey {
             return Err(KeyProblem::RsaValue);
         }
         let small = exponent.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
-        let exponentiation = Exponentiation::new(modulus, small).ok_or(KeyProblem::RsaValue)?;
-        let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
-        let public = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
-        Ok(Self { public, exponentiation })
+        let is_same = |prepared: &Prepared| prepared.exponentiation.is_of(modulus, small);
+        let make = || {
+            let exponentiation = Exponentiation::new(modulus, small).ok_or(KeyProblem::RsaValue)?;
+            let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
+            let public = rsa::PublicKey::new_with_size_limits(n, e, RSA_BITS).map_err(|_| KeyProblem::RsaValue)?;
+            Ok(Prepared { public, exponentiation })
+        };
+        KNOWN.find_or_make(is_same, make).map(Self)
     }
 
     /// The key as `rsa` has it.
     pub fn public(&self) -> &rsa::PublicKey {
-        &self.public
+        &self.0.public
     }
 
     /// Bytes of the modulus, and of every signature.
     pub fn size(&self) -> usize {
-        self.exponentiation.modulus().len()
+        self.0.exponentiation.modulus().len()
     }
 
     /// RSASSA-PKCS1-V1_5-VERIFY (RFC 8017 section 8.2.2). It is compared with the one encoding that the hash can have: a padding
@@ -61,25 +71,25 @@ impl RsaKey {
     pub fn verify_pss<H: Digest>(&self, message: &[u8], signature: &[u8]) -> bool {
         let Some(mut opened) = self.open(signature) else { return false };
         let bits =
-            self.size() * 8 - self.exponentiation.modulus().first().map_or(0, |first| first.leading_zeros() as usize);
+            self.size() * 8 - self.0.exponentiation.modulus().first().map_or(0, |first| first.leading_zeros() as usize);
         pss::holds::<H>(&H::digest(message), &mut opened, bits - 1)
     }
 
     /// RSAVP1 (RFC 8017 section 5.2.2): `None` for a signature that is not as long as the modulus, or not below it.
     fn open(&self, signature: &[u8]) -> Option<Power> {
-        self.exponentiation.power(signature)
+        self.0.exponentiation.power(signature)
     }
 }
 
 impl PartialEq for RsaKey {
     fn eq(&self, other: &Self) -> bool {
-        self.public == other.public
+        self.public() == other.public()
     }
 }
 
 impl fmt::Debug for RsaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.public.fmt(f)
+        self.public().fmt(f)
     }
 }
 

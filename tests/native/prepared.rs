@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 
+use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use jwt_gate::cache::TokenCache;
 use jwt_gate::config::Config;
-use jwt_gate::crypto::{Alg, CryptoProvider, Portable};
+use jwt_gate::crypto::{Alg, CryptoProvider, Portable, RsaKey};
 use jwt_gate::gate::{Effect, Event, Gate, Semantics};
 use jwt_gate::jwt_verify;
 use jwt_gate::keys::{KeySet, Origin};
@@ -14,6 +15,7 @@ use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::Denial;
 use serde_json::{json, Value};
+use sha2::Sha256;
 
 use crate::mint::{key_set, Key, Token, AUDIENCE, ISSUER, NOW};
 use crate::world::{local, merged};
@@ -315,6 +317,40 @@ fn an_rsa_key_is_prepared_when_its_set_is_read_and_so_is_what_the_hosts_cryptogr
     assert_eq!(allocation_counter::measure(check).count_total, 0, "not by the first");
     let handed = allocation_counter::measure(|| assert!(public.spki().is_some()));
     assert_eq!(handed.count_total, 0);
+}
+
+#[test]
+fn an_rsa_key_is_prepared_once_however_many_sets_have_it() {
+    let (one, two) = (Key::rsa(), Key::other_rsa());
+    let read = |keys: &[&Key]| {
+        let document = key_set(keys.iter().map(|key| key.jwk()));
+        KeySet::parse(document.as_bytes(), Origin::Remote).expect("a key set")
+    };
+    let jwk = |key: &Key| {
+        let jwk = key.jwk();
+        let number =
+            |name: &str| BASE64_URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("it is one")).expect("it is one");
+        (number("n"), number("e"))
+    };
+    let _first = read(&[&one]);
+    let _other = read(&[&two, &one]);
+    for key in [&one, &two] {
+        let (n, e) = jwk(key);
+        // Whatever zeros it is written with.
+        for zeros in 0..3 {
+            let padded = |number: &[u8]| [&vec![0; zeros], number].concat();
+            let (n, e) = (padded(&n), padded(&e));
+            let again = allocation_counter::measure(|| assert!(RsaKey::new(&n, &e).is_ok()));
+            assert_eq!(again.count_total, 0, "{zeros} zeros");
+        }
+    }
+    // Another exponent is another key.
+    let (n, _) = jwk(&one);
+    let another = RsaKey::new(&n, &[3]).expect("a key");
+    let signature = one.sign("RS256", b"message");
+    assert!(!another.verify_pkcs1::<Sha256>(b"message", &signature));
+    let (n, e) = jwk(&one);
+    assert!(RsaKey::new(&n, &e).expect("a key").verify_pkcs1::<Sha256>(b"message", &signature));
 }
 
 #[test]
