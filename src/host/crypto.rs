@@ -2,6 +2,8 @@
 //!
 //! It knows RSA with PKCS#1 v1.5 padding, and ECDSA. Whether a host has it is asked by a call with a known answer.
 
+use std::cell::RefCell;
+
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use prost::Message;
 
@@ -9,25 +11,30 @@ use super::hostcalls;
 use crate::crypto::{Alg, CryptoProvider, PublicKey};
 
 /// The host as a provider.
-pub struct HostCrypto;
+#[derive(Default)]
+pub struct HostCrypto {
+    /// The room for what a check hands over.
+    arguments: RefCell<Vec<u8>>,
+}
 
 /// The same for `crypto: host`: of the signatures that the host checks, none holds where it cannot tell, whoever else could.
 pub struct HostOrNobody(pub HostCrypto);
 
-/// The argument of `verify_signature`: hash function, public key, signature and text, which are the fields 1 to 4 of a message, each
-/// copied once.
-fn arguments(fields: [&[u8]; 4]) -> Option<Vec<u8>> {
+/// Makes `message` the argument of `verify_signature`: hash function, public key, signature and text, which are the fields 1 to 4 of a
+/// message, each copied once.
+fn write_arguments(message: &mut Vec<u8>, fields: [&[u8]; 4]) -> Option<()> {
     /// Tag and length.
     const FRAME: usize = 1 + 5;
     /// `LEN` of the encoding of Protocol Buffers.
     const DELIMITED: u8 = 2;
-    let mut message = Vec::with_capacity(fields.iter().map(|field| field.len() + FRAME).sum());
+    message.clear();
+    message.reserve(fields.iter().map(|field| field.len() + FRAME).sum());
     for (number, field) in (1..).zip(fields) {
         message.push(number << 3 | DELIMITED);
-        prost::encode_length_delimiter(field.len(), &mut message).ok()?;
+        prost::encode_length_delimiter(field.len(), message).ok()?;
         message.extend_from_slice(field);
     }
-    Some(message)
+    Some(())
 }
 
 /// Its answer.
@@ -54,8 +61,10 @@ impl HostCrypto {
         let bytes = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).ok();
         let key = PublicKey::ec("P-256", &bytes(known::X)?, &bytes(known::Y)?)?.ok()?;
         let signature = bytes(known::SIGNATURE)?;
-        let answer = |message: &str| Self.verify(&key, Alg::Es256, message.as_bytes(), &signature);
-        (answer(known::MESSAGE) == Some(true) && answer("something else") == Some(false)).then_some(Self)
+        let this = Self::default();
+        let answer = |message: &str| this.verify(&key, Alg::Es256, message.as_bytes(), &signature);
+        let holds = answer(known::MESSAGE) == Some(true) && answer("something else") == Some(false);
+        holds.then_some(this)
     }
 }
 
@@ -68,8 +77,11 @@ impl CryptoProvider for HostCrypto {
         let Some(signature) = alg.der_signature(signature) else {
             return Some(false);
         };
-        let arguments = arguments([hash_function.as_bytes(), key.spki()?, &signature, message])?;
-        let answer = hostcalls::call_foreign("verify_signature", &arguments)?;
+        let mut arguments = self.arguments.take();
+        write_arguments(&mut arguments, [hash_function.as_bytes(), key.spki()?, &signature, message])?;
+        let answer = hostcalls::call_foreign("verify_signature", &arguments);
+        self.arguments.replace(arguments);
+        let answer = answer?;
         Some(Answer::decode(answer.as_slice()).ok()?.result)
     }
 }

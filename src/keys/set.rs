@@ -28,7 +28,7 @@ pub enum KeySetProblem {
 }
 
 /// Keys that may check a token; most often one.
-pub type Candidates<'a> = SmallVec<[&'a Rc<Key>; 1]>;
+pub type Candidates<'a> = SmallVec<[&'a Rc<Key>; MAX_KEYS_TRIED]>;
 
 /// Which keys may check a token.
 #[derive(Debug, PartialEq)]

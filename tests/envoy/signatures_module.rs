@@ -62,7 +62,7 @@ fn verdict() -> Option<&'static str> {
     let alg = Alg::from_name(std::str::from_utf8(head.value("x-alg")?).ok()?)?;
     let [key, message, signature] = ["x-key", "x-message", "x-signature"].map(|name| hex(head.value(name)?));
     let Ok(key) = PublicKey::from_spki(&key?) else { return Some("no key") };
-    Some(match HostCrypto.verify(&key, alg, &message?, &signature?) {
+    Some(match HostCrypto::default().verify(&key, alg, &message?, &signature?) {
         Some(true) => "holds",
         Some(false) => "refused",
         None => "no answer",
