@@ -59,7 +59,7 @@ pub const FIELDS: &[Field] = &[
     field("configuration", "enforce", "boolean", "`true`", "`false` LETS EVERY REQUEST PASS, and counts what would have been refused; see [Dry run](#dry-run)"),
     field("configuration", "shadow", "configuration", "none", "a second configuration that decides beside this one, to no effect but on its counters; see [Dry run](#dry-run)"),
     field("configuration", "access_log", "list of `outcome`, `code`, `provider`, `sub`, `kid`", "none", "put these into the filter state, as `wasm.jwt_gate.<this>`; see [access logs](#what-access-logs-and-other-filters-can-read)"),
-    field("token_cache", "max_entries", "0 to 100000", "`10000`", "how many tokens of average size; 0 switches it off"),
+    field("token_cache", "max_entries", "0 to 100000", "`10000`", "how many tokens of 1 KB, a third as many with `semantics: jwt_authn`, which keeps more of each; 0 switches it off"),
     field("token_cache", "max_token_size", "0 to 16384 bytes", "`4096`", "longer tokens are checked every time"),
     field("provider", "issuer", "string", "not checked", "the exact value of `iss`"),
     field("provider", "issuers", "list of string", "in place of `issuer`", "exact values of `iss`, or [patterns](#many-tenants) with a tenant in them"),

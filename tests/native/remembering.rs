@@ -413,6 +413,23 @@ fn a_token_that_begins_to_come_again_amid_a_flood_is_remembered() {
 }
 
 #[test]
+fn as_many_tokens_of_1_kb_are_remembered_as_the_limit_says_and_a_quarter_at_least_by_envoys_semantics() {
+    let token = |id| Token::new(&key()).claim("jti", format!("t{id}")).claim("filler", "x".repeat(547)).mint();
+    assert_eq!(token(10).len(), 1023);
+    for (semantics, count) in [("jwt_gate", 95), ("jwt_authn", 25)] {
+        let rule = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "main"}});
+        let more = json!({"token_cache": {"max_entries": 100}, "semantics": semantics, "rules": [rule]});
+        let mut world = World::new(&config(more), 1);
+        for _ in 0..3 {
+            for id in 100..100 + count {
+                assert_eq!(ask(&mut world, &token(id)), "allowed");
+            }
+        }
+        assert_eq!(world.checks(), count, "{semantics}");
+    }
+}
+
+#[test]
 fn no_more_tokens_are_remembered_than_the_limit_says_and_fewer_of_large_ones() {
     // What is shown of a token is remembered with it, and counts.
     let shown = json!({"payload_in_metadata": "payload"});
