@@ -7,8 +7,8 @@ use crate::limits::MIN_MAX_AGE;
 /// What an answer says of how long it is fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// `max-age`, unless it is zero. That, `no-cache` and `no-store` are no lifetime of a key: frameworks say so of whatever they send
-    /// (those behind the most common issuers among them), and who took it for one would ask them all the time.
+    /// `max-age`, unless it is zero. That, `no-cache` and `no-store` are no lifetime: frameworks say so of whatever they send (those
+    /// behind the most common issuers among them), and who took it for one would ask them all the time.
     pub asked: Option<Duration>,
 }
 

@@ -1,5 +1,6 @@
 //! A condition on one header: `route.v3.HeaderMatcher`.
 
+use std::cell::OnceCell;
 use std::iter;
 use std::ops::Range;
 
@@ -47,9 +48,9 @@ impl HeaderMatch {
         let matches = self.matches(head);
         let is_alike = |value: &[u8]| self.holds(iter::once(value)) == matches;
         let is_certain = if self.name == ":authority" {
-            readings.hosts.iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
+            readings.hosts(head).iter().all(|host| self.readings(host).into_iter().flatten().all(is_alike))
         } else if self.name == ":path" {
-            readings.targets.iter().all(|target| self.is_meant_by_all(target.as_ref(), is_alike))
+            readings.targets(head).iter().all(|target| self.is_meant_by_all(target.as_ref(), is_alike))
                 && self.holds_as(head.values(&self.name), StringMatch::matches_in_any_case) == matches
         } else if self.name.starts_with(':') {
             true
@@ -102,13 +103,11 @@ impl HeaderMatch {
     }
 }
 
-/// How a request may be read, where rules look at it: found once, however many do.
+/// How a request may be read: found once a rule looks at it, however many do.
 #[derive(Default)]
 pub(super) struct Readings {
-    /// The hosts that it names, in lower case.
-    hosts: Vec<Vec<u8>>,
-    /// Its paths; `None` for one with more spellings than can be tried.
-    targets: Vec<Option<Target>>,
+    hosts: OnceCell<Vec<Vec<u8>>>,
+    targets: OnceCell<Vec<Option<Target>>>,
 }
 
 /// A path with its query.
@@ -121,17 +120,17 @@ struct Target {
 }
 
 impl Readings {
-    /// Of this request: of its hosts, and of its path, if rules look at them as at headers.
-    pub(super) fn of(head: &RequestHead, asks_host: bool, asks_path: bool) -> Self {
-        let mut this = Self::default();
-        if asks_host {
+    /// The hosts that it names, in lower case.
+    fn hosts(&self, head: &RequestHead) -> &[Vec<u8>] {
+        self.hosts.get_or_init(|| {
             let hosts = head.values(":authority").chain(head.values("host"));
-            this.hosts.extend(hosts.map(<[u8]>::to_ascii_lowercase));
-        }
-        if asks_path {
-            this.targets.extend(head.values(":path").map(Target::new));
-        }
-        this
+            hosts.map(<[u8]>::to_ascii_lowercase).collect()
+        })
+    }
+
+    /// Its paths; `None` for one with more spellings than can be tried.
+    fn targets(&self, head: &RequestHead) -> &[Option<Target>] {
+        self.targets.get_or_init(|| head.values(":path").map(Target::new).collect())
     }
 }
 
@@ -249,11 +248,7 @@ mod tests {
             (is(":authority", "a.example", true), vec![(":authority", "b.example:80")], Ok(true)),
         ] {
             let head = RequestHead::new(fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect());
-            assert_eq!(
-                matcher.matches_only(&head, &Readings::of(&head, true, true)),
-                expected,
-                "{matcher:?} on {fields:?}"
-            );
+            assert_eq!(matcher.matches_only(&head, &Readings::default()), expected, "{matcher:?} on {fields:?}");
         }
     }
 

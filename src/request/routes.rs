@@ -19,10 +19,6 @@ use crate::verdict::Reason;
 pub struct Routes {
     matches: Vec<Match>,
     index: RouteIndex,
-    /// Whether one of them looks at `:authority`.
-    asks_host: bool,
-    /// Whether one of them looks at `:path` as at a header.
-    asks_path: bool,
     /// The room for [`Conditions::known`], of all rules, between two requests.
     known: RefCell<Vec<Known>>,
 }
@@ -67,9 +63,7 @@ impl Routes {
     /// Takes the matches of the rules in their order.
     pub fn new(matches: Vec<Match>) -> Self {
         let index = RouteIndex::new(matches.iter().map(|rule| &rule.path));
-        let asks = |name: &str| matches.iter().flat_map(|rule| &rule.headers).any(|header| header.name == name);
-        let (asks_host, asks_path) = (asks(":authority"), asks(":path"));
-        Self { matches, index, asks_host, asks_path, known: RefCell::default() }
+        Self { matches, index, known: RefCell::default() }
     }
 
     /// The index of the first rule that matches `head`; `None` if no rule does.
@@ -87,10 +81,10 @@ impl Routes {
         if path.len() > MAX_AMBIGUOUS_PATH_BYTES && may_have_others(path) {
             return Err(Reason::PathAmbiguous);
         }
-        let readings = Readings::of(head, self.asks_host, self.asks_path);
         let mut known = self.known.take();
         known.clear();
-        let mut conditions = Conditions { head, query, readings, known, rules: self.matches.len() };
+        let mut conditions =
+            Conditions { head, query, readings: Readings::default(), known, rules: self.matches.len() };
         let rule = self.whatever_the_spelling(path, &mut conditions);
         self.known.replace(conditions.known);
         rule

@@ -208,3 +208,17 @@ fn requests_wait_for_the_first_list_and_each_provider_has_its_own() {
         };
     }
 }
+
+#[test]
+fn the_age_that_a_list_says_shortens_its_interval_within_the_same_bounds_as_that_of_keys() {
+    for (header, shortest, longest) in
+        [("max-age=60", 48, 58), ("max-age=1", 8, 11), ("max-age=3600", 96, 115), ("no-cache, max-age=0", 96, 115)]
+    {
+        let mut world = World::new(&config(json!({"refresh_interval": "120s"})), 2);
+        world.issuer(REVOKED, Reply::revoked(json!([])).cache_control(header));
+        world.seconds_pass(400);
+        let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at).collect();
+        let gaps: Vec<u64> = at.windows(2).map(|pair| (pair[1] - pair[0]) / 1000).collect();
+        assert!(gaps.len() >= 3 && gaps.iter().all(|gap| (shortest..=longest).contains(gap)), "{header}: {gaps:?}");
+    }
+}
