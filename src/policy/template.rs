@@ -115,7 +115,12 @@ impl Template {
         if let Some(literal) = self.literal() {
             return Some(Cow::Borrowed(literal));
         }
-        let mut text = String::with_capacity(32 * self.0.len());
+        const USUAL: usize = 32;
+        let room = self.0.iter().map(|part| match part {
+            Part::Text(literal) => literal.len(),
+            Part::Variable(_) => USUAL,
+        });
+        let mut text = String::with_capacity(room.sum());
         for part in &self.0 {
             match part {
                 Part::Text(literal) => text.push_str(literal),

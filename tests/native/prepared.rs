@@ -500,6 +500,20 @@ fn a_redirect_that_does_not_lead_back_allocates_the_same_however_long_the_path_i
 }
 
 #[test]
+fn a_header_of_constants_and_claims_is_written_in_one_piece_however_long_the_constants_are() {
+    let bearer = Token::new(&key()).bearer();
+    let with = |length: usize| {
+        let value = format!("{{claims.sub}} {} {{claims.iss}}", "c".repeat(length));
+        let headers = json!({"claim_to_headers": [{"header_name": "x-text", "value": value}]});
+        let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+        let ((count, _), passes) = allocated(&json!({"providers": {"main": local(&[&key()], headers)}}), &fields);
+        assert!(passes);
+        count
+    };
+    assert_eq!(with(1000), with(1));
+}
+
+#[test]
 fn a_tenant_whose_issuer_fits_a_pattern_allocates_no_more_than_one_that_is_named() {
     let bearer = Token::new(&key()).claim("iss", "https://acme.login.example").bearer();
     let with = |issuer: &str| {
