@@ -39,6 +39,8 @@ pub struct Document<T> {
     loaded: Edition,
     validator: Validator,
     task: Task<T>,
+    /// How long it took to fetch what is to be published.
+    took: Duration,
     own: OwnCalls,
     calls: u64,
     /// Whether the log says already that the host shares no body of this.
@@ -87,6 +89,7 @@ impl<T: Content> Document<T> {
             loaded: Edition::default(),
             validator: Validator::default(),
             task: Task::Idle,
+            took: Duration::ZERO,
             own: OwnCalls::default(),
             calls: 0,
             is_said_not_shared: false,
@@ -179,7 +182,7 @@ impl<T: Content> Document<T> {
             }
             Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
             // What came already is published, or nobody would have it.
-            Input::Stop if matches!(self.task, Task::Publishing(_)) => vec![Output::Read],
+            Input::Stop if matches!(self.task, Task::Publishing(..)) => vec![Output::Read],
             Input::Stop => self.on_left(|begun| Left::Stopped(begun.forced_before)),
         }
     }
@@ -262,6 +265,7 @@ impl<T: Content> Document<T> {
 
     fn publish(&mut self, fetched: Box<Fetched<T>>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         if !self.schedule.is_holder() {
+            // Whoever ended the lease has counted the fetch as one that failed.
             return vec![self.schedule.said().late()];
         }
         let mut outputs = Vec::new();
@@ -340,7 +344,8 @@ impl<T: Content> Document<T> {
     fn end(&mut self, next: Record, fetched: Fetched<T>, now: UnixTime) -> Vec<Output> {
         let is_new = next.edition != self.schedule.record.edition;
         let stays = self.content(now).is_some();
-        let mut outputs: Vec<Output> = self.schedule.ended(next, fetched.failure(), stays).into_iter().collect();
+        let mut outputs = vec![Output::Fetched(fetched.outcome(), self.took)];
+        outputs.extend(self.schedule.ended(next, fetched.failure(), stays));
         if let Fetched::Content { content, validator, .. } = fetched {
             self.validator = validator;
             if is_new {

@@ -70,9 +70,9 @@ impl Record {
         self.lease_until > now && self.lease_until.since(now) <= length.saturating_mul(2)
     }
 
-    /// Whether a fetch was begun of which nothing came in its time.
+    /// Whether a fetch was begun of which nothing came in its time, as far as that can be told.
     pub fn has_lapsed(&self, now: UnixTime) -> bool {
-        self.lease_holder != 0 && self.lease_until <= now
+        self.lease_holder != 0 && !self.is_leased(now)
     }
 
     /// The same without a fetch under way.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jwt_gate::config::Config;
 use jwt_gate::keys::KeySet;
-use jwt_gate::remote::{Answer, Document, Input, Output};
+use jwt_gate::remote::{Answer, Document, Input, Outcome, Output};
 use jwt_gate::time::UnixTime;
 use serde_json::{json, Value};
 
@@ -24,6 +24,8 @@ struct Shared {
     /// How many of the next writes of the record are lost to someone else.
     lost_writes: usize,
     steps: usize,
+    /// What was counted, and how long it took.
+    counted: Vec<(Outcome, Duration)>,
 }
 
 impl Shared {
@@ -48,6 +50,10 @@ impl Shared {
             Output::Load => vm.handle(Input::Entry(self.body.as_deref()), now),
             Output::Store(bytes) => {
                 self.body = Some(bytes);
+                Vec::new()
+            }
+            Output::Fetched(outcome, took) => {
+                self.counted.push((outcome, took));
                 Vec::new()
             }
             _ => Vec::new(),
@@ -173,6 +179,53 @@ fn a_fetch_of_which_nothing_came_has_failed_also_if_it_is_ended_by_a_vm_to_which
         assert!(!shared.tick(&mut other, &[&key], now), "none is due to this one: it ends the lease");
         assert_eq!(claims(&mut shared, now), is_next_at_once);
     }
+}
+
+#[test]
+fn every_fetch_is_counted_once_by_what_came_of_it_in_its_time() {
+    let (old, new) = (Key::ed25519(1).named("old"), Key::ed25519(2).named("new"));
+    let (mut slow, mut quick) = (vm(1), vm(2));
+    let mut shared = Shared::default();
+    let tick = slow.handle(Input::Tick, START);
+    let number = shared.run(&mut slow, tick, START).expect("it fetches");
+
+    let later = START.plus(Duration::from_secs(4));
+    assert!(!shared.tick(&mut quick, &[&new], later), "the lease is over, and is ended");
+    let [(Outcome::Failed, took)] = shared.counted[..] else { panic!("{:?}", shared.counted) };
+    assert!(took < Duration::from_secs(4), "as long as the lease: {took:?}");
+
+    let late = slow.handle(Input::Answer(number, Some(answer(&[&old]))), later);
+    shared.run(&mut slow, late, later);
+    assert_eq!(shared.counted.len(), 1, "it is counted already: {:?}", shared.counted);
+
+    // The next one is published at the second attempt, which is no second fetch.
+    let tick = quick.handle(Input::Tick, later);
+    let number = shared.run(&mut quick, tick, later).expect("it fetches");
+    shared.lost_writes = 1;
+    let answered = later.plus(Duration::from_secs(1));
+    let outputs = quick.handle(Input::Answer(number, Some(answer(&[&new]))), answered);
+    shared.run(&mut quick, outputs, answered);
+    assert_eq!(shared.counted.len(), 1, "it is not published yet: {:?}", shared.counted);
+    let published = answered.plus(Duration::from_millis(100));
+    assert!(!shared.tick(&mut quick, &[], published));
+    assert_eq!(shared.counted[1..], [(Outcome::Ok, Duration::from_secs(1))]);
+    assert_eq!(names(&quick, published), ["new"]);
+}
+
+#[test]
+fn a_fetch_is_counted_too_that_is_over_because_the_clock_was_set_back() {
+    let (old, new) = (Key::ed25519(1).named("old"), Key::ed25519(2).named("new"));
+    let (mut slow, mut quick) = (vm(1), vm(2));
+    let mut shared = Shared::default();
+    let tick = slow.handle(Input::Tick, START);
+    let number = shared.run(&mut slow, tick, START).expect("it fetches");
+
+    let before = UnixTime::from_secs(NOW - 3600);
+    assert!((0..2).any(|_| shared.tick(&mut quick, &[&new], before)));
+    let late = slow.handle(Input::Answer(number, Some(answer(&[&old]))), before);
+    shared.run(&mut slow, late, before);
+    let outcomes: Vec<Outcome> = shared.counted.iter().map(|(outcome, _)| *outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
 }
 
 #[test]

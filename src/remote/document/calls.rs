@@ -121,9 +121,9 @@ impl<T: Content> Document<T> {
         if begun.is_own {
             return self.on_own_fetched(&fetched, begun, now);
         }
-        let outcome = fetched.outcome();
+        self.took = now.since(begun.since);
         self.task = Task::Publishing(Box::new(fetched));
-        vec![Output::Fetched(outcome, now.since(begun.since)), Output::Read]
+        vec![Output::Read]
     }
 
     pub(super) fn is_calling(&self, call: u64) -> bool {
