@@ -113,7 +113,7 @@ pub const FIELDS: &[Field] = &[
     field("introspection_cache", "negative_ttl", "duration, 0s to 1h", "`10s`", "the same of one that is not active"),
     field("introspection_cache", "max_entries", "1 to 100000", "`10000`", "how many answers"),
     field("remote_jwks", "http_uri", "http_uri", "required", "where the keys are, in a form that `local_jwks` takes"),
-    field("remote_jwks", "cache_duration", "duration, 1s to 30 days", "`600s`", "fetch it again before this time is over; a `Cache-Control: max-age` above zero shortens it, to 10 s at least; `no-cache` and `no-store` do not"),
+    field("remote_jwks", "cache_duration", "duration, 1s to 30 days", "`600s`", "fetch it again before this time is over; a `Cache-Control: max-age` shortens it, to 10 s at least; `no-cache`, `no-store` and `max-age=0, must-revalidate`, which say to keep nothing, do not"),
     field("remote_jwks", "refetch_cooldown", "duration, 1s to 1 day", "`30s`", "an unknown `kid` fetches at once, but not again within this time"),
     field("remote_jwks", "refetch_on_unknown_kid", "boolean", "`true`", "`false` waits for the next refresh"),
     field("remote_jwks", "max_stale", "duration, 1s to 365 days", "`24h`", "how long the last good keys serve from the last fetch that succeeded; not less than `cache_duration`"),
