@@ -19,7 +19,7 @@ use crate::limits::MAX_TOKEN_BYTES;
 use crate::remote::Need;
 use crate::request::{self, RequestHead};
 use crate::time::UnixTime;
-use crate::verdict::{Reason, Shown};
+use crate::verdict::{Fields, Reason, Shown};
 
 /// Who is calling: a token whose signature, claims and revocation were checked for one provider. Only
 /// `Attempt::authenticate` makes one, and every way to "allow" but the named exceptions of [`Pass`](super::Pass) takes one.
@@ -30,7 +30,7 @@ pub struct Principal {
     /// That of the provider's `issuers` which fits.
     issuer: Option<Rc<IssuerPattern>>,
     shown: Shown,
-    payload: Vec<u8>,
+    forwarded: Fields,
 }
 
 /// Why a token, or the lack of one, did not suffice.
@@ -89,9 +89,9 @@ impl Principal {
         &self.shown
     }
 
-    /// The payload as it came, base64url without padding; empty where the provider does not forward it.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
+    /// The headers that its provider sets; none the second time.
+    pub(super) fn take_forwarded(&mut self) -> Fields {
+        std::mem::take(&mut self.forwarded)
     }
 }
 
@@ -222,9 +222,13 @@ impl<'a> Attempt<'a> {
             wanted => part(wanted.is_some(), 1),
         };
         let issuer = if provider.issuers.is_empty() { None } else { provider.pattern(verified.claims()).cloned() };
-        let principal = Principal { provider: leaf.provider, verified, issuer, shown, payload };
-        match super::effects::check_forwardable(self.head, &principal, provider) {
-            Ok(()) => Ok(principal),
+        let mut principal =
+            Principal { provider: leaf.provider, verified, issuer, shown, forwarded: Fields::default() };
+        match super::effects::forwarded(self.head, &principal, provider, payload) {
+            Ok(forwarded) => {
+                principal.forwarded = forwarded;
+                Ok(principal)
+            }
             Err(reason) => Err(self.noted(reason.into(), &principal.verified)),
         }
     }

@@ -9,23 +9,49 @@ use crate::jose::Verified;
 use crate::json::Value;
 use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
-use crate::verdict::{is_field_value, Edits, FieldValue, HeaderName, Reason};
+use crate::verdict::{self, is_field_value, Edits, FieldValue, Fields, HeaderName, Reason};
 
-/// Whether every claim that goes into a header can.
+/// The headers that the provider of `principal` sets; `payload` is what the one of `forward_payload_header` is to say.
 ///
 /// # Errors
 /// [`Reason::ClaimNotForwardable`] for a string with control characters, or with white space at its ends: a service must not read
 /// half of a name.
-pub fn check_forwardable(head: &RequestHead, principal: &Principal, provider: &Provider) -> Result<(), Reason> {
-    let mut claims = provider.claim_headers.iter().filter_map(|header| header_value(principal.verified(), header));
-    // The configuration was asked about those without variables.
-    let texts = provider.text_headers.iter().filter(|header| header.value.literal().is_none());
-    let mut texts = texts.filter_map(|header| header.value.text(head, Some(principal)));
-    if claims.all(|value| is_field_value(&value)) && texts.all(|text| is_field_value(text.as_bytes())) {
-        Ok(())
-    } else {
-        Err(Reason::ClaimNotForwardable)
+pub fn forwarded(
+    head: &RequestHead,
+    principal: &Principal,
+    provider: &Provider,
+    payload: Vec<u8>,
+) -> Result<Fields, Reason> {
+    let mut fields = Fields::with_capacity(provider.output_headers().count());
+    if let Some(header) = &provider.payload_header {
+        let mut value = payload;
+        if header.pad {
+            value.resize(value.len().next_multiple_of(4), b'=');
+        }
+        verdict::set(&mut fields, header.name.shared(), value.into());
     }
+    let checked = |value: Cow<'_, [u8]>| {
+        is_field_value(&value).then(|| FieldValue::Own(value.into_owned())).ok_or(Reason::ClaimNotForwardable)
+    };
+    for header in &provider.claim_headers {
+        if let Some(value) = header_value(principal.verified(), header) {
+            verdict::set(&mut fields, header.name.shared(), checked(value)?);
+        }
+    }
+    for header in &provider.text_headers {
+        let value = match header.value.literal() {
+            // The configuration was asked about those.
+            Some(ready) => Some(FieldValue::Ready(ready.clone())),
+            None => {
+                let text = header.value.render(head, Some(principal));
+                text.map(|text| checked(text.into_bytes().into())).transpose()?
+            }
+        };
+        if let Some(value) = value {
+            verdict::set(&mut fields, header.name.shared(), value);
+        }
+    }
+    Ok(fields)
 }
 
 /// Removes every header that the gate may set, however the client spells it.
@@ -39,59 +65,59 @@ pub fn remove_output_headers(head: &RequestHead, output_headers: &[HeaderName], 
 }
 
 /// Takes the tokens out and sets what the providers set. `asked` are the providers that looked for tokens, and the first of
-/// `principals` is the caller: what its provider may set, nothing of another one's token stands in for.
-pub fn apply(head: &RequestHead, providers: &[Provider], asked: &[usize], principals: &[Principal], edits: &mut Edits) {
+/// `principals` is the caller: what its provider may set, nothing of another one's token stands in for. They forward their headers
+/// once.
+pub fn apply(
+    head: &RequestHead,
+    providers: &[Provider],
+    asked: &[usize],
+    principals: &mut [Principal],
+    edits: &mut Edits,
+) {
+    strip(head, providers, asked, principals, edits);
+    for place in 0..principals.len() {
+        let Some((before, [principal, ..])) = principals.split_at_mut_checked(place) else { continue };
+        let Some(provider) = providers.get(principal.provider()) else { continue };
+        let mut fields = principal.take_forwarded();
+        let others = || before.iter().filter_map(|other| providers.get(other.provider()));
+        if place > 0 {
+            let is_of_others = |name: &SmolStr| {
+                let mut taken = others().flat_map(Provider::output_headers);
+                taken.any(|taken| taken.is_spelt(name.as_bytes()))
+            };
+            fields.retain(|(name, _)| !is_of_others(name));
+        }
+        let (metadata, shown) = (&provider.metadata, principal.shown());
+        for (name, text) in [(&metadata.payload, &shown.payload), (&metadata.header, &shown.header)] {
+            let is_new = |name: &&SmolStr| !others().any(|other| other.metadata.is_written(name));
+            let new = name.as_ref().filter(is_new).zip(text.as_ref());
+            edits.state.extend(new.map(|(name, text)| (name.clone(), text.clone())));
+        }
+        edits.clear_route_cache |= provider.clear_route_cache && (!fields.is_empty() || metadata.payload.is_some());
+        if edits.set.is_empty() {
+            edits.set = fields;
+        } else {
+            edits.set.reserve(fields.len());
+            fields.into_iter().for_each(|(name, value)| edits.set(name, value));
+        }
+    }
+}
+
+/// Takes the tokens out, but for those that are forwarded.
+fn strip(head: &RequestHead, providers: &[Provider], asked: &[usize], principals: &[Principal], edits: &mut Edits) {
     let asked = asked.iter().filter_map(|&provider| providers.get(provider));
-    let passed = || principals.iter().filter_map(|principal| Some((providers.get(principal.provider())?, principal)));
+    let passed = || principals.iter().filter_map(|principal| providers.get(principal.provider()));
 
     // A token that one provider verified and forwards stays, even where another had looked for its own in the same place.
-    let forwards = passed().any(|(provider, _)| provider.forward);
-    let is_kept = |location: &Location| {
-        let forwards = |provider: &Provider| provider.forward && provider.locations.contains(location);
-        principals.iter().any(|principal| providers.get(principal.provider()).is_some_and(forwards))
-    };
+    let forwards = passed().any(|provider| provider.forward);
+    let is_kept =
+        |location: &Location| passed().any(|provider| provider.forward && provider.locations.contains(location));
     let stripped = |see: &mut dyn FnMut(&Location)| {
         for provider in asked.clone().filter(|provider| !provider.forward) {
             provider.locations.iter().filter(|&location| !(forwards && is_kept(location))).for_each(&mut *see);
         }
     };
     request::strip(head, &stripped, edits);
-
-    for (place, (provider, principal)) in passed().enumerate() {
-        let of_others = || passed().take(place).flat_map(|(other, _)| other.output_headers());
-        let is_free = |name: &HeaderName| !of_others().any(|taken| taken.is_spelt(name.as_str().as_bytes()));
-        let verified = principal.verified();
-        let edited = edits.set.len();
-        edits.set.reserve(provider.output_headers().count());
-        if let Some(header) = provider.payload_header.as_ref().filter(|header| is_free(&header.name)) {
-            let mut value = principal.payload().to_vec();
-            if header.pad {
-                value.resize(value.len().next_multiple_of(4), b'=');
-            }
-            edits.set(header.name.shared(), value);
-        }
-        for header in provider.claim_headers.iter().filter(|header| is_free(&header.name)) {
-            if let Some(value) = header_value(verified, header) {
-                edits.set(header.name.shared(), value.into_owned());
-            }
-        }
-        for header in provider.text_headers.iter().filter(|header| is_free(&header.name)) {
-            let ready = header.value.literal().cloned().map(FieldValue::Ready);
-            let own = || header.value.render(head, Some(principal)).map(|text| text.into_bytes().into());
-            if let Some(value) = ready.or_else(own) {
-                edits.set(header.name.shared(), value);
-            }
-        }
-        let metadata = &provider.metadata;
-        let is_new = |name: &&SmolStr| !passed().take(place).any(|(other, _)| other.metadata.is_written(name));
-        let shown = principal.shown();
-        for (name, text) in [(&metadata.payload, &shown.payload), (&metadata.header, &shown.header)] {
-            let new = name.as_ref().filter(is_new).zip(text.as_ref());
-            edits.state.extend(new.map(|(name, text)| (name.clone(), text.clone())));
-        }
-        edits.clear_route_cache |=
-            provider.clear_route_cache && (edits.set.len() > edited || metadata.payload.is_some());
-    }
 }
 
 /// A claim as the value of a header: a string as it is, numbers and booleans as text, arrays and objects as JSON text; or as Envoy

@@ -91,15 +91,18 @@ impl fmt::Debug for FieldValue {
     }
 }
 
+/// Names and values of header fields.
+pub type Fields = Vec<(SmolStr, FieldValue)>;
+
 /// What to do with the headers of an allowed request: remove, set, add. Only headers that are there are listed for removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, all values of each.
     pub remove: SmallVec<[SmolStr; 1]>,
     /// Names and values to set, replacing what is there; pseudo-headers (`:path`) included.
-    pub set: Vec<(SmolStr, FieldValue)>,
+    pub set: Fields,
     /// Names and values to add beside what is there.
-    pub add: Vec<(SmolStr, FieldValue)>,
+    pub add: Fields,
     /// What later filters and the access log can read of the token.
     pub state: State,
     /// Where they can read why it would have been refused.
@@ -163,11 +166,15 @@ impl Edits {
 
     /// Sets `name` to `value`; a later value replaces an earlier one.
     pub fn set(&mut self, name: SmolStr, value: impl Into<FieldValue>) {
-        let value = value.into();
-        match self.set.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.set.push((name, value)),
-        }
+        set(&mut self.set, name, value.into());
+    }
+}
+
+/// Sets `name` to `value` among `fields`; a later value replaces an earlier one.
+pub fn set(fields: &mut Fields, name: SmolStr, value: FieldValue) {
+    match fields.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, known)) => *known = value,
+        None => fields.push((name, value)),
     }
 }
 
