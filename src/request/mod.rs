@@ -7,6 +7,7 @@ mod head;
 mod header_match;
 mod parameter;
 mod path;
+mod query;
 mod query_match;
 mod regex;
 mod route_index;

@@ -35,16 +35,13 @@ impl ParameterName {
         query: &'q [u8],
         dividers: &'q [u8],
     ) -> impl Iterator<Item = (&'q [u8], &'q [u8])> + use<'q> {
-        let parameters = query.split(|b| dividers.contains(b)).map(|parameter| {
-            let mut parts = parameter.splitn(2, |&b| b == b'=');
-            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-        });
-        parameters.filter(|(spelt, _)| decodings(spelt, |name| self.is_like(name)))
+        let parameters = query.split(|b| dividers.contains(b)).map(divided);
+        parameters.filter(|(spelt, _)| decodings(spelt, &mut |name| self.is_like(name)))
     }
 
     /// As the most lenient readers take it: in any case, `a[]` and `a[x]` for more of `a`, `a.b` and `a b` for `a_b`. Of `a[x]` there
     /// may be others beside it: `a[y]` is another parameter, while `a` and `a[]` stand for all of `a`.
-    fn is_like(&self, spelt: &[u8]) -> bool {
+    pub(super) fn is_like(&self, spelt: &[u8]) -> bool {
         let is_alike = || folded(spelt).eq(self.folded.iter().copied());
         let stands_for_all = || match spelt.iter().position(|&b| b == b'[') {
             None => true,
@@ -56,8 +53,15 @@ impl ParameterName {
     }
 }
 
-/// Whether something holds of a text of the query decoded once, or twice. What is in no code is not copied.
-pub(super) fn decodings(text: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+/// Name and value of a parameter, as they are written; one without `=` has the empty value.
+pub(super) fn divided(parameter: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = parameter.splitn(2, |&b| b == b'=');
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
+/// Whether something holds of a text of the query decoded once, or twice where that may be something else. What is in no code is not
+/// copied.
+pub(super) fn decodings(text: &[u8], holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     let once = Cow::from(percent_decode(text));
     holds(&once) || matches!(&once, Cow::Owned(once) if holds(&Cow::from(percent_decode(once))))
 }

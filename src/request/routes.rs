@@ -3,10 +3,11 @@
 //! [`Routes::find`] is for rules that must not be tricked: it refuses a request that another reader would see under another
 //! rule. [`Routes::first`] is how Envoy reads the same rules.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::header_match::{HeaderMatch, Readings};
 use super::path::{may_have_others, other_spellings, split_path, without_query};
+use super::query::Query;
 use super::query_match::QueryMatch;
 use super::regex::Regex;
 use super::route_index::RouteIndex;
@@ -83,8 +84,14 @@ impl Routes {
         }
         let mut known = self.known.take();
         known.clear();
-        let mut conditions =
-            Conditions { head, query, readings: Readings::default(), known, rules: self.matches.len() };
+        let mut conditions = Conditions {
+            head,
+            query,
+            read_query: OnceCell::new(),
+            readings: Readings::default(),
+            known,
+            rules: self.matches.len(),
+        };
         let rule = self.whatever_the_spelling(path, &mut conditions);
         self.known.replace(conditions.known);
         rule
@@ -151,6 +158,7 @@ impl Routes {
 struct Conditions<'r> {
     head: &'r RequestHead,
     query: &'r [u8],
+    read_query: OnceCell<Query<'r>>,
     readings: Readings,
     /// What is known of each rule, once one was asked: there may be many that the path does not tell apart.
     known: Vec<Known>,
@@ -171,7 +179,8 @@ impl Conditions<'_> {
             return result;
         }
         let headers = rule.headers.iter().map(|header| header.matches_only(self.head, &self.readings));
-        let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(self.query)));
+        let query = || self.read_query.get_or_init(|| Query::new(self.query));
+        let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(query())));
         let mut result = Ok(true);
         for condition in conditions {
             match condition {

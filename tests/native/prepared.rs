@@ -166,14 +166,17 @@ fn a_request_allocates_the_same_however_many_rules_the_path_does_not_tell_apart(
         |n: usize| json!({"headers": [{"name": ":path", "string_match": {"prefix": format!("/tenant-{n:04}/")}}]});
     let query =
         |n: usize| json!({"query_parameters": [{"name": "tenant", "string_match": {"exact": format!("{n:04}")}}]});
-    let forms: [&dyn Fn(usize) -> Value; 3] = [&host, &path, &query];
-    for (form, place) in forms.into_iter().zip(0..) {
+    type Form<'f> = (&'f dyn Fn(usize) -> Value, &'f dyn Fn(&str) -> String);
+    let plain = |last: &str| format!("page=1&tenant={last}");
+    let encoded = |last: &str| format!("p%61ge=1+2;x%20y&t%65nant=%30{}&%74enant=%30{}", &last[1..], &last[1..]);
+    let forms: [Form<'_>; 4] = [(&host, &plain), (&path, &plain), (&query, &plain), (&query, &encoded)];
+    for ((form, query), place) in forms.into_iter().zip(0..) {
         let with = |count: usize| {
             let asks = |n: usize| rule(merged(json!({"prefix": "/"}), form(n)), &format!("main-{end}"));
             let rules: Vec<Value> = (0..count).map(asks).collect();
             let (host, last) = (format!("tenant-{:04}.example", count - 1), format!("{:04}", count - 1));
             // Several readings, each of which falls under the same rules.
-            let path = format!("/tenant-{last}/a%2fb%2fc?page=1&tenant={last}");
+            let path = format!("/tenant-{last}/a%2fb%2fc?{}", query(&last));
             let fields = [(":method", "GET"), (":path", &*path), (":authority", &*host), ("authorization", &*bearer)];
             allocated(&config(&end, json!({"rules": rules})), &fields)
         };
@@ -511,6 +514,26 @@ fn a_header_of_constants_and_claims_is_written_in_one_piece_however_long_the_con
         count
     };
     assert_eq!(with(1000), with(1));
+}
+
+#[test]
+fn a_header_for_the_service_is_made_once_and_takes_two_allocations_itself_and_the_list_of_them() {
+    let bearer = Token::new(&key()).claim("level", 7).bearer();
+    let with = |headers: Value| {
+        let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("authorization", &*bearer)];
+        let ((count, _), passes) = allocated(&json!({"providers": {"main": local(&[&key()], headers)}}), &fields);
+        assert!(passes);
+        count
+    };
+    let without = with(json!({}));
+    for headers in [
+        json!({"forward_payload_header": "x-payload"}),
+        json!({"claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}]}),
+        json!({"claim_to_headers": [{"header_name": "x-level", "claim_name": "level"}]}),
+        json!({"claim_to_headers": [{"header_name": "x-text", "value": "{claims.sub} of {claims.iss}"}]}),
+    ] {
+        assert_eq!(with(headers.clone()) - without, 2, "{headers}");
+    }
 }
 
 #[test]
