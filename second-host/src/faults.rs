@@ -18,11 +18,13 @@ pub enum Call {
     WriteShared,
     Metric,
     Dispatch,
+    /// Which no host refuses.
+    Clock,
 }
 
 impl Call {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadHeaders,
         Self::EditHeaders,
         Self::Resume,
@@ -33,6 +35,7 @@ impl Call {
         Self::WriteShared,
         Self::Metric,
         Self::Dispatch,
+        Self::Clock,
     ];
 }
 

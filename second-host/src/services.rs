@@ -13,25 +13,30 @@ use proxy_wasm_host::abi::v0_2_1::{
 use crate::faults::{Call, Faults};
 
 /// A clock that the test turns.
-pub struct Time(AtomicU64);
+pub struct Time {
+    now: AtomicU64,
+    faults: Arc<Faults>,
+}
 
 impl Time {
-    pub fn at(seconds: u64) -> Self {
-        Self(AtomicU64::new(seconds * 1_000_000_000))
+    pub fn at(seconds: u64, faults: Arc<Faults>) -> Self {
+        Self { now: AtomicU64::new(seconds * 1_000_000_000), faults }
     }
 
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_nanos()).expect("a short time"), Ordering::Relaxed);
+        self.now.fetch_add(u64::try_from(by.as_nanos()).expect("a short time"), Ordering::Relaxed);
     }
 }
 
 impl Clock for Time {
     fn realtime_nanos(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        // It answers whatever is to fail.
+        let _ = self.faults.ask(Call::Clock);
+        self.now.load(Ordering::Relaxed)
     }
 
     fn monotonic_nanos(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.now.load(Ordering::Relaxed)
     }
 }
 
@@ -142,7 +147,7 @@ impl Services {
     pub fn at(seconds: u64) -> Self {
         let faults = Arc::new(Faults::default());
         Self {
-            time: Arc::new(Time::at(seconds)),
+            time: Arc::new(Time::at(seconds, faults.clone())),
             log: Arc::default(),
             upstreams: Arc::new(Upstreams::new(faults.clone())),
             shared: Arc::new(Shared::new(faults.clone())),

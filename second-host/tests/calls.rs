@@ -1,6 +1,6 @@
 //! How often a request has the host do something: each time costs more than what the module does in between.
 
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use jwt_gate_second_host::{Call, Foreign, Outcome, Platform, Proxy};
 
@@ -11,6 +11,11 @@ use crate::{credulous, local, remote, set, HEAD};
 fn prepared(mut configuration: Value, foreign: Foreign, key: &Key) -> Proxy {
     let provider = configuration["providers"]["main"].as_object_mut().expect("a provider");
     provider.remove("claim_to_headers").expect("what they want");
+    with_keys(configuration, foreign, key)
+}
+
+/// The module, with the keys at hand.
+fn with_keys(configuration: Value, foreign: Foreign, key: &Key) -> Proxy {
     let mut proxy = Proxy::new(Platform::built(), NOW, foreign);
     assert!(proxy.configure(&configuration.to_string()), "{:?}", proxy.log());
     proxy.tick();
@@ -44,7 +49,7 @@ fn origins(key: &Key) -> [(&'static str, Value, Foreign); 4] {
 }
 
 #[test]
-fn a_token_that_comes_again_costs_one_reading_of_the_head_and_one_edit() {
+fn a_token_that_comes_again_costs_one_reading_of_the_head_and_of_the_clock_and_one_edit() {
     let key = Key::p256(1).named("k1");
     let bearer = Token::new(&key).bearer();
     let request = [&HEAD[..], &[("authorization", &bearer)]].concat();
@@ -55,13 +60,13 @@ fn a_token_that_comes_again_costs_one_reading_of_the_head_and_one_edit() {
         for _ in 0..3 {
             let (outcome, asked) = life(&mut proxy, &request);
             assert_eq!(outcome, passed, "{what}");
-            assert_eq!(asked, [(Call::ReadHeaders, 1), (Call::EditHeaders, 1)], "{what}");
+            assert_eq!(asked, [(Call::ReadHeaders, 1), (Call::EditHeaders, 1), (Call::Clock, 1)], "{what}");
         }
     }
 }
 
 #[test]
-fn a_request_without_a_token_costs_one_reading_of_the_head_and_one_answer() {
+fn a_request_without_a_token_costs_one_reading_of_the_head_and_of_the_clock_and_one_answer() {
     let key = Key::p256(1).named("k1");
     for (what, configuration, foreign) in origins(&key) {
         let mut proxy = prepared(configuration, foreign, &key);
@@ -69,7 +74,24 @@ fn a_request_without_a_token_costs_one_reading_of_the_head_and_one_answer() {
             let (outcome, asked) = life(&mut proxy, &HEAD);
             assert!(matches!(outcome, Outcome::Answered { status: 401, .. }), "{what}: {outcome:?}");
             assert_eq!(outcome.code(), "token_missing", "{what}");
-            assert_eq!(asked, [(Call::ReadHeaders, 1), (Call::Answer, 1)], "{what}");
+            assert_eq!(asked, [(Call::ReadHeaders, 1), (Call::Answer, 1), (Call::Clock, 1)], "{what}");
+        }
+    }
+}
+
+#[test]
+fn each_header_for_services_costs_one_edit() {
+    let key = Key::p256(1).named("k1");
+    let bearer = Token::new(&key).bearer();
+    let request = [&HEAD[..], &[("authorization", &bearer)]].concat();
+    for (what, mut configuration, foreign) in origins(&key) {
+        let told = |number: usize| json!({"header_name": format!("x-{number}"), "claim_name": "sub"});
+        configuration["providers"]["main"]["claim_to_headers"] = (0..3).map(told).collect();
+        let mut proxy = with_keys(configuration, foreign, &key);
+        life(&mut proxy, &request);
+        for _ in 0..3 {
+            let (_, asked) = life(&mut proxy, &request);
+            assert_eq!(asked, [(Call::ReadHeaders, 1), (Call::EditHeaders, 1 + 3), (Call::Clock, 1)], "{what}");
         }
     }
 }

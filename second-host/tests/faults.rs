@@ -19,7 +19,7 @@ fn whatever_the_host_refuses_nothing_passes_that_should_not() {
     let good = Token::new(&key).bearer();
     let forged = Token::new(&Key::p256(2).named("k1")).bearer();
     let mut tried = 0;
-    for call in Call::ALL {
+    for call in Call::ALL.into_iter().filter(|call| *call != Call::Clock) {
         for status in [Status::NotFound, Status::BadArgument, Status::InternalFailure, Status::Unimplemented] {
             for (spared, once) in (0..8).flat_map(|spared| [(spared, false), (spared, true)]) {
                 let what = format!("{call:?} after {spared}, once: {once}, {status}");
