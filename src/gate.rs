@@ -219,7 +219,7 @@ impl Gate {
         }
         self.verifier.begin_request(false);
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
-            Decision::Wait(wants, otherwise) => {
+            Decision::Wait(mut wants, otherwise) => {
                 let passes = passes_without(&wants, &otherwise);
                 if passes && self.is_crowded() {
                     return self.conclude(id, &head, *otherwise, now);
@@ -229,17 +229,20 @@ impl Gate {
                 if self.waiting.len() >= if is_known { MAX_WAITING_KNOWN } else { MAX_WAITING } {
                     return self.apply(id, &head, self.semantics.overloaded(&head));
                 }
-                let (patience, documents, asked, found, called, is_due) = Default::default();
-                let waiting = Waiting { head, since: now, patience, documents, asked, found, called, passes, is_due };
-                // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
-                let own = if self.can_wait { Vec::new() } else { self.own_headers(&waiting.head) };
-                let mut effects = if self.can_wait { vec![Effect::Wait(id)] } else { vec![Effect::Remove(id, own)] };
-                effects.extend(self.wait(id, waiting, wants, now));
-                if !self.can_wait {
-                    self.started = true;
-                    self.calls.current = Some(id);
-                    effects.push(Effect::Settle(id));
+                let (patience, documents, asked, found, tried, called, is_due) = Default::default();
+                let mut waiting =
+                    Waiting { head, since: now, patience, documents, asked, found, tried, called, passes, is_due };
+                if self.can_wait {
+                    let mut effects = vec![Effect::Wait(id)];
+                    effects.extend(self.wait(id, waiting, wants, now));
+                    return effects;
                 }
+                self.started = true;
+                // Where requests wait within their own context, a trap in the answer lets them go on in some hosts.
+                let mut effects = vec![Effect::Remove(id, self.own_headers(&waiting.head))];
+                effects.extend(self.try_next(id, &mut waiting, &mut wants, now));
+                effects.push(Effect::Settle(id));
+                self.wait(id, waiting, wants, now);
                 effects
             }
             decision => self.conclude(id, &head, decision, now),

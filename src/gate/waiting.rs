@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, Gate, RequestId};
 use crate::limits::{MAX_QUESTIONS_PER_REQUEST, MAX_WAITING, WAIT_MARGIN};
-use crate::policy::{Decision, DocumentId, Finding, Key, Protocol, Want};
+use crate::policy::{Decision, DocumentId, Finding, Key, Protocol, Question, Want};
 use crate::remote::{Input, Need};
 use crate::request::RequestHead;
 use crate::stats::Counter;
@@ -22,7 +22,9 @@ pub(super) struct Waiting {
     pub asked: Vec<Key>,
     /// What was answered.
     pub found: Vec<(Key, Finding)>,
-    /// The documents that it called for beside the fetch of others, each once.
+    /// The documents whose turn it was, each once for each need, where it calls for one after the other.
+    pub tried: Vec<(DocumentId, Need)>,
+    /// Those that it called for beside the fetch of others, each once.
     pub called: Vec<DocumentId>,
     /// It passes without what it waits for.
     pub passes: bool,
@@ -43,7 +45,8 @@ impl Gate {
         }
     }
 
-    /// Lets a request wait for what it lacks, and asks for that.
+    /// Lets a request wait for what it lacks, and asks services for that. Where nothing but the answer to a call of its own leads back
+    /// to it, it has [one after the other](Self::on_settled) instead.
     pub(super) fn wait(&mut self, id: RequestId, mut waiting: Waiting, wants: Vec<Want>, now: UnixTime) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut patience = Duration::ZERO;
@@ -53,15 +56,10 @@ impl Gate {
                 Want::Document(document, need) => {
                     waiting.documents.push(document);
                     patience = patience.max(self.documents.want(document, need, now));
-                    // Without that, nothing but the answer to a call of its own leads back to the request.
-                    effects.extend((!self.can_wait).then_some(Effect::Read(document)));
                 }
                 Want::Answer(question) => {
-                    patience = patience.max(question.call.timeout.saturating_add(WAIT_MARGIN));
-                    if !waiting.asked.contains(&question.key) {
-                        waiting.asked.push(question.key);
-                        waiting.since = now;
-                        effects.extend(self.questions.ask(id, *question, self.can_wait, now));
+                    if self.can_wait && !waiting.asked.contains(&question.key) {
+                        effects.extend(self.ask(id, &mut waiting, *question, now));
                     }
                 }
             }
@@ -70,6 +68,13 @@ impl Gate {
         waiting.is_due = false;
         self.waiting.insert(id, waiting);
         effects
+    }
+
+    fn ask(&mut self, id: RequestId, waiting: &mut Waiting, question: Question, now: UnixTime) -> Option<Effect> {
+        waiting.asked.push(question.key);
+        waiting.since = now;
+        waiting.patience = waiting.patience.max(question.call.timeout.saturating_add(WAIT_MARGIN));
+        self.questions.ask(id, question, self.can_wait, now)
     }
 
     /// Decides once more about those that are due, oldest first, until so many of them were let go.
@@ -150,11 +155,11 @@ impl Gate {
         if self.calls.under_way.values().any(|&request| request == id) || self.questions.are_of(id) {
             return vec![Effect::Wait(id)];
         }
-        let Some((mut waiting, decision)) = self.decide_again(id, now) else {
+        let Some((mut waiting, mut decision)) = self.decide_again(id, now) else {
             return Vec::new();
         };
-        if let Decision::Wait(wants, _) = &decision {
-            let mut effects = self.call_beside(id, &mut waiting, wants, now);
+        if let Decision::Wait(wants, _) = &mut decision {
+            let mut effects = self.try_next(id, &mut waiting, wants, now);
             if !effects.is_empty() {
                 self.waiting.insert(id, waiting);
                 effects.push(Effect::Settle(id));
@@ -164,26 +169,53 @@ impl Gate {
         self.end(id, &waiting, decision, now)
     }
 
-    /// Calls for what a request lacks and others fetch.
-    fn call_beside(&mut self, id: RequestId, waiting: &mut Waiting, wants: &[Want], now: UnixTime) -> Vec<Effect> {
+    /// Turns to the next of what a request lacks, and in the end to what others fetch. It never has two calls under way: in some hosts
+    /// a request goes on upstream when a call is answered and nothing is made of that, as of the first of two.
+    pub(super) fn try_next(
+        &mut self,
+        id: RequestId,
+        waiting: &mut Waiting,
+        wants: &mut Vec<Want>,
+        now: UnixTime,
+    ) -> Vec<Effect> {
         self.calls.current = Some(id);
-        let mut effects = Vec::new();
+        let next = wants.iter().position(|want| match want {
+            Want::Document(document, need) => !waiting.tried.contains(&(*document, *need)),
+            Want::Answer(question) => waiting.may_ask(question.key),
+        });
+        match next.map(|place| wants.swap_remove(place)) {
+            Some(Want::Document(document, need)) => {
+                waiting.tried.push((document, need));
+                waiting.patience = waiting.patience.max(self.documents.want(document, need, now));
+                return vec![Effect::Read(document)];
+            }
+            Some(Want::Answer(question)) => return self.ask(id, waiting, *question, now).into_iter().collect(),
+            None => {}
+        }
         for want in wants {
             match *want {
                 Want::Document(document, Need::Content) if !waiting.called.contains(&document) => {
                     waiting.called.push(document);
-                    effects.extend(self.on_document(document, Input::Own, now));
+                    let effects = self.on_document(document, Input::Own, now);
+                    if !effects.is_empty() {
+                        return effects;
+                    }
                 }
                 _ => {}
             }
         }
-        effects
+        Vec::new()
     }
 }
 
 impl Waiting {
     pub(super) fn waits_for(&self, key: Key) -> bool {
         self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
+    }
+
+    /// Whether it has not asked that, and may ask more.
+    fn may_ask(&self, key: Key) -> bool {
+        !self.asked.contains(&key) && self.asked.len() < MAX_QUESTIONS_PER_REQUEST
     }
 
     /// Whether there is a question among `wants` that was not asked.

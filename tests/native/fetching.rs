@@ -634,6 +634,29 @@ fn a_cold_request_calls_beside_the_fetches_of_others_for_each_document_that_it_l
 }
 
 #[test]
+fn a_cold_request_with_calls_of_its_own_never_has_two_of_them_under_way() {
+    const OTHER_JWKS: &str = "http://other.example/jwks";
+    let at_other = json!({"http_uri": {"uri": OTHER_JWKS, "cluster": "jwks", "timeout": "2s"}});
+    let other = remote(json!({"issuer": "https://other.example", "remote_jwks": at_other}));
+    let providers = json!({"a": other, "b": remote(json!({}))});
+    let any = json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
+    let config = json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]});
+    for others in [Reply::keys(&[&two()]).after(Duration::from_millis(200)), Reply::status(500), Reply::hangs()] {
+        let mut world = World::without_waiting(&config, 1);
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
+        world.issuer(OTHER_JWKS, others);
+        let request = signed(&world, &one());
+        let first = world.request(0, &request);
+        // Whatever the one that comes later asks for beside that, it does so by itself, too.
+        let beside = world.request(0, &request);
+        world.seconds_pass(8);
+        for id in [first, beside] {
+            assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+        }
+    }
+}
+
+#[test]
 fn a_burst_of_cold_requests_with_calls_of_their_own_is_bounded() {
     let mut world = World::without_waiting(&config(json!({})), 2);
     world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));

@@ -743,6 +743,11 @@ impl World {
                 )
             }
         };
+        let has_another = self.in_flight.iter().any(|call| context.is_some() && call.context == context);
+        assert!(
+            self.can_wait || !has_another,
+            "request {context:?} has two calls, and the answer to one lets it go on"
+        );
         self.in_flight.push(InFlight { due: self.elapsed + due, vm, context, asked, answer });
         Vec::new()
     }
