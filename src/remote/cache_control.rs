@@ -7,31 +7,20 @@ use crate::limits::MIN_MAX_AGE;
 /// What an answer says of how long it is fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// `max-age`, unless it is zero beside `no-cache`, `no-store` or `must-revalidate`. To keep nothing is no lifetime: frameworks say
-    /// so of whatever they send (those behind the most common issuers among them), and who took it for one would ask them all the
-    /// time.
+    /// `max-age`, unless it is zero. That, `no-cache` and `no-store` are no lifetime: frameworks say so of whatever they send (Spring
+    /// and Rails, Keycloak, and Express of its files), and who took it for one would ask them all the time.
     pub asked: Option<Duration>,
 }
 
 impl Freshness {
     /// Of an answer with that `Cache-Control`.
     pub fn read(cache_control: &str) -> Self {
-        const NAMES: [&str; 4] = ["max-age", "no-cache", "no-store", "must-revalidate"];
-        let (mut asked, mut is_kept) = (None, true);
-        for directive in cache_control.split(',') {
-            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-            let name = name.trim_ascii();
-            match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
-                Some(0) => {
-                    let seconds = value.trim_ascii().trim_matches('"').parse().ok().map(Duration::from_secs);
-                    asked = seconds.into_iter().chain(asked).min();
-                }
-                // With the names of headers, it speaks of those.
-                Some(_) if value.is_empty() => is_kept = false,
-                _ => {}
-            }
-        }
-        Self { asked: asked.filter(|asked| is_kept || !asked.is_zero()) }
+        let asked = cache_control.split(',').filter_map(|directive| {
+            let (name, value) = directive.split_once('=')?;
+            let seconds = value.trim().trim_matches('"').parse().ok().filter(|&seconds| seconds > 0);
+            name.trim().eq_ignore_ascii_case("max-age").then_some(Duration::from_secs(seconds?))
+        });
+        Self { asked: asked.min() }
     }
 
     /// The lifetime where the configuration says `longest`: shortened, down to [`MIN_MAX_AGE`], and never lengthened.
@@ -58,11 +47,9 @@ mod tests {
             ("max-age=300, max-age=60", 600, 60),
             ("no-store, max-age=60", 600, 60),
             ("no-cache=\"Set-Cookie\", max-age=60", 600, 60),
-            ("max-age=0", 600, 10),
-            ("public, max-age=0", 600, 10),
-            ("max-age=0, private, must-revalidate", 600, 600),
-            ("no-cache=\"Set-Cookie\", max-age=0", 600, 10),
-            ("No-Store, max-age=0", 600, 600),
+            ("max-age=0", 600, 600),
+            ("public, max-age=0", 600, 600),
+            ("max-age=60, no-store, max-age=0", 600, 60),
             ("no-cache", 600, 600),
             ("no-cache, no-store, max-age=0, must-revalidate", 600, 600),
             ("max-age=-1", 600, 600),

@@ -93,16 +93,14 @@ fn documents(key: &Key) -> Vec<Document> {
     let unmoved = json!({"async_fetch": {"failed_refetch_duration": "3s"}});
     // In two lines, which are one list.
     let hasty = key_set(&[key]).with("cache-control", "public").with("cache-control", "max-age=1");
-    let careless = key_set(&[key]).with("cache-control", "max-age=0");
-    // What frameworks say of all that they send: to keep nothing is no lifetime.
+    // What frameworks say of all that they send is no lifetime.
+    let of_files = key_set(&[key]).with("cache-control", "public, max-age=0");
     let framework = key_set(&[key]).with("cache-control", "no-cache, no-store, max-age=0, must-revalidate");
-    let cautious = key_set(&[key]).with("cache-control", "max-age=0, private, must-revalidate");
     let lifetime = json!({"cache_duration": format!("{LIFETIME}s")});
     let as_configured = || refreshes(Duration::from_secs_f64(LIFETIME));
     let mut documents = vec![
-        document("careless", json!({"cache_duration": "600s"}), careless, refreshes(LEAST_MAX_AGE), 2),
+        document("of-files", lifetime.clone(), of_files, as_configured(), 1),
         document("framework", lifetime.clone(), framework, as_configured(), 1),
-        document("cautious", lifetime.clone(), cautious, as_configured(), 1),
         document("hasty", json!({"cache_duration": "600s"}), hasty, refreshes(LEAST_MAX_AGE), 2),
         document("failing", json!({}), Behaviour::status(500), backoff.map(about).to_vec(), 4),
         document("unmoved", unmoved, Behaviour::status(500), vec![(3.0, 3.0 + SLACK); 10], 4),

@@ -353,6 +353,7 @@ fn cache_control_shortens_a_lifetime_but_not_below_its_floor() {
         ("max-age=86400", "60s", 48, 58),
         ("max-age=1", "2s", 1, 3),
         ("no-cache", "60s", 48, 58),
+        ("public, max-age=0", "60s", 48, 58),
         ("no-cache, no-store, max-age=0, must-revalidate", "60s", 48, 58),
         ("public", "60s", 48, 58),
     ] {
