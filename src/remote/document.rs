@@ -182,11 +182,12 @@ impl<T: Content> Document<T> {
             }
             Input::Abandoned(_) => self.on_left(|_| Left::Abandoned),
             // What came already is published, or nobody would have it.
-            Input::Stop if matches!(self.task, Task::Publishing(..)) => vec![Output::Read],
+            Input::Stop if matches!(self.task, Task::Publishing(_)) => vec![Output::Read],
             Input::Stop => self.on_left(|begun| Left::Stopped(begun.forced_before)),
         }
     }
 
+    #[inline(never)]
     fn on_record(&mut self, record: Option<Record>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         // A record that is gone was never there or belongs to another version of the module: our own knowledge stays.
         let before = self.schedule.record;
@@ -234,6 +235,7 @@ impl<T: Content> Document<T> {
         outputs
     }
 
+    #[inline(never)]
     fn on_shared(&mut self, record: Option<Record>, now: UnixTime) -> Vec<Output> {
         if self.take_record(record, now).edition == self.loaded {
             Vec::new()
@@ -251,6 +253,7 @@ impl<T: Content> Document<T> {
     }
 
     /// Whether what is missing may be there now: someone wrote, or was between the two writes of a fetch.
+    #[inline(never)]
     fn may_be_found(&mut self, changed: bool, now: UnixTime) -> bool {
         let losses = &mut self.schedule.losses;
         losses.is_lost() && (changed || losses.looks_again(now))
@@ -265,7 +268,7 @@ impl<T: Content> Document<T> {
 
     fn publish(&mut self, fetched: Box<Fetched<T>>, cas: Option<u32>, now: UnixTime) -> Vec<Output> {
         if !self.schedule.is_holder() {
-            // Whoever ended the lease has counted the fetch as one that failed.
+            // Whoever ended the lease counted it.
             return vec![self.schedule.said().late()];
         }
         let mut outputs = Vec::new();
@@ -386,6 +389,7 @@ impl<T: Content> Document<T> {
         outputs
     }
 
+    #[inline(never)]
     fn on_not_stored(&mut self) -> Vec<Output> {
         if std::mem::replace(&mut self.is_said_not_shared, true) {
             return Vec::new();

@@ -210,8 +210,10 @@ impl Schedule {
         let is_forced = self.record.forced_at == self.record.lease_from;
         match self.record.failures {
             _ if is_forced && !self.is_due(now) => self.record.unleased(),
-            // A VM that is gone is no fault of the source: whoever comes next calls at once.
-            0 => Record { failures: 1, ..self.paused(Duration::ZERO, now) },
+            // A VM that is gone is no fault of the source, nor is a clock that was set back: whoever comes next calls at once.
+            failures if failures == 0 || self.record.lease_until > now => {
+                Record { failures: failures.max(1), ..self.paused(Duration::ZERO, now) }
+            }
             _ => self.failed(FailureKind::Content, now),
         }
     }
