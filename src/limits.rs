@@ -32,6 +32,11 @@ pub const MAX_TOKENS_PER_REQUEST: usize = 4;
 /// thousands.
 pub const MAX_AMBIGUOUS_PATH_BYTES: usize = 8 * 1024;
 
+/// The most parameters of a query that rules and variables look at: servers read no more of them, as PHP and Node do, or refuse the
+/// request, and whoever has more knows which parameter is to be the last one that is seen. It bounds as well what one request takes in
+/// memory.
+pub const MAX_QUERY_PARAMETERS: usize = 1000;
+
 /// The most readings of one path that are tried; a path that has more is refused. What is honestly encoded has a handful; each
 /// further `%25` in a row is one more.
 pub const MAX_PATH_READINGS: usize = 64;

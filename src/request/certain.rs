@@ -5,6 +5,7 @@
 
 use percent_encoding::percent_decode;
 
+use super::parameter::are_too_many;
 use super::path::{may_have_others, other_spellings, split_path};
 use super::{ParameterName, RequestHead};
 use crate::limits::MAX_AMBIGUOUS_PATH_BYTES;
@@ -113,6 +114,9 @@ fn segment_of(encoded: &[u8]) -> Option<String> {
 
 /// The value of the one parameter that some reader could take for that, if there is no other.
 fn parameter(query: &[u8], name: &ParameterName, dividers: &[u8]) -> Option<String> {
+    if are_too_many(query) {
+        return None;
+    }
     let mut named = name.find(query, dividers);
     let (spelt, value) = named.next().filter(|_| named.next().is_none())?;
     let decoded: Vec<u8> = percent_decode(value).collect();

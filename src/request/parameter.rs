@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
+use crate::limits::MAX_QUERY_PARAMETERS;
+
 /// A name, with what lenient readers make of it at hand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterName {
@@ -51,6 +53,11 @@ impl ParameterName {
         folded(spelt).take_while(whole).eq(self.folded.iter().copied().take_while(whole))
             && (!self.is_part || is_alike() || stands_for_all())
     }
+}
+
+/// Whether a query has more parameters than everybody reads, wherever it is divided.
+pub(super) fn are_too_many(query: &[u8]) -> bool {
+    query.iter().filter(|&&b| matches!(b, b'&' | b';')).count() >= MAX_QUERY_PARAMETERS
 }
 
 /// Name and value of a parameter, as they are written; one without `=` has the empty value.

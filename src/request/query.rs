@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::parameter::{decodings, divided};
+use super::parameter::{are_too_many, decodings, divided};
 use super::ParameterName;
 
 /// The query of one request.
@@ -13,19 +13,22 @@ pub(super) struct Query<'q> {
     parts: Vec<Parameter<'q>>,
 }
 
-/// A name and its value, as they are written. A query may hold tens of thousands, so each takes little room.
+/// A name and its value, as they are written.
 struct Parameter<'q> {
     name: &'q [u8],
     value: &'q [u8],
-    /// The name decoded once, and twice; none where that is how it is written.
+    /// The name decoded once, and twice; none where nothing in it is encoded.
     names: Option<Box<[Vec<u8>]>>,
     /// The value decoded once, and whatever else somebody may read; once a rule looks at it.
     values: OnceCell<Box<[Vec<u8>]>>,
 }
 
 impl<'q> Query<'q> {
-    /// Divides it.
-    pub fn new(query: &'q [u8]) -> Self {
+    /// Divides it; `None` if it has too many parameters.
+    pub fn new(query: &'q [u8]) -> Option<Self> {
+        if are_too_many(query) {
+            return None;
+        }
         let (mut parameters, mut parts) = (Vec::new(), Vec::new());
         for parameter in query.split(|&b| b == b'&') {
             parameters.push(Parameter::new(parameter));
@@ -33,7 +36,7 @@ impl<'q> Query<'q> {
                 parameter.split(|&b| b == b';').for_each(|part| parts.push(Parameter::new(part)));
             }
         }
-        Self { parameters, parts }
+        Some(Self { parameters, parts })
     }
 
     /// The value, decoded, of the first parameter of that very name.

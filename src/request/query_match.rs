@@ -35,8 +35,9 @@ impl QueryMatch {
     /// # Errors
     /// [`Reason::PathAmbiguous`]: it would matter how the service reads the query. The parameter occurs several times, or in another
     /// spelling of its name, and not all of the values would do; or it matters whether somebody takes `+` for a space, as in a form,
-    /// divides at `;`, too, or decodes twice.
-    pub(super) fn matches_only(&self, query: &Query) -> Result<bool, Reason> {
+    /// divides at `;`, too, or decodes twice. Or there are more parameters than all of them read.
+    pub(super) fn matches_only(&self, query: Option<&Query>) -> Result<bool, Reason> {
+        let query = query.ok_or(Reason::PathAmbiguous)?;
         let matches = self.holds(query.value(&self.name));
         let is_certain = query.all_like(&self.name, |value| self.holds(Some(value)) == matches);
         is_certain.then_some(matches).ok_or(Reason::PathAmbiguous)
@@ -54,6 +55,7 @@ impl QueryMatch {
 mod tests {
     use super::super::StringTest;
     use super::*;
+    use crate::limits::MAX_QUERY_PARAMETERS;
 
     fn is(value: &str) -> QueryMatch {
         let test = StringMatch { test: StringTest::Exact(value.into()), ignore_case: false };
@@ -112,7 +114,18 @@ mod tests {
             (present(false), "%61", Ok(false)),
             (is("0009"), "p%61ge=1+2;x%20y&%61=%30009&a=%30009", Ok(true)),
         ] {
-            assert_eq!(matcher.matches_only(&Query::new(query.as_bytes())), expected, "{query}");
+            assert_eq!(matcher.matches_only(Query::new(query.as_bytes()).as_ref()), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_some_would_not_read_any_more_is_no_ground_for_a_rule() {
+        let behind = |others: usize, divider: &str| ["x"].repeat(others).join(divider) + divider + "a=1";
+        let matches = |query: &str| is("1").matches_only(Query::new(query.as_bytes()).as_ref());
+        for divider in ["&", ";&"] {
+            let others = (MAX_QUERY_PARAMETERS - 1) / divider.len();
+            assert_eq!(matches(&behind(others, divider)), Ok(true), "{divider}");
+            assert_eq!(matches(&behind(others + 1, divider)), Err(Reason::PathAmbiguous), "{divider}");
         }
     }
 

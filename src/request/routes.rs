@@ -72,7 +72,7 @@ impl Routes {
     /// # Errors
     /// [`Reason::PathAmbiguous`]: another spelling of the path, the query, the host or a header that rules look at, or other upper
     /// and lower case, would fall under another rule, or the path without its last slash under an earlier one; or the target is no path (but a whole URL or a bare host, RFC 9112 section 3.2), or holds `#` or a zero or is not
-    /// UTF-8, or has too many spellings or is too long to try them.
+    /// UTF-8, or has too many spellings or is too long to try them, or too many parameters where a rule looks at one.
     pub fn find(&self, head: &RequestHead) -> Result<Option<usize>, Reason> {
         let (path, query) = split_path(head.target()).ok_or(Reason::PathAmbiguous)?;
         if !path.starts_with(b"/") && !matches!(head.target(), b"" | b"*") {
@@ -158,7 +158,7 @@ impl Routes {
 struct Conditions<'r> {
     head: &'r RequestHead,
     query: &'r [u8],
-    read_query: OnceCell<Query<'r>>,
+    read_query: OnceCell<Option<Query<'r>>>,
     readings: Readings,
     /// What is known of each rule, once one was asked: there may be many that the path does not tell apart.
     known: Vec<Known>,
@@ -179,7 +179,7 @@ impl Conditions<'_> {
             return result;
         }
         let headers = rule.headers.iter().map(|header| header.matches_only(self.head, &self.readings));
-        let query = || self.read_query.get_or_init(|| Query::new(self.query));
+        let query = || self.read_query.get_or_init(|| Query::new(self.query)).as_ref();
         let conditions = headers.chain(rule.query.iter().map(|parameter| parameter.matches_only(query())));
         let mut result = Ok(true);
         for condition in conditions {
