@@ -66,8 +66,12 @@ impl<R> FilterStateRules<R> {
     ) -> Result<Self, ConfigError> {
         let object = cursor.object("filter_state_rules")?;
         let entries = object.get("requires").map_or(Ok(Vec::new()), Cursor::entries)?;
-        let one = |(value, cursor): (&str, Cursor<'_>)| Ok((value.to_owned(), read(&cursor)?));
-        let requires = entries.into_iter().map(one).collect::<Result<_, _>>()?;
+        let mut requires: Vec<(String, R)> = Vec::new();
+        for (value, cursor) in entries {
+            let entry = (value.to_owned(), read(&cursor)?);
+            let place = requires.partition_point(|(known, _)| known.as_str() < value);
+            requires.insert(place, entry);
+        }
         Ok(Self { name: object.required("name")?.text()?.to_owned(), requires })
     }
 }
