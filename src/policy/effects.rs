@@ -9,7 +9,7 @@ use crate::jose::Verified;
 use crate::json::Value;
 use crate::jwt_verify;
 use crate::request::{self, Location, RequestHead};
-use crate::verdict::{self, is_field_value, Edits, FieldValue, Fields, HeaderName, Reason};
+use crate::verdict::{is_field_value, set_field, Edits, FieldValue, Fields, HeaderName, Reason};
 
 /// The headers that the provider of `principal` sets; `payload` is what the one of `forward_payload_header` is to say.
 ///
@@ -28,14 +28,14 @@ pub fn forwarded(
         if header.pad {
             value.resize(value.len().next_multiple_of(4), b'=');
         }
-        verdict::set(&mut fields, header.name.shared(), value.into());
+        set_field(&mut fields, header.name.shared(), value.into());
     }
     let checked = |value: Cow<'_, [u8]>| {
         is_field_value(&value).then(|| FieldValue::Own(value.into_owned())).ok_or(Reason::ClaimNotForwardable)
     };
     for header in &provider.claim_headers {
         if let Some(value) = header_value(principal.verified(), header) {
-            verdict::set(&mut fields, header.name.shared(), checked(value)?);
+            set_field(&mut fields, header.name.shared(), checked(value)?);
         }
     }
     for header in &provider.text_headers {
@@ -48,7 +48,7 @@ pub fn forwarded(
             }
         };
         if let Some(value) = value {
-            verdict::set(&mut fields, header.name.shared(), value);
+            set_field(&mut fields, header.name.shared(), value);
         }
     }
     Ok(fields)
@@ -90,8 +90,9 @@ pub fn apply(
         let (metadata, shown) = (&provider.metadata, principal.shown());
         for (name, text) in [(&metadata.payload, &shown.payload), (&metadata.header, &shown.header)] {
             let is_new = |name: &&SmolStr| !others().any(|other| other.metadata.is_written(name));
-            let new = name.as_ref().filter(is_new).zip(text.as_ref());
-            edits.state.extend(new.map(|(name, text)| (name.clone(), text.clone())));
+            if let Some((name, text)) = name.as_ref().filter(is_new).zip(text.as_ref()) {
+                edits.state.push((name.clone(), text.clone()));
+            }
         }
         edits.clear_route_cache |= provider.clear_route_cache && (!fields.is_empty() || metadata.payload.is_some());
         if edits.set.is_empty() {

@@ -56,7 +56,10 @@ impl Decision {
             return Self::Deny(Box::new(denial));
         }
         let pass = Pass::unenforced(denial.reason);
-        edits.state.extend(denial.state);
+        if !denial.state.is_empty() {
+            // Of Envoy's semantics, whose edits hold none beside it.
+            edits.state = denial.state;
+        }
         (edits.failed_status, edits.caller) = (denial.failed_status, denial.caller);
         Self::Allow(pass, edits)
     }

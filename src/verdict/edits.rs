@@ -116,7 +116,7 @@ pub struct Edits {
 }
 
 /// Filter state: what `payload_in_metadata` and its like name, as JSON text, by the whole [name](state_name).
-pub type State = Vec<(SmolStr, SmolStr)>;
+pub type State = SmallVec<[(SmolStr, SmolStr); 1]>;
 
 /// What later filters and the access log are shown of a token, as JSON text; `None` for what the provider does not show. It is written
 /// once, however often the token comes.
@@ -166,12 +166,12 @@ impl Edits {
 
     /// Sets `name` to `value`; a later value replaces an earlier one.
     pub fn set(&mut self, name: SmolStr, value: impl Into<FieldValue>) {
-        set(&mut self.set, name, value.into());
+        set_field(&mut self.set, name, value.into());
     }
 }
 
 /// Sets `name` to `value` among `fields`; a later value replaces an earlier one.
-pub fn set(fields: &mut Fields, name: SmolStr, value: FieldValue) {
+pub fn set_field(fields: &mut Fields, name: SmolStr, value: FieldValue) {
     match fields.iter_mut().find(|(known, _)| *known == name) {
         Some((_, known)) => *known = value,
         None => fields.push((name, value)),

@@ -13,7 +13,8 @@ mod wording;
 pub use access_log::{plain, AccessLog, Caller, Published};
 pub use denial::{Denial, Envoys, Form};
 pub use edits::{
-    is_field_value, is_spelling, set, state_name, Edits, FailedStatus, FieldValue, Fields, HeaderName, Shown, State,
+    is_field_value, is_spelling, set_field, state_name, Edits, FailedStatus, FieldValue, Fields, HeaderName, Shown,
+    State,
 };
 pub use header_map::HeaderMap;
 pub use local_response::{LocalResponse, Prepared};

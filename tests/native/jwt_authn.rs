@@ -248,7 +248,7 @@ fn what_goes_into_metadata_is_the_payload_the_header_and_the_failure() {
 
     let denied = world.ask(0, &Request::get("/").bearer(&token.expires_in(-61).mint()));
     let failure = ("jwt_authn.failure".into(), r#"{"code":3,"message":"Jwt is expired"}"#.into());
-    assert_eq!(denied.denial().state, [failure]);
+    assert_eq!(denied.denial().state[..], [failure]);
 }
 
 #[test]

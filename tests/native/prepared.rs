@@ -458,6 +458,28 @@ fn a_token_that_comes_again_under_one_of_few_or_many_rules_takes_two_allocations
 }
 
 #[test]
+fn a_request_allocates_the_same_however_much_the_configuration_compares_it_with() {
+    let bearer = Token::new(&key()).claim("scope", "openid read").claim("tenant", "acme").bearer();
+    let fields = [(":method", "GET"), (":path", "/orders"), (":authority", "gateway"), ("authorization", &*bearer)];
+    let with = |count: usize| {
+        let others = |own: &str| -> Value {
+            (0..count).map(|number| format!("https://{number}.example")).chain([own.to_owned()]).collect()
+        };
+        let mut provider = local(&[&key()], json!({"audiences": others(AUDIENCE), "issuers": others(ISSUER)}));
+        provider.as_object_mut().expect("an object").remove("issuer");
+        let asks = json!({
+            "scopes": {"any_of": others("read")},
+            "claims": [{"claim": "tenant", "any_of": others("acme")}],
+        });
+        let asks = merged(rule(json!({"prefix": "/"}), "main"), json!({ "authorize": asks }));
+        allocated(&json!({"providers": {"main": provider}, "rules": [asks]}), &fields)
+    };
+    let few = with(2);
+    assert!(few.1);
+    assert_eq!(with(200), few);
+}
+
+#[test]
 fn a_refusal_that_was_said_before_allocates_nothing_for_what_the_client_is_sent() {
     let metadata = json!({"failed_status_in_metadata": "failure"});
     let provider = |more: Value| local(&[&key()], more);
@@ -473,8 +495,8 @@ fn a_refusal_that_was_said_before_allocates_nothing_for_what_the_client_is_sent(
         "strip_failure_response": true,
         "rules": [rule(json!({"prefix": "/"}), "main")],
     });
-    let envoys = merged(plain.clone(), envoys);
-    for config in [plain.clone(), merged(plain.clone(), scopes), merged(plain.clone(), said), shown, envoys] {
+    let (noting, envoys) = (merged(shown.clone(), envoys.clone()), merged(plain.clone(), envoys));
+    for config in [plain.clone(), merged(plain.clone(), scopes), merged(plain.clone(), said), shown, envoys, noting] {
         for kind in ["text/plain", "application/grpc"] {
             let fields = [(":method", "GET"), (":path", "/"), (":authority", "gateway"), ("content-type", kind)];
             let ((count, _), passes) = allocated(&config, &fields);
