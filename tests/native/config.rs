@@ -61,6 +61,7 @@ fn complete() -> Value {
         remote,
         revoking(json!({
             "refresh_interval": "5s",
+            "async_fetch": {"failed_refetch_duration": "3s"},
             "on_unavailable": "allow",
             "max_stale": "1h",
             "retry_policy": {"num_retries": 2},

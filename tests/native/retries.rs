@@ -170,6 +170,21 @@ fn unknown_keys_in_between_give_a_fetch_that_fails_no_more_time() {
 }
 
 #[test]
+fn a_fetch_for_an_unknown_key_has_one_attempt_until_the_cooldown_is_over() {
+    let more = merged(policy(3, "0.1s"), json!({"refetch_cooldown": "30s"}));
+    let mut world = World::new(&config("5s", more), 2);
+    world.issuer(JWKS, Reply::keys(&[&key()]));
+    world.seconds_pass(1);
+    world.issuer(JWKS, Reply::status(503));
+    for (seconds, fetches) in [(20, 2), (11, 2), (5, 3)] {
+        let unknown = Token::at(&Key::ed25519(2).named("two"), world.seconds()).mint();
+        world.request(0, &Request::get("/").bearer(&unknown));
+        world.seconds_pass(seconds);
+        assert_eq!(world.fetches.len(), fetches, "{:?}", gaps(&world));
+    }
+}
+
+#[test]
 fn an_attempt_that_a_reload_cuts_off_is_made_again_with_the_time_that_it_had() {
     let config = config("5s", policy(9, "0.5s"));
     let mut world = World::new(&config, 2);

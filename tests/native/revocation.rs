@@ -183,6 +183,17 @@ fn the_list_is_polled_with_its_etag() {
 }
 
 #[test]
+fn after_a_failed_fetch_of_a_list_the_pause_is_what_the_configuration_says() {
+    let pace = json!({"async_fetch": {"failed_refetch_duration": "7s"}});
+    let mut world = World::new(&config(pace), 2);
+    world.issuer(REVOKED, Reply::status(500));
+    world.seconds_pass(60);
+    let at: Vec<u64> = world.fetches.iter().map(|fetch| fetch.at).collect();
+    let gaps: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.len() >= 7 && gaps.iter().all(|gap| (7000..=7300).contains(gap)), "{gaps:?}");
+}
+
+#[test]
 fn requests_wait_for_the_first_list_and_each_provider_has_its_own() {
     let with = |uri: &str, audience: &str| {
         local(&[&key()], merged(revoking(json!({"http_uri": {"uri": uri}})), json!({"audiences": [audience]})))
