@@ -189,7 +189,7 @@ pub const FIELDS: &[Field] = &[
     field("path_match_policy", "typed_config", "uri_template_matcher", "required", "the template"),
     field("uri_template_matcher", "@type", "string", "none", "taken where it is that of `UriTemplateMatchConfig`"),
     field("uri_template_matcher", "path_template", "string", "required", "`*` and `{name}` stand for one segment, `**` for the rest, `{name=a/*}` for what it says"),
-    field("query_parameter_matcher", "name", "string", "required", "the parameter; where it occurs twice and one of both would not match, the request is refused, and so it is with more than 1,000 parameters, of which servers read no more"),
+    field("query_parameter_matcher", "name", "string", "required", "the parameter; where it occurs twice and one of both would not match, the request is refused, and so it is with more than 1,000 parameters, of which servers read no more; with `ambiguous_paths: allow` the first one counts"),
     field("query_parameter_matcher", "string_match", "string_matcher", "the parameter is there", "its value, decoded"),
     field("query_parameter_matcher", "present_match", "boolean", "the parameter is there", "whether it is there"),
     field("safe_regex", "regex", "string", "required", "in RE2's syntax, without `\\pL`, `\\Q` and `\\C`, and in ASCII; must match the whole string"),

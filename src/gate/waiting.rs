@@ -11,6 +11,9 @@ use crate::stats::Counter;
 use crate::time::UnixTime;
 use crate::verdict::Reason;
 
+/// How often a request looks at one document to fetch it.
+const MAX_LOOKS: usize = 3;
+
 /// A request that waits.
 pub(super) struct Waiting {
     pub head: RequestHead,
@@ -22,7 +25,7 @@ pub(super) struct Waiting {
     pub asked: Vec<Key>,
     /// What was answered.
     pub found: Vec<(Key, Finding)>,
-    /// The documents whose turn it was, each once for each need, where it calls for one after the other.
+    /// The documents that it looked at to call for them, one after the other, and for which need.
     pub tried: Vec<(DocumentId, Need)>,
     /// Those that it called for beside the fetch of others, each once.
     pub called: Vec<DocumentId>,
@@ -49,22 +52,19 @@ impl Gate {
     /// to it, it has [one after the other](Self::on_settled) instead.
     pub(super) fn wait(&mut self, id: RequestId, mut waiting: Waiting, wants: Vec<Want>, now: UnixTime) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let mut patience = Duration::ZERO;
         waiting.documents.clear();
-        for want in wants {
+        for want in if self.can_wait { wants } else { Vec::new() } {
             match want {
                 Want::Document(document, need) => {
                     waiting.documents.push(document);
-                    patience = patience.max(self.documents.want(document, need, now));
+                    waiting.patience = waiting.patience.max(self.documents.want(document, need, now));
                 }
-                Want::Answer(question) => {
-                    if self.can_wait && !waiting.asked.contains(&question.key) {
-                        effects.extend(self.ask(id, &mut waiting, *question, now));
-                    }
+                Want::Answer(question) if !waiting.asked.contains(&question.key) => {
+                    effects.extend(self.ask(id, &mut waiting, *question, now));
                 }
+                Want::Answer(_) => {}
             }
         }
-        waiting.patience = waiting.patience.max(patience);
         waiting.is_due = false;
         self.waiting.insert(id, waiting);
         effects
@@ -101,7 +101,9 @@ impl Gate {
             return self.end(id, &waiting, decision, now);
         };
         waiting.passes = passes_without(&wants, &otherwise);
-        if waiting.may_go_on(&wants, now) && !(waiting.passes && self.is_crowded()) {
+        // Whoever waits for calls of its own has as long as they take.
+        let may_go_on = !self.can_wait || waiting.may_go_on(&wants, now);
+        if may_go_on && !(waiting.passes && self.is_crowded()) {
             self.wait(id, waiting, wants, now)
         } else {
             self.end(id, &waiting, Decision::Wait(wants, otherwise), now)
@@ -166,6 +168,7 @@ impl Gate {
                 return effects;
             }
         }
+        self.calls.current = None;
         self.end(id, &waiting, decision, now)
     }
 
@@ -180,7 +183,7 @@ impl Gate {
     ) -> Vec<Effect> {
         self.calls.current = Some(id);
         let next = wants.iter().position(|want| match want {
-            Want::Document(document, need) => !waiting.tried.contains(&(*document, *need)),
+            Want::Document(document, need) => waiting.may_try(*document, *need),
             Want::Answer(question) => waiting.may_ask(question.key),
         });
         match next.map(|place| wants.swap_remove(place)) {
@@ -211,6 +214,12 @@ impl Gate {
 impl Waiting {
     pub(super) fn waits_for(&self, key: Key) -> bool {
         self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
+    }
+
+    /// Whether it may look at that document once more. It is not at once that a fetch can begin: first the lease of another one may have
+    /// to be ended, or a newer content turns out to be there.
+    fn may_try(&self, document: DocumentId, need: Need) -> bool {
+        self.tried.iter().filter(|tried| **tried == (document, need)).count() < MAX_LOOKS
     }
 
     /// Whether it has not asked that, and may ask more.

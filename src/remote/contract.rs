@@ -46,7 +46,7 @@ pub enum Output {
     Call(u64, Call),
     /// Something changed that a waiting request may wait for.
     Changed,
-    /// A fetch ended, after that long: once what it brought is written, or another one takes the place of one that brought nothing.
+    /// A fetch ended, after that long: what it brought is written, or that it brought nothing in its time.
     Fetched(Outcome, Duration),
     /// What can be seen of the content changed.
     Gauge(Gauge, u64),

@@ -131,6 +131,7 @@ fn parameter(query: &[u8], name: &ParameterName, dividers: &[u8]) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_QUERY_PARAMETERS;
 
     fn get(target: &str) -> RequestHead {
         head(&[(":path", target)])
@@ -312,6 +313,9 @@ mod tests {
         let of = |target: &str, name: &str| query(&get(target), &ParameterName::new(name));
         assert_eq!(of("/?a_b=1&a.b=2", "a_b"), None);
         assert_eq!(of("/?a.b=2", "a.b").as_deref(), Some("2"));
+        let behind = |others: usize| format!("/?{}user=42", "x&".repeat(others));
+        assert_eq!(of(&behind(MAX_QUERY_PARAMETERS - 1), "user").as_deref(), Some("42"));
+        assert_eq!(of(&behind(MAX_QUERY_PARAMETERS), "user"), None);
         assert_eq!(of("/user=42", "user"), None);
     }
 

@@ -658,6 +658,35 @@ fn a_cold_request_with_calls_of_its_own_never_has_two_of_them_under_way() {
 }
 
 #[test]
+fn in_a_host_that_cannot_hold_requests_a_new_key_of_a_later_provider_is_fetched_in_its_turn() {
+    const OTHER_JWKS: &str = "http://other.example/jwks";
+    let at_other = json!({"http_uri": {"uri": OTHER_JWKS, "cluster": "jwks", "timeout": "2s"}});
+    let other = remote(json!({"issuer": "https://other.example", "remote_jwks": at_other}));
+    let providers = json!({"a": other, "b": remote(json!({}))});
+    let any = json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
+    let config = json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]});
+    let after = Duration::from_millis(150);
+    for finds_another_edition in [false, true] {
+        let mut world = World::without_waiting(&config, 2);
+        world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(3).named("three")]).after(after));
+        world.issuer(JWKS, Reply::keys(&[&one()]).after(after));
+        world.seconds_pass(60);
+        world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(after));
+        if finds_another_edition {
+            let unknown = signed(&world, &Key::ed25519(9).named("nine"));
+            world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(4).named("four")]).after(after));
+            world.request(1, &unknown);
+            world.seconds_pass(40);
+        }
+        let fetches = world.fetches.len();
+        let id = world.request(0, &signed(&world, &two()));
+        world.seconds_pass(2);
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed", "{finds_another_edition}");
+        assert!(world.fetches.len() <= fetches + 2, "{:?}", &world.fetches[fetches..]);
+    }
+}
+
+#[test]
 fn a_burst_of_cold_requests_with_calls_of_their_own_is_bounded() {
     let mut world = World::without_waiting(&config(json!({})), 2);
     world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));

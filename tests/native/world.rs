@@ -718,6 +718,11 @@ impl World {
         let timeout = u64::try_from(call.timeout.as_millis()).expect("a short timeout");
         let after = u64::try_from(reply.after.as_millis()).expect("a short delay");
         self.fetches.push(Fetch { at: self.elapsed, uri, if_none_match: if_none_match.clone(), call });
+        let has_another = self.in_flight.iter().any(|call| context.is_some() && call.context == context);
+        assert!(
+            self.can_wait || !has_another,
+            "request {context:?} has two calls, and the answer to one lets it go on"
+        );
         let unchanged = reply.etag.is_some() && reply.etag == if_none_match;
         let (due, answer) = match reply.kind {
             ReplyKind::NoCluster => {
@@ -743,11 +748,6 @@ impl World {
                 )
             }
         };
-        let has_another = self.in_flight.iter().any(|call| context.is_some() && call.context == context);
-        assert!(
-            self.can_wait || !has_another,
-            "request {context:?} has two calls, and the answer to one lets it go on"
-        );
         self.in_flight.push(InFlight { due: self.elapsed + due, vm, context, asked, answer });
         Vec::new()
     }
