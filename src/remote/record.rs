@@ -62,6 +62,7 @@ const MAGIC: u64 = match LAYOUT.as_bytes().first_chunk() {
 /// No `max-age`.
 const UNASKED: u64 = u64::MAX;
 
+// What is long is never inlined: that would be once for every kind of document.
 impl Record {
     /// Whether a fetch is under way. The lease knows its own length, because whoever holds it may have another timeout; one that
     /// lasts for more than twice that is a clock that was set back by more than a little.
@@ -84,6 +85,7 @@ impl Record {
     /// The record as it is to be read at `now`. If it was fetched later than that, the clock was set back: the content counts as
     /// fetched now, or it would serve until that time comes and longer, and the next fetch is due.
     #[must_use]
+    #[inline(never)]
     pub fn at(self, now: UnixTime) -> Self {
         if self.fetched_at <= now.plus(WAIT_MARGIN) {
             return self;
@@ -92,6 +94,7 @@ impl Record {
     }
 
     /// The record as shared bytes.
+    #[inline(never)]
     pub fn encode(&self) -> Vec<u8> {
         [
             MAGIC,
@@ -116,6 +119,7 @@ impl Record {
     }
 
     /// Reads shared bytes; `None` if they are no record of this version.
+    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;

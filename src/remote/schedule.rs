@@ -36,8 +36,10 @@ pub(super) enum Left {
     Abandoned,
 }
 
+// What is long is never inlined: that would be once for every kind of document.
 impl Schedule {
     /// Of a document that is called `name`. `seed` makes the jitter, and names this VM as a holder of leases.
+    #[inline(never)]
     pub fn new(source: Source, name: &'static str, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let holder = random.u64(1..);
@@ -57,6 +59,7 @@ impl Schedule {
 
     /// Whether the next fetch is due: its time has come, the content is as old as this configuration allows or lost, or, after a
     /// failure, the clock was set back.
+    #[inline(never)]
     pub fn is_due(&self, now: UnixTime) -> bool {
         let Record { next_attempt, lease_from, failures, .. } = self.record;
         if failures > 0 {
@@ -85,6 +88,7 @@ impl Schedule {
     }
 
     /// The body of the current edition is not among what is shared.
+    #[inline(never)]
     pub fn lose(&mut self, now: UnixTime) {
         self.losses.lost(&self.source.pace, self.source.lifetime, &mut self.random, now);
     }
@@ -97,11 +101,13 @@ impl Schedule {
     }
 
     /// Whether a fetch may begin.
+    #[inline(never)]
     pub fn is_free(&self, now: UnixTime) -> bool {
         !self.record.is_leased(now) && (self.is_due(now) || (self.wanted && self.has_cooled_down(now)))
     }
 
     /// Whether `retry_policy` has an attempt left within what a wait may take, or the host has not found the upstream yet.
+    #[inline(never)]
     pub fn is_retried_soon(&self, now: UnixTime) -> bool {
         // Of the first fetch alone: in a long outage nobody waits for what has failed so often.
         let Record { failures, retried, not_sent, next_attempt, .. } = self.record;
@@ -120,6 +126,7 @@ impl Schedule {
 
     /// Until when the request may take that is made now. An attempt that follows a failed one has what is left of its time, as in
     /// jwt_authn, and a [`TICK`] at least, since nobody looks at the clock more often.
+    #[inline(never)]
     pub fn ends(&self, now: UnixTime) -> UnixTime {
         let longest = now.plus(self.source.longest());
         if self.record.retried > 0 && self.is_due(now) && !self.is_late(now) {
@@ -136,6 +143,7 @@ impl Schedule {
     }
 
     /// Claims the lease.
+    #[inline(never)]
     pub fn claimed(&self, is_too_old: bool, now: UnixTime) -> Record {
         let forced_at = if self.wanted { now } else { self.record.forced_at };
         // No longer than any other fetch where the clock was set back. One before its time moves the end of no other.
@@ -173,6 +181,7 @@ impl Schedule {
     }
 
     /// Ends the lease with an answer, which has the content confirmed.
+    #[inline(never)]
     pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
         let lifetime = freshness.within(self.source.lifetime);
         let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
@@ -205,6 +214,7 @@ impl Schedule {
     }
 
     /// Ends a lease that ran out: its VM is gone, or its host never answered. What ends a VM may be what it fetched.
+    #[inline(never)]
     pub fn lapsed(&mut self, now: UnixTime) -> Record {
         // What was due to whoever claimed it may not be to this VM.
         let is_forced = self.record.forced_at == self.record.lease_from;
@@ -219,6 +229,7 @@ impl Schedule {
     }
 
     /// The fetch is tried again where another attempt may mend the failure and begins while some of its time is left.
+    #[inline(never)]
     fn failed(&mut self, kind: FailureKind, now: UnixTime) -> Record {
         let pace = &self.source.pace;
         let Record { failures, retried, ends_at, not_sent: before, .. } = self.record;
@@ -246,6 +257,7 @@ impl Schedule {
     /// Ends the lease of a call that nobody will hear the answer of: everybody else would wait for its end. All that the call took is
     /// given back where the configuration is over; where a client went away it is not, since clients could make one call after another
     /// by going away.
+    #[inline(never)]
     pub fn left(&mut self, why: Left, now: UnixTime) -> Record {
         let mut next = self.record.unleased();
         match why {
@@ -269,6 +281,7 @@ impl Schedule {
     }
 
     /// Takes over the record that ended a lease which ran out.
+    #[inline(never)]
     pub fn take_lapsed(&mut self, next: Record, stays: bool) -> Vec<Output> {
         let took = self.record.lease_until.since(self.record.lease_from);
         self.record = next;
@@ -277,6 +290,7 @@ impl Schedule {
     }
 
     /// Takes over a record that was written, and says so if the content is too old since then: of all VMs, one does.
+    #[inline(never)]
     pub fn take_given_up(&mut self, next: Record) -> Vec<Output> {
         let is_news = next.given_up > self.record.given_up;
         self.record = next;
@@ -284,6 +298,7 @@ impl Schedule {
     }
 
     /// What the log says of the record that ends a lease, before it is taken over; nothing of a new content.
+    #[inline(never)]
     pub fn ended(&self, next: Record, failure: Option<&Failure>, stays: bool) -> Option<Output> {
         // What is tried each second is not said each time.
         if (2..=NOT_SENT_PAUSES).contains(&next.not_sent) && !next.not_sent.is_power_of_two() {
