@@ -27,8 +27,8 @@ pub(super) struct Waiting {
     pub found: Vec<(Key, Finding)>,
     /// The documents that it looked at to call for them, one after the other, and for which need.
     pub tried: Vec<(DocumentId, Need)>,
-    /// Those that it called for beside the fetch of others, each once.
-    pub called: Vec<DocumentId>,
+    /// Those that it called for, each once.
+    pub called: Vec<(DocumentId, Need)>,
     /// It passes without what it waits for.
     pub passes: bool,
     /// Whether it is to be decided about again: something changed, or its patience is over.
@@ -120,7 +120,7 @@ impl Gate {
     fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
         let decision = match decision {
             Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
-            // Another request's call is under way, from which nothing leads back to this one: the key may be among those that it
+            // Another request's call may be under way, from which nothing leads back to this one: the key may be among those that it
             // brings, and the token a good one.
             Decision::Wait(wants, otherwise) if !self.can_wait && is_about_key(&wants, &otherwise) => {
                 self.semantics.for_another_reason(*otherwise, Reason::KeysUnavailable, &waiting.head)
@@ -197,8 +197,8 @@ impl Gate {
         }
         for want in wants {
             match *want {
-                Want::Document(document, Need::Content) if !waiting.called.contains(&document) => {
-                    waiting.called.push(document);
+                Want::Document(document, Need::Content) if !waiting.called.contains(&(document, Need::Content)) => {
+                    waiting.called.push((document, Need::Content));
                     let effects = self.on_document(document, Input::Own, now);
                     if !effects.is_empty() {
                         return effects;
@@ -216,10 +216,17 @@ impl Waiting {
         self.asked.contains(&key) && !self.found.iter().any(|(found, _)| *found == key)
     }
 
-    /// Whether it may look at that document once more. It is not at once that a fetch can begin: first the lease of another one may have
-    /// to be ended, or a newer content turns out to be there.
+    /// Whether it may look at that document once more, for which it has not called. It is not at once that a fetch can begin: first the
+    /// lease of another one may have to be ended, or a newer content turns out to be there.
+    #[inline(never)]
     fn may_try(&self, document: DocumentId, need: Need) -> bool {
-        self.tried.iter().filter(|tried| **tried == (document, need)).count() < MAX_LOOKS
+        let looks = self.tried.iter().filter(|tried| **tried == (document, need)).count();
+        looks < MAX_LOOKS && !self.called.contains(&(document, need))
+    }
+
+    /// What it looked at last it calls for.
+    pub(super) fn calls(&mut self) {
+        self.called.extend(self.tried.last().copied());
     }
 
     /// Whether it has not asked that, and may ask more.

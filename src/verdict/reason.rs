@@ -119,7 +119,7 @@ reasons! {
     TokenMissing, "token_missing", 401, Bare, "The request carries no token.";
     /// Two `Authorization` values, joined by commas or not, two good tokens of one provider, or more tokens than one request may carry.
     MultipleTokens, "multiple_tokens", 400, InvalidRequest, "The request carries more than one credential.";
-    /// Another spelling of the path, or of another part of the request that rules look at, would match another rule.
+    /// Another spelling of the path, or of what else rules look at, would match another rule; or there are too many of them.
     PathAmbiguous, "path_ambiguous", 400, None, "The path can be read in more than one way.";
     /// A token over [`MAX_TOKEN_BYTES`](crate::limits::MAX_TOKEN_BYTES).
     TokenTooLarge, "token_too_large", 401, InvalidToken, "The token is too large.";

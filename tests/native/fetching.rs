@@ -666,23 +666,48 @@ fn in_a_host_that_cannot_hold_requests_a_new_key_of_a_later_provider_is_fetched_
     let any = json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
     let config = json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]});
     let after = Duration::from_millis(150);
-    for finds_another_edition in [false, true] {
-        let mut world = World::without_waiting(&config, 2);
-        world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(3).named("three")]).after(after));
-        world.issuer(JWKS, Reply::keys(&[&one()]).after(after));
-        world.seconds_pass(60);
-        world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(after));
-        if finds_another_edition {
-            let unknown = signed(&world, &Key::ed25519(9).named("nine"));
-            world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(4).named("four")]).after(after));
-            world.request(1, &unknown);
-            world.seconds_pass(40);
-        }
+    let mut world = World::without_waiting(&config, 2);
+    world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(3).named("three")]).after(after));
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(after));
+    world.seconds_pass(60);
+    world.issuer(JWKS, Reply::keys(&[&one(), &two()]).after(after));
+    let fetches = world.fetches.len();
+    let id = world.request(0, &signed(&world, &two()));
+    world.seconds_pass(2);
+    assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+    assert_eq!(world.fetches.len(), fetches + 2, "{:?}", &world.fetches[fetches..]);
+}
+
+#[test]
+fn in_a_host_that_cannot_hold_requests_whoever_finds_a_lease_that_ran_out_fetches_at_once() {
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::late_keys(&[&one()], Duration::from_millis(3900)));
+    // Between two ticks, as the next one comes too.
+    world.advance(Duration::from_millis(50));
+    let request = signed(&world, &one());
+    let first = world.request(0, &request);
+    world.advance(Duration::from_millis(3010));
+    assert_eq!((world.fetches.len(), world.verdict(first)), (1, None));
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    let second = world.request(0, &request);
+    world.advance(Duration::from_millis(20));
+    assert_eq!(world.verdict(second).expect("it was decided").code(), "allowed");
+    assert_eq!(world.fetches.len(), 2);
+}
+
+#[test]
+fn in_a_host_that_cannot_hold_requests_a_token_of_an_unknown_key_fetches_once_however_short_the_cooldown_is() {
+    let mut world = World::without_waiting(&config(json!({"refetch_cooldown": "1s"})), 1);
+    world.issuer(JWKS, Reply::keys(&[&one()]));
+    world.seconds_pass(60);
+    for reply in [Reply::hangs(), Reply::keys(&[&one()]).after(Duration::from_millis(1900))] {
         let fetches = world.fetches.len();
-        let id = world.request(0, &signed(&world, &two()));
-        world.seconds_pass(2);
-        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed", "{finds_another_edition}");
-        assert!(world.fetches.len() <= fetches + 2, "{:?}", &world.fetches[fetches..]);
+        world.issuer(JWKS, reply);
+        let id = world.request(0, &signed(&world, &Key::ed25519(9).named("nine")));
+        world.advance(Duration::from_millis(2100));
+        assert!(world.verdict(id).is_some(), "its one fetch is over");
+        assert_eq!(world.fetches.len(), fetches + 1);
+        world.seconds_pass(60);
     }
 }
 
