@@ -1,6 +1,5 @@
 //! What a fetched document asks of the host, and what it means to those who wait for it.
 
-use super::waiting::Waiting;
 use super::{Effect, Gate};
 use crate::policy::DocumentId;
 use crate::remote::{Input, Outcome, Output};
@@ -24,7 +23,7 @@ impl Gate {
                 Output::Call(number, call) => {
                     if let Some(request) = self.calls.current {
                         self.calls.under_way.insert((id, number), request);
-                        self.waiting.get_mut(&request).into_iter().for_each(Waiting::calls);
+                        self.waiting.get_mut(&request).into_iter().for_each(|waiting| waiting.calls(id));
                     }
                     effects.push(Effect::Call(id, number, call));
                 }

@@ -120,9 +120,9 @@ impl Gate {
     fn end(&mut self, id: RequestId, waiting: &Waiting, decision: Decision, now: UnixTime) -> Vec<Effect> {
         let decision = match decision {
             Decision::Wait(wants, _) if waiting.lacks_questions(&wants) => self.semantics.overloaded(&waiting.head),
-            // Another request's call may be under way, from which nothing leads back to this one: the key may be among those that it
+            // Another request's call is under way, from which nothing leads back to this one: the key may be among those that it
             // brings, and the token a good one.
-            Decision::Wait(wants, otherwise) if !self.can_wait && is_about_key(&wants, &otherwise) => {
+            Decision::Wait(wants, otherwise) if !self.can_wait && waiting.lacks_key(&wants, &otherwise) => {
                 self.semantics.for_another_reason(*otherwise, Reason::KeysUnavailable, &waiting.head)
             }
             Decision::Wait(_, otherwise) => *otherwise,
@@ -224,9 +224,18 @@ impl Waiting {
         looks < MAX_LOOKS && !self.called.contains(&(document, need))
     }
 
-    /// What it looked at last it calls for.
-    pub(super) fn calls(&mut self) {
-        self.called.extend(self.tried.last().copied());
+    /// It calls for a document that it looked at.
+    pub(super) fn calls(&mut self, document: DocumentId) {
+        self.called.extend(self.tried.iter().rev().find(|(tried, _)| *tried == document).copied());
+    }
+
+    /// Whether a key is unknown, and newer ones may come that it has not called for itself.
+    fn lacks_key(&self, wants: &[Want], otherwise: &Decision) -> bool {
+        let is_of_others = |want: &Want| match want {
+            Want::Document(document, Need::Newer) => !self.called.contains(&(*document, Need::Newer)),
+            _ => false,
+        };
+        otherwise.refusal() == Some(Reason::KeyUnknown) && wants.iter().any(is_of_others)
     }
 
     /// Whether it has not asked that, and may ask more.
@@ -251,12 +260,6 @@ impl Waiting {
     pub(super) fn is_over(&self, now: UnixTime) -> bool {
         now.since(self.since) >= self.patience
     }
-}
-
-/// Whether a key is unknown, and newer ones may come.
-fn is_about_key(wants: &[Want], otherwise: &Decision) -> bool {
-    let is_newer = |want: &Want| matches!(want, Want::Document(_, Need::Newer));
-    otherwise.refusal() == Some(Reason::KeyUnknown) && wants.iter().any(is_newer)
 }
 
 /// Whether all that is wanted is a revocation list without which a good token passes.

@@ -1,5 +1,7 @@
 //! `discovery`: the issuer says where its keys are.
 
+use std::time::Duration;
+
 use serde_json::{json, Value};
 
 use crate::mint::{Key, Token, AUDIENCE};
@@ -175,4 +177,29 @@ fn a_host_that_cannot_hold_requests_discovers_in_the_context_of_one() {
         assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
     }
     assert_eq!(world.ask(0, &good()).code(), "allowed");
+}
+
+#[test]
+fn a_host_that_cannot_hold_requests_calls_for_the_next_document_after_what_it_took_to_discover_the_first() {
+    const OTHER: &str = "http://other.example/jwks";
+    let mut config = config(json!({}));
+    config["providers"]["other"] = json!({
+        "issuer": "https://other.example",
+        "audiences": [AUDIENCE],
+        "remote_jwks": {"http_uri": {"uri": OTHER, "cluster": "other", "timeout": "2s"}},
+    });
+    let any = json!({"requires_any": {"requirements": [{"provider_name": "main"}, {"provider_name": "other"}]}});
+    config["rules"] = json!([{"match": {"prefix": "/"}, "requires": any}]);
+    let mut world = World::without_waiting(&config, 1);
+    let quickly = Duration::from_millis(200);
+    world.issuer(OPENID, Reply::ok(document().to_string()).after(quickly));
+    world.issuer(KEYS, Reply::keys(&[&Key::ed25519(2).named("two")]).after(quickly));
+    world.issuer(OTHER, Reply::keys(&[&key()]).after(Duration::from_millis(1500)));
+    // Both are being fetched by a tick.
+    world.advance(Duration::from_millis(120));
+    assert_eq!(uris(&world), [("issuer", OPENID), ("other", OTHER)]);
+    let token = Token::new(&key()).claim("iss", "https://other.example").mint();
+    let id = world.request(0, &Request::get("/").bearer(&token));
+    world.seconds_pass(4);
+    assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
 }

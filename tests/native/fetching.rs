@@ -705,7 +705,7 @@ fn in_a_host_that_cannot_hold_requests_a_token_of_an_unknown_key_fetches_once_ho
         world.issuer(JWKS, reply);
         let id = world.request(0, &signed(&world, &Key::ed25519(9).named("nine")));
         world.advance(Duration::from_millis(2100));
-        assert!(world.verdict(id).is_some(), "its one fetch is over");
+        assert_eq!(world.verdict(id).expect("its one fetch is over").code(), "key_unknown");
         assert_eq!(world.fetches.len(), fetches + 1);
         world.seconds_pass(60);
     }
