@@ -634,16 +634,21 @@ fn a_cold_request_calls_beside_the_fetches_of_others_for_each_document_that_it_l
     }
 }
 
-#[test]
-fn a_cold_request_with_calls_of_its_own_never_has_two_of_them_under_way() {
-    const OTHER_JWKS: &str = "http://other.example/jwks";
+const OTHER_JWKS: &str = "http://other.example/jwks";
+
+/// Takes a token of the issuer at [`OTHER_JWKS`] or, looked for after that, of the one at [`JWKS`].
+fn of_either() -> Value {
     let at_other = json!({"http_uri": {"uri": OTHER_JWKS, "cluster": "jwks", "timeout": "2s"}});
     let other = remote(json!({"issuer": "https://other.example", "remote_jwks": at_other}));
     let providers = json!({"a": other, "b": remote(json!({}))});
     let any = json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
-    let config = json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]});
+    json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]})
+}
+
+#[test]
+fn a_cold_request_with_calls_of_its_own_never_has_two_of_them_under_way() {
     for others in [Reply::keys(&[&two()]).after(Duration::from_millis(200)), Reply::status(500), Reply::hangs()] {
-        let mut world = World::without_waiting(&config, 1);
+        let mut world = World::without_waiting(&of_either(), 1);
         world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(300)));
         world.issuer(OTHER_JWKS, others);
         let request = signed(&world, &one());
@@ -659,14 +664,8 @@ fn a_cold_request_with_calls_of_its_own_never_has_two_of_them_under_way() {
 
 #[test]
 fn in_a_host_that_cannot_hold_requests_a_new_key_of_a_later_provider_is_fetched_in_its_turn() {
-    const OTHER_JWKS: &str = "http://other.example/jwks";
-    let at_other = json!({"http_uri": {"uri": OTHER_JWKS, "cluster": "jwks", "timeout": "2s"}});
-    let other = remote(json!({"issuer": "https://other.example", "remote_jwks": at_other}));
-    let providers = json!({"a": other, "b": remote(json!({}))});
-    let any = json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
-    let config = json!({"providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": any}]});
     let after = Duration::from_millis(150);
-    let mut world = World::without_waiting(&config, 2);
+    let mut world = World::without_waiting(&of_either(), 2);
     world.issuer(OTHER_JWKS, Reply::keys(&[&Key::ed25519(3).named("three")]).after(after));
     world.issuer(JWKS, Reply::keys(&[&one()]).after(after));
     world.seconds_pass(60);
