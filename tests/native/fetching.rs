@@ -594,6 +594,9 @@ fn a_request_that_goes_away_while_it_waits_is_forgotten() {
     assert_eq!(world.count("jwt_gate_allowed"), 1);
 }
 
+/// How many calls the requests of one VM make for themselves beside the fetch of others.
+const OWN_CALLS: usize = 16;
+
 #[test]
 fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call() {
     let mut world = World::without_waiting(&config(json!({})), 2);
@@ -618,6 +621,44 @@ fn in_a_host_that_cannot_resume_from_the_root_a_cold_request_makes_its_own_call(
     world.seconds_pass(1);
     assert_eq!(world.ask(0, &new).code(), "allowed", "both have what is shared");
     assert_eq!(world.fetches.len(), 5);
+}
+
+#[test]
+fn a_cold_request_calls_beside_the_fetches_of_others_after_a_failed_one_too_but_not_in_its_pause() {
+    let mut world = World::without_waiting(&config(json!({})), 2);
+    world.issuer(JWKS, Reply::status(500));
+    while world.count("jwt_gate_jwks_fetch_failed") == 0 {
+        world.advance(Duration::from_millis(50));
+    }
+    let request = signed(&world, &one());
+    let failed = world.fetches.len();
+    assert_eq!(world.ask(0, &request).code(), "keys_unavailable");
+    assert_eq!(world.fetches.len(), failed, "the pause counts for requests");
+
+    world.issuer(JWKS, Reply::keys(&[&one()]).after(Duration::from_millis(400)));
+    while world.fetches.len() == failed {
+        world.advance(Duration::from_millis(50));
+    }
+    let beside: Vec<_> = [0, 1, 1].into_iter().map(|vm| world.request(vm, &request)).collect();
+    assert!(beside.iter().all(|&id| world.verdict(id).is_none()), "each waits for its own call");
+    world.seconds_pass(1);
+    for id in beside {
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+    }
+}
+
+#[test]
+fn a_cold_burst_beside_one_failing_fetch_after_the_other_is_no_burst_of_fetches() {
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::status(500).after(Duration::from_millis(300)));
+    let request = signed(&world, &one());
+    for _ in 0..3000 {
+        world.request(0, &request);
+        world.advance(Duration::from_millis(10));
+    }
+    let pauses_alone = 4..=8;
+    let in_pauses = world.fetches.len().saturating_sub(OWN_CALLS);
+    assert!(pauses_alone.contains(&in_pauses), "{} in half a minute", world.fetches.len());
 }
 
 #[test]
@@ -818,7 +859,8 @@ fn clients_that_leave_their_own_calls_hold_nobody_up_and_do_not_hammer_the_issue
             world.gone(id);
         }
     }
-    assert!((3..=15).contains(&world.fetches.len()), "{} fetches in ten seconds", world.fetches.len());
+    let in_pauses = world.fetches.len().saturating_sub(OWN_CALLS);
+    assert!((3..=15).contains(&in_pauses), "{} fetches in ten seconds", world.fetches.len());
     world.issuer(JWKS, Reply::keys(&[&one()]));
     world.seconds_pass(4);
     let request = signed(&world, &one());

@@ -38,17 +38,16 @@ impl OwnCalls {
 }
 
 impl<T: Content> Document<T> {
-    /// Makes one for the request at hand, if there was never any content and it is being fetched. Where a fetch has failed, or whoever
-    /// made it has left, the pauses count for everybody.
+    /// Makes one for the request at hand, if there was never any content and it is being fetched, for the first time or after fetches
+    /// that failed. The pauses between those count for everybody: nothing is fetched in them.
     pub(super) fn on_own(&mut self, now: UnixTime) -> Vec<Output> {
-        let record = self.schedule.record;
-        let is_first_fetch = self.content.is_none() && record.is_leased(now) && record.failures == 0;
-        if !is_first_fetch || self.own.made >= MAX_OWN_CALLS {
+        let is_cold = self.content.is_none() && self.schedule.record.is_leased(now);
+        if !is_cold || self.own.made >= MAX_OWN_CALLS {
             return Vec::new();
         }
         self.own.made += 1;
         let ends = now.plus(self.schedule.source.longest());
-        self.begin(Begun { forced_before: record.forced_at, since: now, ends, is_own: true }, now)
+        self.begin(Begun { forced_before: self.schedule.record.forced_at, since: now, ends, is_own: true }, now)
     }
 
     pub(super) fn on_own_fetched(&mut self, fetched: &Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
