@@ -133,7 +133,7 @@ impl Gate {
         !self.waiting.is_empty()
     }
 
-    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
+    /// The filter state that [`RequestHead::filter_state`] asks for.
     pub fn filter_state(&self) -> Option<&str> {
         self.semantics.filter_state().or_else(|| self.shadow.as_ref()?.semantics.filter_state())
     }
@@ -220,6 +220,10 @@ impl Gate {
         self.verifier.begin_request(false);
         match self.semantics.decide(&head, &self.documents, &mut self.verifier, now) {
             Decision::Wait(mut wants, otherwise) => {
+                if self.shadow.is_some() {
+                    // It decides when the wait is over, which may be in the callback of another request.
+                    let _ = head.filter_state();
+                }
                 let passes = passes_without(&wants, &otherwise);
                 if passes && self.is_crowded() {
                     return self.conclude(id, &head, *otherwise, now);

@@ -95,3 +95,24 @@ fn each_header_for_services_costs_one_edit() {
         }
     }
 }
+
+#[test]
+fn the_filter_state_is_read_once_and_only_where_no_rule_matches() {
+    let key = Key::p256(1).named("k1");
+    let bearer = Token::new(&key).bearer();
+    let request = [&HEAD[..], &[("authorization", &bearer)]].concat();
+    for (prefix, read) in [("/", None), ("/elsewhere", Some((Call::Property, 1)))] {
+        for semantics in ["jwt_gate", "jwt_authn"] {
+            let mut configuration = local(&[&key]);
+            configuration["semantics"] = json!(semantics);
+            configuration["rules"] = json!([{"match": {"prefix": prefix}, "requires": {"provider_name": "main"}}]);
+            configuration["filter_state_rules"] = json!({"name": "tier", "requires": {"open": {"allow_missing": {}}}});
+            let mut proxy = prepared(configuration, |_, _| None, &key);
+            life(&mut proxy, &request);
+            let (outcome, asked) = life(&mut proxy, &request);
+            assert!(matches!(outcome, Outcome::Passed(_)), "{outcome:?}");
+            let of_state: Vec<_> = asked.into_iter().filter(|(call, _)| *call == Call::Property).collect();
+            assert_eq!(of_state, Vec::from_iter(read), "{semantics}, {prefix}");
+        }
+    }
+}

@@ -79,7 +79,7 @@ impl Semantics {
         }
     }
 
-    /// The filter state that [`RequestHead::with_filter_state`] is asked for.
+    /// The filter state that [`RequestHead::filter_state`] asks for.
     pub fn filter_state(&self) -> Option<&str> {
         match self {
             Self::Gate(policy) => policy.filter_state_rules.as_ref().map(|rules| rules.name.as_str()),

@@ -14,6 +14,7 @@ use crate::limits::{MAX_KEY_SET_BYTES, MAX_REVOCATION_BYTES, MAX_SERVICE_ANSWER_
 use crate::log::Level;
 use crate::policy::DocumentId;
 use crate::remote::{Answer, Call, Gauge};
+use crate::request::AskFilterState;
 use crate::stats::{self, Counter, Histogram};
 use crate::verdict::{Denial, Reason};
 
@@ -51,8 +52,7 @@ pub struct Driver {
     root: u32,
     gate: RefCell<Gate>,
     can_wait: bool,
-    /// The path of the filter state that requests are asked for.
-    filter_state: Option<String>,
+    filter_state: Option<AskFilterState>,
     stat_prefix: String,
     metrics: Rc<Metrics>,
     /// By their [indices](Counter::index).
@@ -87,7 +87,10 @@ impl Driver {
         for (id, gauge, name) in gate.gauges() {
             gauges.entry((id, gauge)).or_default().extend(metrics.gauge(full(&name)));
         }
-        let filter_state = gate.filter_state().map(|name| ["filter_state\0", name].concat());
+        let filter_state = gate.filter_state().map(|name| {
+            let path = ["filter_state\0", name].concat();
+            Rc::new(move || hostcalls::property(&path)) as AskFilterState
+        });
         let (stat_prefix, metrics) = (stat_prefix.to_owned(), Rc::clone(metrics));
         let (counters, histograms, calls) = Default::default();
         let at_the_start = gate.counters();
@@ -119,9 +122,7 @@ impl Driver {
             hostcalls::deny(&Denial::from(Reason::KeysUnavailable), false);
             return Course::Answered;
         };
-        let filter_state = self.filter_state.as_deref().and_then(hostcalls::property);
-        let event = Event::Request(id, head.with_filter_state(filter_state));
-        self.run(event, Some(id))
+        self.run(Event::Request(id, head.with_filter_state(self.filter_state.clone())), Some(id))
     }
 
     /// The trailers of a request that went on arrived: what services would believe in its head they do not get behind its body, from

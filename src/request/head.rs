@@ -1,7 +1,12 @@
 //! The head of a request: names in lower case, values as bytes, since nothing says that a client sends text.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
+
+/// Asks the host for the value of the filter state that `filter_state_rules` names: that of the request whose callback it is.
+pub type AskFilterState = Rc<dyn Fn() -> Option<Vec<u8>>>;
 
 /// The header fields of a request, pseudo-headers (`:method`, `:path`) among them, in the order of arrival. They stay in the one
 /// piece in which hosts hand them over: two allocations for each would take more time than all else that a known token needs.
@@ -9,7 +14,14 @@ use std::ops::Range;
 pub struct RequestHead {
     map: Vec<u8>,
     fields: Vec<Field>,
-    filter_state: Option<Vec<u8>>,
+    filter_state: Option<FilterState>,
+}
+
+/// What the host says, once it was asked.
+#[derive(Clone)]
+struct FilterState {
+    ask: AskFilterState,
+    value: OnceCell<Option<Vec<u8>>>,
 }
 
 /// Where a field is in the map.
@@ -61,9 +73,10 @@ impl RequestHead {
         Self { map, fields, filter_state: None }
     }
 
-    /// With the value of the filter state that `filter_state_rules` names.
+    /// With the filter state that `filter_state_rules` names.
     #[must_use]
-    pub fn with_filter_state(self, filter_state: Option<Vec<u8>>) -> Self {
+    pub fn with_filter_state(self, ask: Option<AskFilterState>) -> Self {
+        let filter_state = ask.map(|ask| FilterState { ask, value: OnceCell::new() });
         Self { filter_state, ..self }
     }
 
@@ -98,9 +111,11 @@ impl RequestHead {
         self.value(":path").unwrap_or_default()
     }
 
-    /// The value of the filter state that `filter_state_rules` names.
+    /// The value of the filter state that `filter_state_rules` names. The host is asked for it the first time, which must be in a
+    /// callback of this request: most are decided without it, since a rule matches.
     pub fn filter_state(&self) -> Option<&[u8]> {
-        self.filter_state.as_deref()
+        let FilterState { ask, value } = self.filter_state.as_ref()?;
+        value.get_or_init(|| ask()).as_deref()
     }
 
     /// Whether this is a gRPC request, whose denials the host maps to a gRPC status.

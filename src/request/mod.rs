@@ -18,7 +18,7 @@ mod way_back;
 
 pub use accept::asks_for_page;
 pub use extract::{behind_prefix, strip, tokens, Location, Tokens};
-pub use head::RequestHead;
+pub use head::{AskFilterState, RequestHead};
 pub use header_match::{HeaderMatch, HeaderTest};
 pub use parameter::ParameterName;
 pub use path::{is_plain_path, split_path, without_query};

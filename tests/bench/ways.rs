@@ -2,6 +2,7 @@
 //! configuration or its tokens come.
 
 use std::hint::black_box;
+use std::rc::Rc;
 
 use criterion::{BatchSize, Criterion};
 use jwt_gate::config::Config;
@@ -40,7 +41,7 @@ pub fn without_tokens(c: &mut Criterion) {
     let well_known = "/.well-known/oauth-protected-resource";
     let preflight = [("origin", "https://app.example"), ("access-control-request-method", "GET")];
     let state = json!({"filter_state_rules": {"name": "tier", "requires": {"open": {"allow_missing": {}}}}, "rules": [rule(json!({"prefix": "/other"}))]});
-    let open = asking("GET", "/orders", &[]).with_filter_state(Some(b"open".to_vec()));
+    let open = asking("GET", "/orders", &[]).with_filter_state(Some(Rc::new(|| Some(b"open".to_vec()))));
     for (what, more, request, outcome) in [
         ("a public route", public, asking("GET", "/orders", &[]), "allowed"),
         ("a preflight", json!({"bypass_cors_preflight": true}), asking("OPTIONS", "/", &preflight), "allowed"),

@@ -1,8 +1,11 @@
 //! `shadow`: a second configuration decides about the same requests, and nothing shows it but its counters.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jwt_gate::config::Config;
+use jwt_gate::request::AskFilterState;
 use serde_json::{json, Value};
 
 use crate::mint::{key_set, Key, Token, ISSUER};
@@ -217,6 +220,38 @@ fn the_shadow_reads_the_filter_state_of_the_first_or_its_own_where_the_first_has
     assert!(Config::parse(config.to_string().as_bytes()).is_ok());
     config["filter_state_rules"] = rules("another");
     assert_eq!(error(&config), "shadow.filter_state_rules: must name the same filter state as the first configuration");
+}
+
+#[test]
+fn a_shadow_that_decides_after_a_wait_has_what_the_filter_state_was_when_the_request_came() {
+    let rules = json!({"name": "tier", "requires": {"strict": {"provider_and_audiences": {"provider_name": "main", "audiences": ["other"]}}}});
+    let config = json!({
+        "providers": {"main": remote(json!({}))},
+        "filter_state_rules": rules,
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "main"}}],
+        "shadow": {
+            "providers": {"main": remote(json!({}))},
+            "filter_state_rules": rules,
+            "rules": [{"match": {"prefix": "/elsewhere"}, "requires": {"provider_name": "main"}}],
+        },
+    });
+    for semantics in ["jwt_gate", "jwt_authn"] {
+        let mut config = config.clone();
+        config["semantics"] = json!(semantics);
+        let mut world = World::new(&config, 1);
+        world.issuer(JWKS, Reply::keys(&[&key()]));
+        // Afterwards the host would answer about another request.
+        let is_its_callback = Rc::new(Cell::new(true));
+        let seen = Rc::clone(&is_its_callback);
+        let state: AskFilterState = Rc::new(move || Some(if seen.get() { b"strict".to_vec() } else { b"no".to_vec() }));
+        let good = Token::at(&key(), world.seconds()).mint();
+        let id = world.request_with(0, &Request::get("/").bearer(&good), Some(state));
+        is_its_callback.set(false);
+        assert_eq!(world.verdict(id), None, "it waits for the keys");
+        world.seconds_pass(1);
+        assert_eq!(world.verdict(id).expect("it was decided").code(), "allowed");
+        assert_eq!(shadows(&world), [("denies_audience_not_allowed", 1), ("would_deny", 1)], "{semantics}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use jwt_gate::limits::TICK;
 use jwt_gate::log::Level;
 use jwt_gate::policy::{DocumentId, Verifier};
 use jwt_gate::remote::{Answer, Call};
-use jwt_gate::request::RequestHead;
+use jwt_gate::request::{AskFilterState, RequestHead};
 use jwt_gate::stats::Counter;
 use jwt_gate::time::UnixTime;
 use jwt_gate::verdict::{Denial, Edits, Reply as Answered};
@@ -513,12 +513,17 @@ impl World {
 
     /// A request arrives at a VM of the configuration in force.
     pub fn request(&mut self, vm: usize, request: &Request) -> RequestId {
+        self.request_with(vm, request, None)
+    }
+
+    /// One whose filter state the host is asked for so.
+    pub fn request_with(&mut self, vm: usize, request: &Request, state: Option<AskFilterState>) -> RequestId {
         // No number twice: one of a request that is gone may still be under way.
         self.arrived += 1;
         let id = self.arrived;
         let vm = self.in_force + vm;
         self.requests.insert(id, (vm, None));
-        self.run(vec![(vm, Some(id), Event::Request(id, request.head()))]);
+        self.run(vec![(vm, Some(id), Event::Request(id, request.head().with_filter_state(state)))]);
         id
     }
 
