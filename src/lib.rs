@@ -20,7 +20,8 @@
 //! For a token that is no JWT, or with `introspection` for every one, the issuer's answer stands in for, or beside, the signature.
 //!
 //! * [`gate`] is the whole contract: [`Gate::handle`](gate::Gate::handle) takes an [`Event`](gate::Event) and the time and returns
-//!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know its ABI.
+//!   [`Effect`](gate::Effect)s. The core does no I/O, reads no clock, and natively does not know its ABI. What it needs of a host
+//!   while it decides is handed to it: signatures to be checked, and the filter state.
 //! * [`request`] is what arrives, as bytes: the rule that a request falls under, and where its tokens are.
 //! * [`jose`] is the JOSE RFCs: the only ways to a [`Verified`](jose::Verified) lead through the signature check, or through an
 //!   issuer's answer that the token is active (RFC 7662).
@@ -49,6 +50,8 @@
 //!   a request began would be lost with that request. Only in a host that cannot go on with a request from there, a request makes
 //!   its own call too and is held for it. Of those that find the document being fetched by others, the first few call beside that,
 //!   until the first content is there; the rest is answered at once.
+//! * The filter state is read while the gate decides, by a function that comes with the head: only the decision knows whether a rule
+//!   matches, and one that does saves the call. As with signatures, nothing leads from that call back to the gate, which is borrowed.
 //! * What is asked about one request (introspection, an authorization service) is no document: the call is made in the context of that
 //!   request, which waits for it, and its answer is kept in its own VM alone. Requests with the same question share the call where the
 //!   host can go on with one from the context of another.

@@ -92,24 +92,35 @@ fn a_request_makes_its_own_call_and_is_decided_when_that_is_answered() {
 #[test]
 fn requests_beside_the_fetch_of_another_make_their_own_calls() {
     let key = Key::p256(1).named("k1");
-    let mut proxy = start(&remote());
     let good = Token::new(&key).bearer();
     let forged = Token::new(&Key::p256(2).named("k1")).bearer();
-    let calls = [&good, &good, &forged].map(|credentials| {
-        let id = proxy.send(&bearing(credentials));
-        assert_eq!(proxy.outcome(id), Outcome::Parked);
-        (id, proxy.fetch())
-    });
-    let ids = [0, 1, 2].map(|place| calls[place].0);
-    for (id, call) in calls.into_iter().rev() {
-        assert_eq!(call.caller(), id);
-        proxy.answer(call, 200, &set(&[&key]));
+    for what in ["the first fetch", "one after a failed one"] {
+        let mut proxy = start(&remote());
+        if what != "the first fetch" {
+            let id = proxy.send(&bearing(&good));
+            let fetch = proxy.fetch();
+            proxy.answer(fetch, 500, "");
+            assert_eq!(proxy.outcome(id).code(), "keys_unavailable");
+            let in_the_pause = ask(&mut proxy, &token(&key));
+            assert_eq!((in_the_pause.code(), proxy.fetches().len()), ("keys_unavailable", 0));
+            proxy.advance(Duration::from_secs(2));
+        }
+        let calls = [&good, &good, &forged].map(|credentials| {
+            let id = proxy.send(&bearing(credentials));
+            assert_eq!(proxy.outcome(id), Outcome::Parked, "{what}");
+            (id, proxy.fetch())
+        });
+        let ids = [0, 1, 2].map(|place| calls[place].0);
+        for (id, call) in calls.into_iter().rev() {
+            assert_eq!(call.caller(), id);
+            proxy.answer(call, 200, &set(&[&key]));
+        }
+        let [one, other, forged] = ids.map(|id| proxy.outcome(id));
+        assert_passed_as_alice(&one);
+        assert_passed_as_alice(&other);
+        assert_eq!(forged.code(), "signature_invalid", "{what}");
+        assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
     }
-    let [one, other, forged] = ids.map(|id| proxy.outcome(id));
-    assert_passed_as_alice(&one);
-    assert_passed_as_alice(&other);
-    assert_eq!(forged.code(), "signature_invalid");
-    assert_passed_as_alice(&ask(&mut proxy, &token(&key)));
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub const FIELDS: &[Field] = &[
     field("remote_jwks", "cache_duration", "duration, 1s to 30 days", "`600s`", "fetch it again before this time is over; a `Cache-Control: max-age` above zero shortens it, to 10 s at least; `no-cache` and `no-store` do not"),
     field("remote_jwks", "refetch_cooldown", "duration, 1s to 1 day", "`30s`", "an unknown `kid` fetches at once, but not again within this time"),
     field("remote_jwks", "refetch_on_unknown_kid", "boolean", "`true`", "`false` waits for the next refresh"),
-    field("remote_jwks", "max_stale", "duration, 1s to 365 days", "`24h`", "how long the last good keys serve from the last fetch that succeeded; not less than `cache_duration`"),
+    field("remote_jwks", "max_stale", "duration, 1s to 365 days", "`24h`", "how long the last good keys serve from the last fetch that succeeded; not less than `cache_duration`; `semantics: jwt_authn` has none: there they serve for `cache_duration`, or for ever with `async_fetch`, as in Envoy"),
     field("remote_jwks", "async_fetch", "async_fetch", "none", "the keys are always fetched ahead of requests; this tunes it"),
     field("remote_jwks", "retry_policy", "retry_policy", "none", "further attempts of a fetch that failed for its connection or the server (5xx), in the time that `timeout` leaves; one for an unknown `kid` has no other before `refetch_cooldown` is over"),
     field("remote_jwks", "request_headers", "list of request_header", "none", "more headers for the fetch; `accept` and `user-agent` among them replace its own"),

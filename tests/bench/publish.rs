@@ -42,6 +42,14 @@ pub fn tables(processor: &str, comparison: &Figures, curves: &[Curve], memory: &
         comparison.disturbance,
         bars::markdown(bars),
     ));
+    let without_sdk =
+        find(row::REPEATED).zip(find(row::BARE_FLOOR)).and_then(|(one, other)| comparison.ratio(one, other));
+    if let Some(Spread { median, least, most }) = without_sdk {
+        text.push_str(&format!(
+            "\nThe bars are held to the floor on the usual SDK, as filters are written. To the one without an SDK, a repeated token \
+             is {median:.2} × ({least:.2} to {most:.2}).\n"
+        ));
+    }
     text.push_str(&format!(
         "\nThe heap of a worker's VM takes {:.1} MiB at the start and {:.1} MiB when it has seen 10,000 tokens of 1 KB, \
          {:.1} MiB when it has seen 30,000 others.\n",

@@ -208,6 +208,7 @@ fn a_failed_fetch_keeps_the_keys() {
         ("a redirect", Reply::status(302)),
         ("no content", Reply::status(204)),
         ("not modified, unasked", Reply::status(304)),
+        ("no status", Reply::without_status(key_set([two().jwk()]))),
         ("garbage", Reply::ok("<html>")),
         ("nothing", Reply::ok("")),
         ("bytes that are no text", Reply::ok([0xff, 0xfe, 0, 1])),

@@ -77,11 +77,18 @@ fn a_fetch_is_tried_again_as_often_and_as_soon_as_retry_policy_says() {
             &[100, 100, 100, 100],
         ),
     ] {
-        let mut world = World::new(&config("60s", more.clone()), 4);
-        world.issuer(JWKS, Reply::status(500));
-        world.seconds_pass(290);
-        let gaps = gaps(&world);
-        assert!(gaps.len() == pauses.len() && gaps.iter().zip(pauses).all(is_jittered), "{more}: {gaps:?}");
+        for semantics in ["jwt_gate", "jwt_authn"] {
+            let mut config = config("60s", more.clone());
+            config["semantics"] = json!(semantics);
+            let mut world = World::new(&config, 4);
+            world.issuer(JWKS, Reply::status(500));
+            world.seconds_pass(290);
+            let gaps = gaps(&world);
+            let are_these = gaps.len() == pauses.len() && gaps.iter().zip(pauses).all(is_jittered);
+            assert!(are_these, "{semantics}, {more}: {gaps:?}");
+            world.seconds_pass(60);
+            assert!(world.fetches.len() > pauses.len() + 1, "the pause of five minutes is over");
+        }
     }
 }
 

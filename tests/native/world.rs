@@ -203,6 +203,7 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 enum ReplyKind {
     Status(u16, Vec<u8>),
+    WithoutStatus(Vec<u8>),
     Hangs,
     Never,
     NoCluster,
@@ -232,6 +233,11 @@ impl Reply {
     /// Another status.
     pub fn status(status: u16) -> Self {
         Self::of(ReplyKind::Status(status, Vec::new()))
+    }
+
+    /// A body, and no `:status`.
+    pub fn without_status(body: impl AsRef<[u8]>) -> Self {
+        Self::of(ReplyKind::WithoutStatus(body.as_ref().to_vec()))
     }
 
     /// Nothing until the host gives up and says so.
@@ -735,6 +741,7 @@ impl World {
             }
             ReplyKind::Never => return Vec::new(),
             ReplyKind::Hangs => (timeout, None),
+            ReplyKind::WithoutStatus(body) => (after, Some(Answer { body, ..Answer::default() })),
             ReplyKind::Late(body) => (after, Some(Answer { status: Some(200), body, ..Answer::default() })),
             ReplyKind::Status(..) if after >= timeout => (timeout, None),
             ReplyKind::Status(status, body) => {
