@@ -26,6 +26,8 @@ pub struct Record {
     pub not_sent: u64,
     /// Until when that may go on: all of its attempts share one time.
     pub ends_at: UnixTime,
+    /// Whether the last one that failed has lapsed: nothing came of it, and what ended its VM may be what it fetched.
+    pub lapsed: bool,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
     /// Since when a fetch is someone's; after a failure, since when the pause is.
@@ -52,7 +54,7 @@ pub struct Edition {
 
 /// Changes with the layout of record or body. It begins a record, and is part of the names of what is shared: two versions of the module
 /// in one process do not take turns at what neither can read.
-pub(super) const LAYOUT: &str = "jwtgate6";
+pub(super) const LAYOUT: &str = "jwtgate7";
 
 const MAGIC: u64 = match LAYOUT.as_bytes().first_chunk() {
     Some(bytes) => u64::from_le_bytes(*bytes),
@@ -78,6 +80,7 @@ impl Record {
 
     /// The same without a fetch under way.
     #[must_use]
+    #[inline(never)]
     pub fn unleased(self) -> Self {
         Self { lease_until: UnixTime::default(), lease_holder: 0, ..self }
     }
@@ -106,6 +109,7 @@ impl Record {
             self.retried,
             self.not_sent,
             self.ends_at.as_millis(),
+            u64::from(self.lapsed),
             self.forced_at.as_millis(),
             self.lease_from.as_millis(),
             self.lease_until.as_millis(),
@@ -124,7 +128,7 @@ impl Record {
         let fields: Vec<u64> =
             bytes.chunks(8).map(|field| Some(u64::from_le_bytes(field.try_into().ok()?))).collect::<Option<_>>()?;
         match *fields.as_slice() {
-            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, not_sent, ends_at, forced_at, lease_from, lease_until, lease_holder, asked, given_up] => {
+            [MAGIC, version, body, fetched_at, next_attempt, failures, retried, not_sent, ends_at, lapsed, forced_at, lease_from, lease_until, lease_holder, asked, given_up] => {
                 Some(Self {
                     edition: Edition { version, body },
                     fetched_at: UnixTime::from_millis(fetched_at),
@@ -133,6 +137,7 @@ impl Record {
                     retried,
                     not_sent,
                     ends_at: UnixTime::from_millis(ends_at),
+                    lapsed: lapsed != 0,
                     forced_at: UnixTime::from_millis(forced_at),
                     lease_from: UnixTime::from_millis(lease_from),
                     lease_until: UnixTime::from_millis(lease_until),
@@ -218,6 +223,7 @@ mod tests {
             retried: 3,
             not_sent: 2,
             ends_at: UnixTime::from_secs(4),
+            lapsed: true,
             freshness: Freshness { asked: Some(Duration::from_secs(60)) },
             given_up: Duration::from_secs(60),
             ..Record::default()

@@ -185,13 +185,14 @@ impl Schedule {
     pub fn renewed(&mut self, freshness: Freshness, now: UnixTime) -> Record {
         let lifetime = freshness.within(self.source.lifetime);
         let next_attempt = now.plus(self.source.pace.after_success(lifetime, &mut self.random));
-        let (failures, retried, not_sent, given_up) = (0, 0, 0, Duration::ZERO);
+        let (failures, retried, not_sent, lapsed, given_up) = (0, 0, 0, false, Duration::ZERO);
         Record {
             freshness,
             fetched_at: now,
             failures,
             retried,
             not_sent,
+            lapsed,
             given_up,
             next_attempt,
             ..self.record.unleased()
@@ -222,9 +223,9 @@ impl Schedule {
             _ if is_forced && !self.is_due(now) => self.record.unleased(),
             // A VM that is gone is no fault of the source, nor is a clock that was set back: whoever comes next calls at once.
             failures if failures == 0 || self.record.lease_until > now => {
-                Record { failures: failures.max(1), ..self.paused(Duration::ZERO, now) }
+                Record { failures: failures.max(1), lapsed: true, ..self.paused(Duration::ZERO, now) }
             }
-            _ => self.failed(FailureKind::Content, now),
+            _ => Record { lapsed: true, ..self.failed(FailureKind::Content, now) },
         }
     }
 
@@ -246,7 +247,7 @@ impl Schedule {
             None if is_looked_for => (0, Pace::while_looked_for(&mut self.random)),
             None => (0, pace.after_failure(failures, &mut self.random)),
         };
-        Record { failures, retried, not_sent, ..self.paused(pause, now) }
+        Record { failures, retried, not_sent, lapsed: false, ..self.paused(pause, now) }
     }
 
     /// Ends the lease, and lets a pause follow that begins now: of a clock that is set back later, that tells.

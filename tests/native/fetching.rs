@@ -649,6 +649,28 @@ fn a_cold_request_calls_beside_the_fetches_of_others_after_a_failed_one_too_but_
 }
 
 #[test]
+fn no_cold_request_calls_beside_a_fetch_that_follows_one_of_which_nothing_came() {
+    // What it brought may have ended its VM, and in some hosts the request goes on then.
+    let mut world = World::without_waiting(&config(json!({})), 1);
+    world.issuer(JWKS, Reply::never());
+    let request = signed(&world, &one());
+    let beside = |world: &mut World| {
+        let before = world.fetches.len();
+        while world.fetches.len() == before {
+            world.advance(Duration::from_millis(50));
+        }
+        let id = world.request(0, &request);
+        (world.fetches.len() - before - 1, world.verdict(id).map(|verdict| verdict.code().to_owned()))
+    };
+    world.seconds_pass(1);
+    assert_eq!(world.fetches.len(), 1);
+    world.issuer(JWKS, Reply::status(500).after(Duration::from_millis(300)));
+    assert_eq!(beside(&mut world), (0, Some("keys_unavailable".to_owned())));
+    world.advance(Duration::from_millis(400));
+    assert_eq!(beside(&mut world), (1, None), "that one was answered");
+}
+
+#[test]
 fn a_cold_burst_beside_one_failing_fetch_after_the_other_is_no_burst_of_fetches() {
     let mut world = World::without_waiting(&config(json!({})), 1);
     world.issuer(JWKS, Reply::status(500).after(Duration::from_millis(300)));

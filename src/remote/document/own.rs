@@ -39,15 +39,17 @@ impl OwnCalls {
 
 impl<T: Content> Document<T> {
     /// Makes one for the request at hand, if there was never any content and it is being fetched, for the first time or after fetches
-    /// that failed. The pauses between those count for everybody: nothing is fetched in them.
+    /// that failed. The pauses between those count for everybody: nothing is fetched in them. None after a fetch that has lapsed: should
+    /// what it brought have ended its VM, it would end this one, and in some hosts that lets the request go on.
     pub(super) fn on_own(&mut self, now: UnixTime) -> Vec<Output> {
-        let is_cold = self.content.is_none() && self.schedule.record.is_leased(now);
+        let record = self.schedule.record;
+        let is_cold = self.content.is_none() && record.is_leased(now) && !record.lapsed;
         if !is_cold || self.own.made >= MAX_OWN_CALLS {
             return Vec::new();
         }
         self.own.made += 1;
         let ends = now.plus(self.schedule.source.longest());
-        self.begin(Begun { forced_before: self.schedule.record.forced_at, since: now, ends, is_own: true }, now)
+        self.begin(Begun { forced_before: record.forced_at, since: now, ends, is_own: true }, now)
     }
 
     pub(super) fn on_own_fetched(&mut self, fetched: &Fetched<T>, begun: Begun, now: UnixTime) -> Vec<Output> {
