@@ -26,7 +26,7 @@ pub struct Record {
     pub not_sent: u64,
     /// Until when that may go on: all of its attempts share one time.
     pub ends_at: UnixTime,
-    /// Whether the last one that failed has lapsed: nothing came of it, and what ended its VM may be what it fetched.
+    /// Whether the last one that was due has lapsed: nothing came of it in time, and what ended its VM may be what it fetched.
     pub lapsed: bool,
     /// When an unknown key last asked for a fetch.
     pub forced_at: UnixTime,
